@@ -1,0 +1,68 @@
+"""Each question twice: as a request to the service, and in plain SQL over the view ``event_details``."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg2.extensions
+
+UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
+DAYS = (1, 30, 365)
+
+_WINDOW = "event_time >= %(since)s AND event_time <= %(until)s"
+_MEANS = """SELECT orchestrator, region_name, avg(coalesce(success_rate, 0)), avg(coalesce(seg_duration, 0)),
+    avg(coalesce(round_trip_time, 0))"""
+_JOB = "job_type_name = 'ai' AND payload->>'pipeline' = %(pipeline)s AND payload->>'model' = %(model)s"
+SQL = {
+    "transcoding scores": [
+        f"{_MEANS} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' GROUP BY 1, 2"
+    ],
+    "AI scores": [
+        f"{_MEANS} FROM event_details WHERE {_WINDOW} AND {_JOB} GROUP BY 1, 2",
+        f"""SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY round_trip_time) FROM event_details
+            WHERE {_WINDOW} AND {_JOB} AND success_rate = 1 AND round_trip_time <> 0""",
+    ],
+    "raw results": [
+        f"""SELECT payload FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding'
+            AND orchestrator = %(orchestrator)s ORDER BY event_time DESC"""
+    ],
+    "pipelines": [
+        f"""SELECT payload->>'pipeline', array_agg(DISTINCT payload->>'model'), array_agg(DISTINCT region_name)
+            FROM event_details WHERE {_WINDOW} AND payload ? 'pipeline' GROUP BY 1 ORDER BY 1"""
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question over one window."""
+
+    name: str
+    days: int
+    path: str
+    sql: list[str]
+    parameters: dict[str, Any]
+
+
+def questions(connection: psycopg2.extensions.connection) -> list[Question]:
+    """The questions, about an orchestrator and an AI job that the database holds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT orchestrator FROM events WHERE NOT payload ? 'model' LIMIT 1")
+        (orchestrator,) = cursor.fetchone()
+        cursor.execute("SELECT payload->>'pipeline', payload->>'model' FROM events WHERE payload ? 'model' LIMIT 1")
+        pipeline, model = cursor.fetchone()
+    asked = {
+        "transcoding scores": ("aggregated_stats", {}),
+        "AI scores": ("aggregated_stats", {"pipeline": pipeline, "model": model}),
+        "raw results": ("raw_stats", {"orchestrator": orchestrator}),
+        "pipelines": ("pipelines", {}),
+    }
+    found = []
+    for name, (endpoint, chosen) in asked.items():
+        for days in DAYS:
+            since = UNTIL - timedelta(days=days)
+            ends = {"since": since.timestamp(), "until": UNTIL.timestamp()}
+            parameters = {"since": since, "until": UNTIL} | chosen
+            found.append(Question(name, days, f"/api/{endpoint}?{urlencode(ends | chosen)}", SQL[name], parameters))
+    return found

@@ -1,0 +1,1 @@
+from leaderboard.gunicorn_conf import *  # noqa: F403

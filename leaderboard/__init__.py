@@ -1,0 +1,1 @@
+"""The leaderboard service: whatever touches Flask, the environment or writes."""

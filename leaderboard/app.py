@@ -1,0 +1,37 @@
+"""The app factory."""
+
+from flask import Flask
+
+from leaderboard import caching, compression, cors, errors, logs, requests_log
+from leaderboard.batches import MAX_BATCH
+from leaderboard.service import Service
+from leaderboard.settings import Settings
+from leaderboard.views import posting, registry, stats
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The service as a WSGI app, with the settings of the environment unless others are given.
+
+    Raises SettingsError, EmbeddedPostgresError and MigrationError. A database
+    that is away does not stop the start: requests are answered 503 until it
+    is back.
+    """
+    settings = settings or Settings.load()
+    logs.configure(settings.log_level)
+
+    app = Flask("leaderboard", static_folder=None)
+    # a body in chunks is cut off here, so that one byte more shows that it is too large
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH + 1
+    # every path is one with and without a slash at its end, and none is redirected
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    requests_log.init_app(app)
+    caching.init_app(app, settings)
+    compression.init_app(app)
+    cors.init_app(app)
+    errors.init_app(app)
+
+    app.extensions["leaderboard"] = Service.open(settings)
+    for views in (stats, posting, registry):
+        app.register_blueprint(views.bp, url_prefix="/api")
+    return app

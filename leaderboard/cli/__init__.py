@@ -1,0 +1,37 @@
+"""The command ``leaderboard``."""
+
+import click
+
+from leaderboard import logs
+from leaderboard.cli.migrate import migrate
+from leaderboard.cli.post import post
+from leaderboard.cli.scores import scores
+from leaderboard.cli.serve import serve
+from leaderboard.cli.simulate import simulate
+from leaderboard.settings import Settings, SettingsError, described
+
+
+class SettingsHelp(click.Group):
+    """A group whose help ends with the settings."""
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the settings."""
+        with formatter.section("Settings, from the environment"):
+            formatter.write_dl([(name, f"{meaning}  [default: {shown}]") for name, meaning, shown in described()])
+
+
+@click.group(cls=SettingsHelp, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="leaderboard")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Scores of the orchestrators of a decentralised video and AI network."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    logs.configure(settings.log_level)
+    context.obj = settings
+
+
+for command in (serve, migrate, post, scores, simulate):
+    main.add_command(command)

@@ -1,0 +1,30 @@
+"""How commands come to their database."""
+
+import click
+
+from leaderboard.bootstrap import DatabaseUnavailable
+from leaderboard.embedded import database_url
+from leaderboard.migrate import migrate
+from leaderboard.migration_files import MigrationError
+from leaderboard.settings import Settings
+from leaderboard.signals import exit_on_signals
+from leaderboard.system_user import EmbeddedPostgresError
+
+
+def open_database(settings: Settings) -> str:
+    """The URL of the database, the embedded one running until the command ends."""
+    exit_on_signals()
+    try:
+        return database_url(settings.postgres, settings.data_dir)
+    except EmbeddedPostgresError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def open_migrated_database(settings: Settings) -> str:
+    """As ``open_database``, of a database at this release's schema."""
+    url = open_database(settings)
+    try:
+        migrate(url, settings.db_timeout)
+    except (DatabaseUnavailable, MigrationError) as error:
+        raise click.ClickException(str(error)) from None
+    return url

@@ -1,0 +1,1 @@
+"""The endpoints: each view parses, calls and renders."""

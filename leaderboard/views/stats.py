@@ -1,0 +1,50 @@
+"""The questions about results."""
+
+from flask import Blueprint, Response, request
+
+import queries
+from leaderboard import answers, params
+from leaderboard.caching import remember
+from leaderboard.service import service
+
+bp = Blueprint("stats", __name__)
+
+
+@bp.get("/aggregated_stats")
+def aggregated_stats() -> Response:
+    """How good is each orchestrator, in each region?"""
+    query = params.scores_query(request)
+    window = params.window(request, service().settings.start_time_window)
+    events = service().events.look(*window)
+    return answers.of_window(queries.aggregated_stats, events, query, answers.scores)
+
+
+@bp.get("/raw_stats")
+def raw_stats() -> Response:
+    """What exactly did the testers post of one orchestrator?"""
+    query = params.results_query(request)
+    window = params.window(request, service().settings.start_time_window)
+    results = service().events.results(query.orchestrator, *window, query.job_type)
+    return answers.of_results(queries.raw_stats(results, query).collect(), query)
+
+
+@bp.get("/top_ai_score")
+def top_ai_score() -> Response:
+    """What is an orchestrator best at?"""
+    query = params.orchestrator_query(request)
+    events = service().events.look(*params.last(service().settings.start_time_window))
+    return answers.of_window(queries.top_ai_score, events, query, answers.top_score)
+
+
+@bp.get("/pipelines")
+def pipelines() -> Response:
+    """Which AI jobs have been seen, and where?"""
+    settings = service().settings
+    query = params.region_query(request)
+    ends = params.moment(request, "since"), params.moment(request, "until")
+
+    def compute() -> answers.Answer:
+        events = service().events.look(*params.bounded(*ends, settings.start_time_window))
+        return answers.ask(queries.pipelines, events, query, answers.pipelines)
+
+    return answers.respond(remember(("pipelines", query, ends), settings.pipelines_cache_timeout, compute))

@@ -1,0 +1,37 @@
+"""Scores of orchestrators over windows of events.
+
+A *source* reads events: ``source.window(since, until)`` gives the one frame of
+``queries.schema``. A *question* is a pure function ``(events, query) -> frame``
+that runs on Polars (eager or lazy) and DuckDB alike. Neither knows the web
+service or the environment.
+"""
+
+from queries.aggregated_stats import aggregated_stats
+from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
+from queries.live import LiveEvents, Window
+from queries.pipelines import pipelines
+from queries.postgres import PostgresEvents
+from queries.query import AI, TRANSCODING, Query
+from queries.raw_stats import raw_stats
+from queries.schema import EVENT_SCHEMA, conform
+from queries.sources import open_events
+from queries.top_ai_score import top_ai_score
+
+__all__ = [
+    "AI",
+    "EVENT_SCHEMA",
+    "TRANSCODING",
+    "LiveEvents",
+    "PostgresEvents",
+    "Query",
+    "SchemaError",
+    "StoreTimeout",
+    "StoreUnavailable",
+    "Window",
+    "aggregated_stats",
+    "conform",
+    "open_events",
+    "pipelines",
+    "raw_stats",
+    "top_ai_score",
+]

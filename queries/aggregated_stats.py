@@ -1,0 +1,27 @@
+"""How good is each orchestrator, in each region?"""
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2.typing import IntoFrameT
+
+from queries import scores
+from queries.query import AI, Query, select
+
+SCORE_FIELDS = ("success_rate", "round_trip_score", "score")
+
+
+def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:
+    """One row per orchestrator and region, sorted by both: success_rate, round_trip_score, score (Float64, 0..1).
+
+    The query's region, pipeline and model choose the events. Its orchestrator
+    chooses the rows of the answer only, since the median that AI jobs are
+    scored against is the whole network's.
+    """
+    chosen = select(nw.from_native(events), query, "region", "pipeline", "model")
+    of_answer = chosen if query.orchestrator is None else chosen.filter(nw.col("orchestrator") == query.orchestrator)
+    means = of_answer.group_by("orchestrator", "region").agg(*scores.means())
+    if query.job_type == AI:
+        median = chosen.filter(scores.successful()).select(scores.median_round_trip_time())
+        scored = means.join(median, how="cross").with_columns(*scores.ai_scores())
+    else:
+        scored = means.with_columns(*scores.transcoding_scores())
+    return scored.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region").to_native()

@@ -1,0 +1,68 @@
+"""How to know that no event is missing, where ids are handed out before they are committed.
+
+An id is drawn from a sequence, and its row appears when its transaction
+commits, so a lower id can appear after a higher one. Whoever inserts holds a
+lock on the table from before it draws an id until its end, so this holds: take
+the highest id, then the transactions with that lock. Once all of these have
+ended, no id up to the highest one can appear any more.
+
+It leans on a sequence that hands out ids in turn (CACHE 1, as a serial has it).
+"""
+
+from dataclasses import dataclass
+
+from queries.direct import DirectConnection
+from queries.errors import StoreUnavailable
+
+# whoever inserts takes this lock before drawing an id and keeps it until all of it is committed
+_LOOK = """
+    SELECT coalesce((SELECT max(id) FROM events), 0),
+        coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE locktype = 'relation'
+            AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())), ''),
+        concat((SELECT oid FROM pg_database WHERE datname = current_database()), '.', pg_relation_filenode('events'))"""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """One look at the table: the highest id, and then who was writing.
+
+    ``writers`` are virtual transaction ids. ``storage`` is another one once
+    the table has been emptied or rewritten as a whole, or the database made anew.
+    """
+
+    newest: int
+    writers: frozenset[str]
+    storage: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Every event with an id up to ``id`` that will ever exist has been committed; -1 where nothing is known yet.
+
+    ``awaited`` is the look whose writers have to end before it can be raised.
+    """
+
+    id: int = -1
+    awaited: Horizon | None = None
+
+    def advanced(self, look: Horizon) -> "Settled":
+        """What is settled by this look, for rows that are read after it."""
+        if not look.writers:
+            return Settled(max(self.id, look.newest))
+        if self.awaited is None:
+            return Settled(self.id, look)
+        if self.awaited.writers & look.writers:
+            return self
+        return Settled(max(self.id, self.awaited.newest), look)
+
+
+def look(connection: DirectConnection) -> Horizon:
+    """How far the events have come by now. Raises StoreUnavailable and StoreTimeout."""
+    try:
+        rows = connection.run(_LOOK)
+    except StoreUnavailable:
+        # it may have been ended while it was idle, and a look does no harm
+        rows = connection.run(_LOOK)
+    ((newest, writers, storage),) = rows
+    return Horizon(newest, frozenset(writers.split()), storage)

@@ -1,0 +1,273 @@
+"""The present: recent events kept in memory and brought up to date whenever somebody asks."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from threading import Condition, Event, Lock, Thread
+
+import polars as pl
+
+from queries.deadline import GRACE, background
+from queries.errors import StoreTimeout, StoreUnavailable
+from queries.held import DAY, NEVER, NONE, Held, by_day, micros, moment, packed
+from queries.horizon import Horizon, Settled
+from queries.postgres import PostgresEvents
+from queries.shared_call import SharedCall
+
+log = logging.getLogger(__name__)
+
+PIECE = 250_000
+"""Events of one read, nearly: whole days are read."""
+AT_ONCE = 2
+"""Reads at a time, as one keeps a single core of the database busy."""
+LOOK_AROUND = 5.0
+"""Seconds between two looks whether somebody has changed what is stored."""
+SOON = 0.05
+"""Seconds between two looks while it is not known yet which ids are settled."""
+REST = 5
+"""How many times as long as it took to read again all that is held, until that may be done once more."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The events of a window, read when they are asked for.
+
+    ``version`` is equal for two windows of one database only where they have
+    the same events; it is None where that cannot be told.
+    """
+
+    version: str | None
+    read: Callable[[], pl.LazyFrame]
+
+
+class LiveEvents:
+    """Events of a PostgreSQL database, held in memory as far as they have been asked for.
+
+    A window has every event that was committed before it was asked for.
+
+    The last ``warm`` are always held, once ``start`` has loaded them. A longer
+    window widens what is held, up to ``memory`` bytes; what is older is read
+    for that call alone. Every ``reread`` seconds the warm window is read again
+    whole, for what an administrator may have changed; where the database's
+    counters tell of changes, all that is held is read again at once. Safe to
+    share between threads. Every read raises StoreUnavailable and StoreTimeout
+    as those of ``source`` do.
+    """
+
+    def __init__(self, source: PostgresEvents, *, warm: timedelta, memory: int, reread: float) -> None:
+        self._source = source
+        self._warm = warm
+        self._memory = memory
+        self._reread_every = reread
+        self._refreshed = SharedCall(self._refresh, source.timeout + GRACE)
+        # these three are changed by a refresh alone
+        self._look: Horizon | None = None
+        self._settled = Settled()
+        self._in_turn: bool | None = None
+        # this by a piece that was read as well, and under the lock
+        self._lock = Lock()
+        self._held: Held | None = None
+        # how many edits what was forgotten last had seen
+        self._edits = 0
+        # pieces of another reading are not taken in
+        self._reading_number = 0
+        # one piece at a time is read
+        self._pieces = Condition()
+        self._busy = False
+        self._changes: str | None = None
+        self._closed = Event()
+        self._keeper = Thread(target=self._keep, name="live-events", daemon=True)
+
+    def start(self) -> None:
+        """Loads the warm window, and keeps it warm, on a thread of its own."""
+        self._keeper.start()
+
+    def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
+        return self.look(since, until).read()
+
+    def look(self, since: datetime, until: datetime) -> Window:
+        """The window of what is committed by now, and the version of that."""
+        held, first, last = self._refreshed(), micros(since), micros(until)
+        if held is None:
+            return Window(None, lambda: self._source.window(since, until))
+        version = held.fingerprint(first, last)
+        if held.since <= first:
+            return Window(version, lambda: held.window(first, last).lazy())
+        return Window(f"{version}-{first}-{last}", lambda: self._widened(first, last))
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """As PostgresEvents.results."""
+        return self._source.results(orchestrator, since, until, job_type)
+
+    def close(self) -> None:
+        """Ends the thread and closes the connections that are idle."""
+        self._closed.set()
+        if self._keeper.is_alive():
+            self._keeper.join(self._source.timeout)
+        self._source.close()
+
+    def _refresh(self) -> Held | None:
+        """What is held, with every event that is committed by now; None where it cannot be told which are missing."""
+        if self._in_turn is None:
+            self._in_turn = self._source.hands_out_ids_in_turn()
+            if not self._in_turn:
+                log.error("the ids of events are drawn ahead, so each answer reads them all; "
+                          "ALTER SEQUENCE events_id_seq CACHE 1, and start again")  # fmt: skip
+        if not self._in_turn:
+            return None
+        look = self._source.horizon()
+        if look == self._look:
+            return self._held
+        if self._look is not None and (look.storage != self._look.storage or look.newest < self._settled.id):
+            log.info("the events were emptied or rewritten, and are read again")
+            self._forget()
+        settled, held = self._settled.advanced(look), self._held
+        if settled.id >= 0:
+            held = held or self._nothing(settled.id, look)
+            rows = packed(self._source.after(held.settled)) if look.newest > held.settled else NONE
+            with self._lock:
+                held = (self._held or held).refreshed(rows, settled.id)
+                self._held = held.shrunk(self._memory, self._warm_since())
+        self._look, self._settled = look, settled
+        return self._held
+
+    def _nothing(self, settled: int, look: Horizon) -> Held:
+        # changes from here on are seen by what is read from here on, or told by the counters
+        self._changes = self._source.changes()
+        return Held(settled=settled, floor=settled, era=f"{look.storage}-{self._changes}", edits=self._edits)
+
+    def _forget(self) -> None:
+        with self._lock:
+            # of two contents, the later has seen more edits, whatever was forgotten in between
+            self._edits = 1 + (self._held.edits if self._held else self._edits)
+            self._held = None
+            self._reading_number += 1
+        self._look, self._settled = None, Settled()
+
+    def _widened(self, since: int, until: int) -> pl.LazyFrame:
+        """A window that is not held as a whole. Raises StoreTimeout where that takes longer than one read may."""
+        if since > until:
+            return NONE.lazy()
+        deadline = time.monotonic() + self._source.timeout
+        if (held := self._held) is not None and self._begin(held.since, until) <= until:
+            # the events between the window and what is held are few
+            self._widen(since, deadline)
+        if (held := self._held) is None:
+            return self._source.window(moment(since), moment(until))
+        older, edge = [], min(held.since, until + 1)
+        while edge > since:
+            _left(deadline)
+            begin = self._begin(edge, since)
+            older.append(packed(self._source.window(moment(max(begin, since)), moment(edge - 1), up_to=held.settled)))
+            edge = begin
+        return pl.concat([held.window(since, until), *older], rechunk=False).lazy()
+
+    def _widen(self, goal: int, deadline: float) -> None:
+        """Holds all from the goal on, or from as far back as there is memory for.
+
+        What has been read by the deadline stays, so whoever asks again finds less to read.
+        """
+        while (edge := self._edge(goal)) is not None:
+            with self._pieces:
+                if self._busy:
+                    self._pieces.wait(_left(deadline))
+                    continue
+                self._busy = True
+            try:
+                _left(deadline)
+                self._load(edge, goal)
+            finally:
+                with self._pieces:
+                    self._busy = False
+                    self._pieces.notify_all()
+
+    def _edge(self, goal: int) -> int | None:
+        """Before which moment the next piece is to be read, if one is."""
+        held = self._held
+        if held is None or held.since <= goal:
+            return None
+        return held.since if held.since > self._warm_since() or held.bytes < self._memory else None
+
+    def _begin(self, edge: int, goal: int) -> int:
+        """Where a piece begins that ends before a midnight and goes back to the goal, or has enough events."""
+        bound = self._source.nth_before(moment(edge), PIECE)
+        return (goal if bound is None else max(goal, micros(bound))) // DAY * DAY
+
+    def _load(self, edge: int, goal: int) -> int:
+        """Takes in some pieces before the edge, read at once, and returns where they begin."""
+        with self._lock:
+            held, number = self._held, self._reading_number
+        edges = [edge]
+        while len(edges) <= AT_ONCE and edges[-1] > goal:
+            edges.append(self._begin(edges[-1], goal))
+        begin = edges[-1]
+        if held is not None:
+            spans = zip(edges[1:], edges, strict=False)
+            readings = [background(self._days, since, until, held.settled) for since, until in spans]
+            piece = {day: events for reading in readings for day, events in reading.result().items()}
+            with self._lock:
+                now = self._held
+                # what is held may have been dropped in part since: a piece must leave no gap to it, and of days
+                # that are not held any more, later events have been dropped as well
+                if now is not None and number == self._reading_number and now.since <= edge:
+                    start = begin if now.floor <= held.settled else max(begin, now.since)
+                    piece = {day: events for day, events in piece.items() if day * DAY >= start}
+                    self._held = now.with_piece(piece, start, edge, held.settled)
+        return begin
+
+    def _days(self, since: int, until: int, up_to: int) -> dict[int, pl.DataFrame]:
+        """The days between two midnights, of the events with an id of at most ``up_to``."""
+        return by_day(packed(self._source.window(moment(since), moment(until - 1), up_to=up_to)))
+
+    def _warm_since(self) -> int:
+        try:
+            return micros(datetime.now(UTC) - self._warm)
+        except OverflowError:
+            return micros(datetime.min.replace(tzinfo=UTC))
+
+    def _keep(self) -> None:
+        """Keeps the warm window, and reads again what may have changed."""
+        due, rested = time.monotonic() + self._reread_every, 0.0
+        while not self._closed.is_set():
+            pause = LOOK_AROUND
+            try:
+                changes = self._source.changes()
+                held, began = self._refreshed(), time.monotonic()
+                if held is None:
+                    pause = SOON if self._in_turn else LOOK_AROUND
+                elif changes != self._changes and began >= rested:
+                    self._reread(held.since, changes)
+                    rested = time.monotonic() + REST * (time.monotonic() - began)
+                elif began >= due:
+                    self._reread(self._warm_since(), self._changes)
+                    due = time.monotonic() + self._reread_every
+                self._widen(self._warm_since(), time.monotonic() + self._source.timeout)
+            except (StoreUnavailable, StoreTimeout) as error:
+                log.debug("the events are not up to date: %s", error)
+            except Exception:
+                # the next requests meet it too, and say so
+                log.exception("the events could not be kept")
+            self._closed.wait(pause)
+
+    def _reread(self, goal: int, changes: str) -> None:
+        """Reads again what is held from the goal on; ``changes`` are those that had been made by now."""
+        with self._lock:
+            self._reading_number += 1
+            number = self._reading_number
+        edge = NEVER
+        while edge > goal:
+            edge = self._load(edge, goal)
+        with self._lock:
+            if self._held is not None and number == self._reading_number and changes != self._changes:
+                storage = self._held.era.partition("-")[0]
+                self._held, self._changes = replace(self._held, era=f"{storage}-{changes}"), changes
+
+
+def _left(deadline: float) -> float:
+    """Seconds until then. Raises StoreTimeout where there are none."""
+    if (left := deadline - time.monotonic()) <= 0:
+        raise StoreTimeout("the window took too long to read")
+    return left

@@ -1,0 +1,23 @@
+"""Which AI jobs have been seen, and where?"""
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2.typing import IntoFrameT
+
+from queries.query import AI, Query, select
+
+
+def pipelines(events: IntoFrameT, query: Query = Query(job_type=AI)) -> IntoFrameT:
+    """One row per pipeline, model and region that AI events name, sorted by the three.
+
+    ``model`` is null where a result named a pipeline alone. Of the query only
+    the region matters.
+    """
+    named = ("pipeline", "model", "region")
+    return (
+        select(nw.from_native(events), Query(job_type=AI, region=query.region), "region")
+        .filter(~nw.col("pipeline").is_null())
+        .select(*named)
+        .unique()
+        .sort(*named)
+        .to_native()
+    )

@@ -1,0 +1,128 @@
+"""Events read from PostgreSQL.
+
+The typed columns are cut out of the JSON by the database and come over as
+Arrow. Only statements without bound parameters take the driver's fast COPY
+path, so the bounds of a window, which are datetimes here, go in as literals;
+text from outside is always bound.
+"""
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pyarrow as pa
+
+from queries.direct import DirectConnection
+from queries.horizon import Horizon, look
+from queries.reader import Reader
+from queries.schema import ADDRESS, LONGEST_NUMBER, conform
+
+
+def _number(field: str) -> str:
+    # whatever else an old row may hold there counts as absent, and must not fail the other rows
+    value = f"e.payload->'{field}'"
+    is_float = f"jsonb_typeof({value}) = 'number' AND length(e.payload->>'{field}') < {LONGEST_NUMBER}"
+    return f"CASE WHEN {is_float} THEN ({value})::float8 END"
+
+
+_KEYS = """
+    e.id::int8 AS id, e.event_time, lower(e.orchestrator) AS orchestrator,
+    upper(r.name)::text AS region, j.name::text AS job_type,
+    nullif(e.payload->>'pipeline', '') AS pipeline, nullif(e.payload->>'model', '') AS model"""
+_COLUMNS = f"""{_KEYS},
+    {_number("success_rate")} AS success_rate, {_number("round_trip_time")} AS round_trip_time,
+    {_number("seg_duration")} AS seg_duration"""
+_FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
+
+_CHANGES = """
+    SELECT string_agg(concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid)
+        AS changes FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)"""
+_SEQUENCE_CACHE = """
+    SELECT max(seqcache)::int8 AS cache FROM pg_sequence
+    WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
+
+
+class PostgresEvents:
+    """Events of a database with the schema of this project's migrations.
+
+    ``url`` is a PostgreSQL URL, ``timeout`` the seconds that one read may
+    take, waiting for a connection included, and ``connections`` how many are
+    kept open; as many again are opened for a while when those are in use.
+    Safe to share between threads. Raises ValueError for a URL that cannot be
+    read. Every read raises StoreUnavailable where the database cannot be
+    reached and StoreTimeout where it takes too long.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
+        self._reader = Reader(url, timeout=timeout, connections=connections)
+        self._direct = DirectConnection(url, timeout)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one read may take."""
+        return self._reader.timeout
+
+    def window(self, since: datetime, until: datetime, *, up_to: int | None = None) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
+
+        With ``up_to``, those of them whose id is at most that. An event of
+        something that is no address is nobody's, and left out.
+        """
+        bound = "" if up_to is None else f" AND e.id <= {up_to:d}"
+        return self._events(f"{_within(since, until)}{bound}")
+
+    def after(self, settled: int) -> pl.LazyFrame:
+        """The events whose id is above ``settled``, as ``window`` gives them."""
+        return self._events(f"e.id > {settled:d} AND isfinite(e.event_time)")
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type, in no order.
+
+        The columns of EVENT_SCHEMA but for the measures, and ``payload``:
+        String, the result as JSON.
+        """
+        statement = f"""
+            SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
+            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}"""  # noqa: S608
+        results = pl.from_arrow(self._reader.read(statement, (orchestrator, job_type)))
+        return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS))
+
+    def horizon(self) -> Horizon:
+        """How far the events have come by now. For one thread at a time."""
+        return look(self._direct)
+
+    def nth_before(self, moment: datetime, n: int) -> datetime | None:
+        """The event_time of the n-th event before a moment, counted backwards in time; None where there are fewer."""
+        times = self._reader.read(
+            f"SELECT event_time FROM events WHERE event_time < {_literal(moment)} AND event_time >= '0001-01-01+00'"  # noqa: S608
+            f" ORDER BY event_time DESC OFFSET {n - 1:d} LIMIT 1"
+        )["event_time"].to_pylist()
+        return times[0] if times else None
+
+    def changes(self) -> str:
+        """A text that is another one some time after stored events or regions were changed or deleted."""
+        return self._reader.read(_CHANGES)["changes"].to_pylist()[0]
+
+    def hands_out_ids_in_turn(self) -> bool:
+        """Whether no session draws ids of events ahead, as ``horizon`` needs."""
+        return self._reader.read(_SEQUENCE_CACHE)["cache"].to_pylist() == [1]
+
+    def close(self) -> None:
+        """Closes the connections that are idle; the others close as they come back."""
+        self._reader.close()
+        self._direct.close()
+
+    def _events(self, condition: str) -> pl.LazyFrame:
+        return _events(self._reader.read(f"SELECT {_COLUMNS} FROM {_FROM} WHERE {condition}"))  # noqa: S608
+
+
+def _events(table: pa.Table) -> pl.LazyFrame:
+    events = pl.from_arrow(table).lazy()
+    return conform(events.filter(pl.col("orchestrator").str.contains(ADDRESS)))
+
+
+def _within(since: datetime, until: datetime) -> str:
+    return f"e.event_time BETWEEN {_literal(since)} AND {_literal(until)}"
+
+
+def _literal(moment: datetime) -> str:
+    return f"'{moment.astimezone(UTC).isoformat()}'::timestamptz"

@@ -1,0 +1,37 @@
+"""What is an orchestrator best at?"""
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2.typing import IntoFrameT
+
+from queries import scores
+from queries.query import AI, Query, select
+
+
+def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
+    """The best AI job of the query's orchestrator: one row, or none where it has done no AI job.
+
+    Columns: orchestrator, region, pipeline, model, score (Float64, 0..1, as
+    aggregated_stats has it without a region filter). Best is the highest mean
+    success_rate, then the lowest mean round_trip_time, then the first by
+    pipeline, model and region.
+    """
+    job = ("pipeline", "model")
+    jobs = select(nw.from_native(events), Query(job_type=AI)).filter(
+        ~nw.col("pipeline").is_null(), ~nw.col("model").is_null()
+    )
+    best = (
+        jobs.filter(nw.col("orchestrator") == query.orchestrator)
+        .group_by("orchestrator", "region", *job)
+        .agg(*scores.means())
+        # jobs that are equal but for the last bits of a mean are equal
+        .with_columns(success=nw.col("success_rate").round(12), seconds=nw.col("round_trip_time").round(12))
+        .sort("success", "seconds", *job, "region", descending=[True, *[False] * 4])
+        .head(1)
+    )
+    medians = jobs.filter(scores.successful()).group_by(*job).agg(scores.median_round_trip_time())
+    return (
+        best.join(medians, on=list(job), how="left")
+        .with_columns(*scores.ai_scores())
+        .select("orchestrator", "region", *job, "score")
+        .to_native()
+    )

@@ -1,0 +1,160 @@
+"""One PostgreSQL for the whole run; a database of its own for each test that writes."""
+
+import gzip
+import itertools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from flask import Flask
+from psycopg2.extras import Json, execute_values
+
+from leaderboard.app import create_app
+from leaderboard.embedded import EmbeddedPostgres
+from leaderboard.migrate import migrate
+from leaderboard.migration_files import load
+from leaderboard.settings import Settings
+from leaderboard.signing import sign
+
+DATA = Path(__file__).parent / "data"
+SECRET = "my-secret-key"
+TEMPLATE = "template_leaderboard"
+NEWEST = load()[-1].version
+"""The version of a migrated database."""
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of the run's PostgreSQL, to which a database's name is to be given: ``server.format("name")``."""
+    folder = Path(tempfile.mkdtemp(prefix="leaderboard-tests-"))
+    postgres = EmbeddedPostgres(folder)
+    url = postgres.acquire().replace("/leaderboard?", "/{}?")
+    # what is stored here need not outlive the machine
+    _execute(url, "ALTER SYSTEM SET fsync = off")
+    _execute(url, "SELECT pg_reload_conf()")
+    yield url
+    postgres.release()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a database that has been migrated."""
+    migrate(server.format(TEMPLATE), 20)
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[str]:
+    """The URL of a database that does not exist yet."""
+    name = f"test_{next(_numbers)}"
+    yield server.format(name)
+    _drop(server, name)
+
+
+@pytest.fixture
+def database(server: str, template: str) -> Iterator[str]:
+    """The URL of a fresh migrated database."""
+    name = f"test_{next(_numbers)}"
+    yield clone(server, template, name)
+    _drop(server, name)
+
+
+@pytest.fixture(scope="session")
+def events_database(server: str, template: str) -> str:
+    """The URL of a database with the events of the conformance set. For reading."""
+    url = clone(server, template, "conformance")
+    load_events(url, conformance("events")["events"])
+    return url
+
+
+@pytest.fixture
+def settings(database: str) -> Settings:
+    """The settings of ``app``; a test may set its own in a fixture of this name."""
+    return Settings(postgres=database, secret=SECRET)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The service over a fresh database, which pytest-flask gives its client."""
+    app = create_app(settings)
+    yield app
+    app.extensions["leaderboard"].close()
+
+
+@pytest.fixture
+def post(client: Any) -> Callable[..., Any]:
+    """Posts a result, a dict or the bytes of a body, with its signature."""
+
+    def post(result: dict[str, Any] | bytes, **headers: str) -> Any:
+        body = result if isinstance(result, bytes) else json.dumps(result).encode()
+        return client.post("/api/post_stats", data=body, headers={"Authorization": sign(SECRET, body)} | headers)
+
+    return post
+
+
+def clone(server: str, template: str, name: str) -> str:
+    """The URL of a new database that is like the template."""
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return server.format(name)
+
+
+def sample(name: str) -> Any:
+    """A JSON document of tests/data."""
+    return json.loads((DATA / name).read_text(encoding="utf-8"))
+
+
+def conformance(name: str) -> Any:
+    """A document of the conformance set: ``events`` or ``answers``."""
+    with gzip.open(DATA / f"{name}.json.gz") as file:
+        return json.load(file)
+
+
+def load_events(url: str, events: list[list[Any]]) -> None:
+    """Stores ``[event_time, orchestrator, region, job_type, payload]`` rows as they are."""
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT r.name, j.name, r.id FROM regions r JOIN job_types j ON j.id = r.job_type_id")
+        ids = {(region, job_type): id_ for region, job_type, id_ in cursor}
+        execute_values(
+            cursor,
+            "INSERT INTO events (event_time, orchestrator, region_id, payload) VALUES %s",
+            [
+                (datetime.fromtimestamp(moment, UTC), orchestrator, ids[region, job_type], Json(payload))
+                for moment, orchestrator, region, job_type, payload in events
+            ],
+            page_size=1000,
+        )
+    connection.close()
+
+
+def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement returns, committed."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def _execute(server: str, statement: str) -> None:
+    connection = psycopg2.connect(server.format("postgres"))
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def _drop(server: str, name: str) -> None:
+    _execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

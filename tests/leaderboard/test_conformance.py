@@ -1,0 +1,58 @@
+"""Every recorded answer of the service that this one replaces is this one's answer as well."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from leaderboard.app import create_app
+from leaderboard.settings import Settings
+from tests.conftest import conformance
+
+RECORDED = conformance("answers")
+
+
+@pytest.fixture(scope="module")
+def recorded(events_database: str) -> Iterator[FlaskClient]:
+    app: Flask = create_app(Settings(postgres=events_database, start_time_window=RECORDED["start_time_window_hours"]))
+    yield app.test_client()
+    app.extensions["leaderboard"].close()
+
+
+@pytest.mark.parametrize("case", RECORDED["cases"], ids=lambda case: f"{case['path']}?{case['query']}")
+def test_the_answer_is_the_recorded_one(recorded: FlaskClient, case: dict[str, Any]) -> None:
+    response = recorded.get(case["path"], query_string=case["query"])
+    assert response.status_code == case["status"]
+    if case["body"] is not None:
+        body = response.json
+        if case["path"] == "/api/regions":
+            body, case = by_id(body), case | {"body": by_id(case["body"])}
+        assert_covers(body, case["body"], case["path"])
+
+
+def by_id(body: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    return sorted(body["regions"], key=lambda region: (region["id"], region["type"]))
+
+
+def assert_covers(ours: Any, recorded: Any, path: str) -> None:
+    """Equal as the conformance set defines it: results and scores may have more fields than were recorded."""
+    if isinstance(recorded, dict):
+        assert isinstance(ours, dict)
+        if "success_rate" in recorded:
+            assert recorded.keys() <= ours.keys(), path
+        else:
+            assert recorded.keys() == ours.keys(), path
+        for key, value in recorded.items():
+            assert_covers(ours[key], value, f"{path}.{key}")
+    elif isinstance(recorded, list):
+        assert len(ours) == len(recorded), path
+        for index, value in enumerate(recorded):
+            assert_covers(ours[index], value, f"{path}[{index}]")
+    elif isinstance(recorded, (int, float)) and not isinstance(recorded, bool):
+        assert not isinstance(ours, bool), path
+        assert math.isclose(ours, recorded, rel_tol=1e-9, abs_tol=1e-9), f"{path}: {ours} is not {recorded}"
+    else:
+        assert ours == recorded, path

@@ -1,0 +1,215 @@
+"""A database that is slow is a 504, one that is away a 503, and once it is back all is well by itself."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+from flask.testing import FlaskClient
+
+from leaderboard import ingest
+from leaderboard.database import Database
+from leaderboard.embedded import EmbeddedPostgres
+from leaderboard.regions import Regions
+from leaderboard.settings import Settings
+from leaderboard.simulation import Simulation
+from queries import StoreTimeout
+from tests.conftest import SECRET
+from tests.http import COMMAND, Running
+from tests.leaderboard.test_embedded import postmaster
+
+RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
+ASKED = [
+    "/api/aggregated_stats",
+    "/api/raw_stats?orchestrator=0x1",
+    "/api/top_ai_score?orchestrator=0x1",
+    "/api/pipelines",
+    "/api/regions",
+]
+
+
+class Server:
+    """A PostgreSQL of the test's own, which may be stopped, frozen and started again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.postgres = EmbeddedPostgres(data_dir)
+        self.url = self.postgres.acquire()
+
+    def stop(self) -> None:
+        """Takes the server away at once."""
+        pid = postmaster(self.data_dir)
+        os.kill(pid, signal.SIGQUIT)
+        while postmaster(self.data_dir):
+            time.sleep(0.05)
+
+    def start(self) -> None:
+        """Brings it back."""
+        other = EmbeddedPostgres(self.data_dir)
+        other.acquire()
+        other.release()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While none of its processes runs."""
+        master = psutil.Process(postmaster(self.data_dir))
+        # it makes no more of them from then on
+        master.suspend()
+        while master.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        processes = [*master.children(), master]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+
+@pytest.fixture
+def own() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
+        Path(folder).chmod(0o755)
+        own = Server(Path(folder))
+        yield own
+        own.postgres.release()
+
+
+def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> None:
+    with Running({"POSTGRES": own.url, "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}) as service:
+        for _ in range(8):
+            assert service.post(RESULT).status == 200
+            assert [service.get(path).status for path in ASKED] == [200] * len(ASKED)
+
+        own.stop()
+        for answer in (service.post(RESULT), *(service.get(path) for path in ASKED)):
+            assert answer.status == 503
+            assert answer.json == {"error": "the database is not available, try again later"}
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        health = service.get("/api/health")
+        assert health.status == 503
+        assert health.json == {"postgres": {"ok": False, "error": "the database is not available"}}
+        assert health.headers["Cache-Control"] == "no-store"
+
+        own.start()
+        for _ in range(8):
+            assert [service.get(path).status for path in (*ASKED, "/api/health")] == [200] * (len(ASKED) + 1)
+            assert service.post(RESULT).status == 200
+
+
+def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own: Server) -> None:
+    own.stop()
+    with Running({"POSTGRES": own.url}) as service:
+        assert service.get("/api/health").status == 503
+        assert service.get("/api/regions").status == 503
+        # what needs no database is answered as ever
+        for method, path, status in (
+            ("OPTIONS", "/api/post_stats", 200),
+            ("GET", "/api/nothing", 404),
+            ("GET", "/api/post_stats", 405),
+            ("GET", "/api/aggregated_stats?since=x", 400),
+            ("POST", "/api/post_stats", 403),
+        ):
+            assert service.ask(method, path, b"", {}).status == status
+        own.start()
+        assert service.get("/api/health").status == 200
+        assert service.post(RESULT).status == 200
+
+
+def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(own: Server) -> None:
+    with Running({"POSTGRES": own.url}) as service:
+        own.stop()
+        for worker in psutil.Process(service.process.pid).children():
+            worker.kill()
+        time.sleep(1)
+        service.wait_until_it_answers()
+        assert service.get("/api/regions").status == 503
+        own.start()
+        assert service.get("/api/regions").status == 200
+
+
+def test_a_database_that_says_nothing_is_a_504(own: Server) -> None:
+    settings = {"DB_TIMEOUT": "0.5", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
+    # one worker, which has seen the database
+    with Running({"POSTGRES": own.url} | settings, [*COMMAND, "serve", "--workers", "1"]) as service:
+        assert service.post(RESULT).status == 200
+        with own.frozen():
+            for answer in (service.post(RESULT), *(service.get(path) for path in ASKED)):
+                assert answer.status == 504
+                assert "error" in answer.json
+                assert answer.headers["Cache-Control"] == "no-store"
+            assert service.get("/api/health").status == 503
+        for ask in (*(partial(service.get, path) for path in (*ASKED, "/api/health")), partial(service.post, RESULT)):
+            deadline = time.monotonic() + 60
+            while ask().status != 200:
+                assert time.monotonic() < deadline
+
+
+class TestASlowStatement:
+    @pytest.fixture
+    def settings(self, database: str) -> Settings:
+        return Settings(postgres=database, secret=SECRET, db_timeout=0.3)
+
+    @pytest.fixture
+    def slow(self, database: str, client: FlaskClient) -> Iterator[None]:
+        # the app is there before, as it migrates the database
+        assert client is not None
+        connection = psycopg2.connect(database)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE events, regions")
+            yield
+        connection.close()
+
+    @pytest.mark.usefixtures("slow")
+    @pytest.mark.parametrize("path", ASKED)
+    def test_a_read_is_a_504_and_not_part_of_an_answer(self, client: FlaskClient, path: str) -> None:
+        response = client.get(path)
+        assert response.status_code == 504
+        assert list(response.json) == ["error"]
+        assert response.headers["Cache-Control"] == "no-store"
+
+    @pytest.mark.usefixtures("slow")
+    def test_a_copy_is_told_as_too_slow(self, database: str) -> None:
+        store = Database(database, 0.3)
+        until = datetime(2026, 1, 1, tzinfo=UTC)
+        frame = next(Simulation(10, until - timedelta(days=1), until).frames())
+        with pytest.raises(StoreTimeout):
+            ingest.copy(store, Regions(store, 0), frame)
+        store.close()
+
+    @pytest.mark.usefixtures("slow")
+    def test_a_post_is_a_504_and_not_ok(self, post: object) -> None:
+        assert post(RESULT).status_code == 504
+
+
+def test_a_request_in_flight_is_answered_before_a_stop(database: str) -> None:
+    with Running({"POSTGRES": database}) as service:
+        answers: list[int] = []
+        with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE events")
+            asking = threading.Thread(target=lambda: answers.append(service.get("/api/aggregated_stats").status))
+            asking.start()
+            time.sleep(1)
+            service.process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                service.process.wait(1)
+        connection.close()
+        asking.join(60)
+        assert answers == [200]
+        assert service.process.wait(60) == 0

@@ -1,0 +1,214 @@
+"""Real results and the requests of clients in use, over real connections."""
+
+import http.client
+import json
+import math
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import DATA, rows, sample
+from tests.http import COMMAND, Answer, Running
+
+TRANSCODING = [result for results in sample("raw-transcoding-2021-09-25.json").values() for result in results]
+AI = [result for results in sample("raw-ai-2024-09.json").values() for result in results]
+SINGLE = [sample("result-transcoding.json"), sample("result-ai-failed.json")]
+REQUESTS = [json.loads(line) for line in (DATA / "requests.jsonl").read_text(encoding="utf-8").splitlines()]
+POSTS = [request for request in REQUESTS if request["method"] == "POST"]
+GETS = [request for request in REQUESTS if request["method"] == "GET"]
+
+
+@pytest.fixture
+def service(database: str) -> Iterator[Running]:
+    with Running({"POSTGRES": database}) as service:
+        yield service
+
+
+def answered(service: Running, results: list[dict[str, Any]], query: str = "") -> dict[str, list[dict[str, Any]]]:
+    (orchestrator,) = {result["orchestrator"] for result in results}
+    return service.get(f"/api/raw_stats?orchestrator={orchestrator}{query}").json
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def test_real_results_are_posted_read_back_field_by_field_and_scored(service: Running) -> None:
+    assert (len(TRANSCODING), len(AI)) == (21, 3)
+    for result in [*TRANSCODING, *AI, *SINGLE]:
+        answer = service.post(result)
+        assert (answer.status, answer.body) == (200, b"ok")
+
+    for posted, query in (
+        (TRANSCODING, ""),
+        (AI, "&pipeline=Image%20to%20video&model=stabilityai/stable-video-diffusion-img2vid-xt-1-1"),
+    ):
+        by_region: dict[str, list[dict[str, Any]]] = {}
+        for result in posted:
+            by_region.setdefault(result["region"], []).insert(0, result)
+        assert answered(service, posted, query) == by_region
+
+    (transcoding,), (failed,) = (
+        answered(service, SINGLE[:1])["MDW"],
+        answered(service, SINGLE[1:], "&job_type=ai")["MDW"],
+    )
+    assert transcoding == SINGLE[0]
+    assert failed == SINGLE[1] | {"model_is_warm": False}
+
+    scores = service.get("/api/aggregated_stats").json[TRANSCODING[0]["orchestrator"]]
+    assert len(scores) == 7
+    for region, fields in scores.items():
+        of_region = [result for result in TRANSCODING if result["region"] == region]
+        success = mean([result["success_rate"] for result in of_region])
+        ratio = mean([r["seg_duration"] for r in of_region]) / mean([r["round_trip_time"] for r in of_region])
+        latency = 1 - math.exp(-ratio)
+        expected = {
+            "success_rate": success,
+            "round_trip_score": latency,
+            "score": success * latency,
+            "latency_score": latency,
+            "total_score": success * latency,
+        }
+        assert fields == pytest.approx(expected, abs=1e-9)
+
+    job = "pipeline=Image%20to%20video&model=stabilityai/stable-video-diffusion-img2vid-xt-1-1"
+    scores = service.get(f"/api/aggregated_stats?{job}").json[AI[0]["orchestrator"]]
+    median = sorted(result["round_trip_time"] for result in AI)[1]
+    for region, fields in scores.items():
+        latency = 0.8 ** (mean([r["round_trip_time"] for r in AI if r["region"] == region]) / median)
+        expected = {"success_rate": 1, "round_trip_score": latency, "score": 0.65 + 0.35 * latency}
+        assert fields == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["aggregated-transcoding-2023-09.json", "aggregated-ai.json"])
+def test_recorded_scores_follow_the_formulas(name: str) -> None:
+    for regions in sample(name).values():
+        for scores in regions.values():
+            success, latency = scores["success_rate"], scores["round_trip_score"]
+            score = 0.65 * success + 0.35 * latency if "ai" in name else success * latency
+            assert scores["score"] == pytest.approx(score, abs=1e-9)
+
+
+def bytes_of(request: dict[str, Any], connection: str = "close") -> bytes:
+    body = request["body"].encode()
+    headers = {"Host": "leaderboard"} | request["headers"] | {"Connection": connection}
+    if request["method"] == "POST":
+        headers["Content-Length"] = str(len(body))
+    lines = [f"{request['method']} {request['target']} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def test_captured_posts_are_taken_byte_for_byte(service: Running, database: str) -> None:
+    assert len(POSTS) == 12
+    for request in POSTS:
+        answer = service.exchange(bytes_of(request))
+        assert (answer.status, answer.body) == (200, b"ok")
+    stored = [payload for (payload,) in rows(database, "SELECT payload FROM events ORDER BY id")]
+    assert stored == [json.loads(request["body"]) for request in POSTS]
+
+
+def test_a_captured_post_is_refused_once_a_byte_of_it_changes(service: Running, database: str) -> None:
+    for request in POSTS:
+        changed = request | {"body": request["body"].replace('"timestamp":1', '"timestamp":2')}
+        assert service.exchange(bytes_of(changed)).status == 403
+    assert rows(database, "SELECT * FROM events") == []
+
+
+def test_captured_gets_are_answered(service: Running) -> None:
+    for request in POSTS:
+        service.exchange(bytes_of(request))
+    assert len(GETS) == 17
+    for request in GETS:
+        answer = service.exchange(bytes_of(request))
+        refused = request["target"] in (
+            "/api/aggregated_stats?pipeline=llm",
+            "/api/aggregated_stats?model=somemodel",
+            "/api/raw_stats",
+        )
+        assert answer.status == (400 if refused else 200), request
+        assert_read_by_clients(request["target"], answer)
+
+
+def assert_read_by_clients(target: str, answer: Answer) -> None:
+    document = answer.json
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    if answer.status == 400:
+        assert list(document) == ["error"]
+    elif target.startswith("/api/aggregated_stats"):
+        assert all(
+            isinstance(score, (int, float))
+            for regions in document.values()
+            for scores in regions.values()
+            for score in scores.values()
+        )
+    elif target.startswith("/api/pipelines"):
+        assert all(set(pipeline) == {"id", "models", "regions"} for pipeline in document["pipelines"])
+    elif target.startswith("/api/raw_stats"):
+        assert all(isinstance(result["errors"], list) for results in document.values() for result in results)
+
+
+def chunked(request: dict[str, Any], *chunks: bytes) -> bytes:
+    head = bytes_of(request | {"body": ""}).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    return head + b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in (*chunks, b""))
+
+
+def test_a_client_that_sends_its_body_in_chunks_is_served(service: Running) -> None:
+    body = POSTS[0]["body"].encode()
+    assert service.exchange(chunked(POSTS[0], body[:7], body[7:])).status == 200
+
+
+def test_chunks_that_are_too_many_are_told_apart_from_a_wrong_signature(service: Running) -> None:
+    assert service.exchange(chunked(POSTS[0], b"x" * 2**24, b"x")).status == 413
+
+
+@pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nab", b""], ids=["no size", "half a chunk", "no end"])
+@pytest.mark.parametrize(("target", "status"), [("/api/post_stats", 400), ("/api/nothing", 404)])
+def test_a_body_that_breaks_off_is_the_clients_fault(service: Running, rest: bytes, target: str, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(chunked(POSTS[0] | {"target": target}).removesuffix(b"0\r\n\r\n") + rest)
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert response.status == status
+        assert "error" in json.loads(response.read())
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /api/regions?" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET /api/regions HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
+        (b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+    ids=["too long a path", "too long a header", "no length", "no request"],
+)
+def test_requests_that_gunicorn_refuses_get_the_error_body_that_any_page_reads(
+    service: Running, request_bytes: bytes, status: int
+) -> None:
+    answer = service.exchange(request_bytes)
+    assert answer.status == status
+    assert list(answer.json) == ["error"]
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_clients_that_stall_give_back_their_threads(database: str) -> None:
+    with Running({"POSTGRES": database}, [*COMMAND, "serve", "--workers", "1", "--threads", "2"]) as service:
+        head = bytes_of(POSTS[0])[:-1]
+        stalled = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(4)]
+        for connection, sent in zip(stalled, (head, head[:30], head, head[:30]), strict=True):
+            connection.sendall(sent)
+        assert service.get("/api/health").status == 200
+        for connection in stalled:
+            connection.close()
+
+
+def test_a_client_learns_that_its_body_is_too_large(service: Running) -> None:
+    for size in (2**20 + 1, 2**23):
+        answer = service.post(b"x" * size)
+        assert answer.status == 413
+        assert "1048576" in answer.json["error"]

@@ -1,0 +1,75 @@
+"""Events on every engine that the questions run on."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from queries import conform
+from tests.conftest import conformance
+
+
+def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Events with the given columns; what a row leaves out is a plain transcoding result."""
+    usual = {
+        "id": 1,
+        "event_time": datetime(2026, 9, 1, tzinfo=UTC),
+        "orchestrator": "0xa",
+        "region": "FRA",
+        "job_type": "transcoding",
+        "pipeline": None,
+        "model": None,
+        "success_rate": 1.0,
+        "round_trip_time": 1.0,
+        "seg_duration": 2.0,
+    }
+    schema_overrides = {"pipeline": pl.String, "model": pl.String, "event_time": pl.Datetime("us", "UTC")}
+    typed = pl.DataFrame([usual | row for row in rows or [{}]], schema_overrides=schema_overrides, strict=False)
+    return conform(typed if rows else typed.clear())
+
+
+def recorded_events() -> pl.DataFrame:
+    """The events of the conformance set."""
+    return frame(
+        [
+            {
+                "id": number,
+                "event_time": datetime.fromtimestamp(moment, UTC),
+                "orchestrator": orchestrator,
+                "region": region,
+                "job_type": job_type,
+                **{name: payload.get(name) for name in ("pipeline", "model")},
+                **{name: float(payload.get(name, 0)) for name in ("success_rate", "round_trip_time", "seg_duration")},
+                "payload": str(number),
+            }
+            for number, (moment, orchestrator, region, job_type, payload) in enumerate(conformance("events")["events"])
+        ]
+    )
+
+
+ENGINES: dict[str, Callable[[pl.DataFrame], Any]] = {
+    "polars eager": lambda events: events,
+    "polars lazy": lambda events: events.lazy(),
+    "duckdb": lambda events: duckdb.from_arrow(events.to_arrow()),
+    "polars with categories": lambda events: events.with_columns(
+        pl.col("orchestrator", "region", "job_type", "pipeline", "model").cast(pl.Categorical)
+    ),
+}
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+def on_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[pl.DataFrame], Any]]:
+    """Puts events on an engine."""
+    return request.param
+
+
+def collected(answer: Any) -> pl.DataFrame:
+    """A question's answer as a Polars frame, whatever engine gave it."""
+    if isinstance(answer, pl.LazyFrame):
+        answer = answer.collect()
+    elif isinstance(answer, duckdb.DuckDBPyRelation):
+        answer = answer.pl()
+    return answer.cast({pl.Categorical: pl.String})

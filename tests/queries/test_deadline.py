@@ -1,0 +1,51 @@
+"""A caller waits for a blocking call no longer than it said."""
+
+from concurrent.futures import Future
+from threading import Event
+
+import pytest
+
+from queries import StoreTimeout
+from queries.deadline import within
+
+
+def test_what_the_call_returns_is_returned() -> None:
+    assert within(5, max, 1, 2) == 2
+
+
+def test_what_the_call_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 / 0)
+
+
+def test_a_time_out_of_the_call_itself_is_its_own() -> None:
+    def call() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        within(5, call)
+
+
+def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    class JustInTime(Future):
+        def result(self, timeout: float | None = None) -> object:
+            if timeout is not None:
+                super().result()
+                raise TimeoutError
+            return super().result()
+
+    monkeypatch.setattr("queries.deadline.Future", JustInTime)
+    assert within(5, max, 1, 2) == 2
+
+
+def test_a_call_that_takes_longer_is_left_behind() -> None:
+    end, ended = Event(), Event()
+
+    def call() -> None:
+        end.wait(30)
+        ended.set()
+
+    with pytest.raises(StoreTimeout, match=r"0\.05 s"):
+        within(0.05, call)
+    end.set()
+    assert ended.wait(30)

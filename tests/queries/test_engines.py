@@ -1,0 +1,56 @@
+"""Each question gives the same numbers on every engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from queries import AI, Query, aggregated_stats, pipelines, raw_stats, top_ai_score
+from tests.queries.conftest import collected, frame, recorded_events
+
+EVENTS = recorded_events()
+ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
+AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
+
+QUESTIONS = {
+    "aggregated_stats, transcoding": (aggregated_stats, Query()),
+    "aggregated_stats, transcoding, one region": (aggregated_stats, Query(region="FRA")),
+    "aggregated_stats, transcoding, one orchestrator": (aggregated_stats, Query(orchestrator=ORCHESTRATOR)),
+    "aggregated_stats, AI": (aggregated_stats, Query(**AI_JOB)),
+    "aggregated_stats, AI, one region and orchestrator": (
+        aggregated_stats,
+        Query(**AI_JOB, region="MDW", orchestrator=ORCHESTRATOR),
+    ),
+    "aggregated_stats, nothing there": (aggregated_stats, Query(region="NOWHERE")),
+    "top_ai_score": (top_ai_score, Query(orchestrator=ORCHESTRATOR)),
+    "top_ai_score, nobody": (top_ai_score, Query(orchestrator="0xnobody")),
+    "pipelines": (pipelines, Query(job_type=AI)),
+    "pipelines, one region": (pipelines, Query(job_type=AI, region="LAX")),
+    "raw_stats, transcoding": (raw_stats, Query(orchestrator=ORCHESTRATOR)),
+    "raw_stats, AI": (raw_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
+}
+
+
+@pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_the_engines_agree(
+    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: Query
+) -> None:
+    expected = collected(question(EVENTS, query))
+    answer = collected(question(on_engine(EVENTS), query))
+    assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9, check_dtypes=True)
+
+
+@pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
+def test_no_events_give_an_empty_answer(
+    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: Query
+) -> None:
+    none = frame([]).with_columns(payload=pl.lit(None, pl.String))
+    assert collected(question(on_engine(none), query)).is_empty()
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if "nothing" not in name and "nobody" not in name])
+def test_the_questions_are_not_answered_by_nothing(name: str) -> None:
+    question, query = QUESTIONS[name]
+    assert not collected(question(EVENTS, query)).is_empty()

@@ -1,0 +1,234 @@
+"""Many writers beside many readers: no answer misses, doubles or invents an event.
+
+Whoever commits notes the clock once that is done, and whoever asks notes it
+before; the clock is one for all processes of a machine.
+"""
+
+import multiprocessing
+import time
+import traceback
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.context import SpawnProcess
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
+from random import Random
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+import queries.held
+import queries.live
+from queries import LiveEvents, PostgresEvents
+from queries.held import EVENT_BYTES, micros
+
+SECONDS = 3.0
+WRITERS = 8
+DAY = timedelta(days=1)
+EARLIEST, LATEST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))  # noqa: DTZ901
+INSERT = "INSERT INTO events (event_time, orchestrator, region_id, payload) VALUES %s RETURNING id, event_time"
+ROW = f"(%s, '0x{'ab' * 20}', 1, '{{}}')"
+
+# a fork would take half of Polars with it
+processes = multiprocessing.get_context("spawn")
+
+
+@dataclass
+class Journal:
+    """What the writers did: when which id was known to be committed, with its event_time, and what was taken back."""
+
+    committed: list[tuple[float, int, int]] = field(default_factory=list)
+    taken_back: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """When it was asked, for which window (µs since 1970), and the ids in it."""
+
+    asked: float
+    since: int
+    until: int
+    ids: array
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one process asks."""
+
+    name: str
+    threads: int = 1
+    memory: int = 1 << 30
+    reread: float = 3600.0
+    constants: dict[str, float] = field(default_factory=dict)
+
+
+READERS = (
+    Reader("with memory for all"),
+    Reader("with several threads", threads=4, constants={"queries.held.UNSORTED": 100}),
+    Reader(
+        "with little memory",
+        threads=2,
+        memory=EVENT_BYTES * 1000,
+        reread=0.2,
+        constants={"queries.live.PIECE": 300, "queries.live.LOOK_AROUND": 0.05, "queries.held.UNSORTED": 30},
+    ),
+)
+
+
+def test_every_answer_has_exactly_what_was_committed(database: str) -> None:
+    journal = Journal()
+    with asking(database) as answers, ThreadPoolExecutor(WRITERS) as writers:
+        stop = time.monotonic() + SECONDS
+        for outcome in [writers.submit(write, database, seed, stop, journal) for seed in range(WRITERS)]:
+            outcome.result()
+    committed, taken_back = sorted(journal.committed), set(journal.taken_back)
+    assert len(committed) > 300
+    assert len(taken_back) > 30
+    late: set[int] = set()
+    for name, given in answers.items():
+        assert len(given) > 20, name
+        for answer in given:
+            late |= checked(name, answer, committed, taken_back)
+        assert given[-1].asked > committed[-1][0]
+        assert sorted(given[-1].ids) == sorted(id_ for _, _, id_ in committed)
+    # else a rule that takes ids to appear in turn would do
+    assert len(late) > 30
+
+
+def checked(name: str, answer: Answer, committed: list[tuple[float, int, int]], taken_back: set[int]) -> set[int]:
+    """The ids that came later than the answer, although it has a higher one."""
+    ids = set(answer.ids)
+    assert len(ids) == len(answer.ids), f"{name}: doubled"
+    assert not ids & taken_back, f"{name}: never committed"
+    inside = [(when, id_) for when, moment, id_ in committed if answer.since <= moment <= answer.until]
+    before = {id_ for _, id_ in inside[: bisect_left(inside, (answer.asked, 0))]}
+    later = {id_ for _, id_ in inside} - before
+    assert not before - ids, f"{name}: missing"
+    assert not ids - before - later, f"{name}: not of this window"
+    newest = max(ids, default=0)
+    return {id_ for id_ in later - ids if id_ < newest}
+
+
+def write(url: str, seed: int, stop: float, journal: Journal) -> None:
+    """Stores events in transactions of all kinds; the first writer's stay open for about half of the time."""
+    random = Random(seed)
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        while time.monotonic() < stop:
+            kept, dropped = [], []
+            begun = time.monotonic()
+            while not kept or (random.random() < 0.6 if seed else time.monotonic() < begun + 0.8):
+                kept += insert(cursor, random)
+                time.sleep(random.uniform(0, 0.008 if seed else 0.1))
+                if random.random() < 0.2:
+                    cursor.execute("SAVEPOINT here")
+                    dropped += insert(cursor, random)
+                    time.sleep(random.uniform(0, 0.004))
+                    cursor.execute("ROLLBACK TO here")
+            if random.random() < 0.25:
+                connection.rollback()
+                dropped += kept
+            else:
+                connection.commit()
+                when = time.monotonic()
+                journal.committed += [(when, moment, id_) for id_, moment in kept]
+            journal.taken_back += [id_ for id_, _ in dropped]
+            time.sleep(random.uniform(0, 0.02 if seed else 1.6))
+
+
+def insert(cursor: Any, random: Random) -> list[tuple[int, int]]:
+    """The ids and times of events that were stored just now, most of them of the present."""
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    past, future = now - random.uniform(0, 40) * DAY, now + random.uniform(0, 40) * DAY
+    some_midnight = midnight - random.randint(0, 9) * DAY
+    moments = random.choices([now, past, future, some_midnight], weights=[6, 2, 1, 1], k=random.randint(1, 3))
+    stored = execute_values(cursor, INSERT, [(moment,) for moment in moments], template=ROW, fetch=True)
+    return [(id_, micros(moment)) for id_, moment in stored]
+
+
+@contextmanager
+def asking(url: str) -> Iterator[dict[str, list[Answer]]]:
+    """While all the readers ask. Then it has what each of them was answered."""
+    queue, end = processes.Queue(), processes.Event()
+    readers = [processes.Process(target=run, args=(url, reader, queue, end), daemon=True) for reader in READERS]
+    answers: dict[str, list[Answer]] = {}
+    try:
+        for reader in readers:
+            reader.start()
+        for _ in readers:
+            assert heard(queue) == "ready"
+        yield answers
+        end.set()
+        for _ in readers:
+            name, given = heard(queue)
+            answers[name] = given
+    finally:
+        for reader in readers:
+            finish(reader)
+        queue.close()
+
+
+def heard(queue: Queue) -> Any:
+    message = queue.get(timeout=60)
+    if isinstance(message, Exception):
+        raise message
+    return message
+
+
+def finish(process: SpawnProcess) -> None:
+    process.join(10)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    process.close()
+
+
+def run(url: str, reader: Reader, queue: Queue, end: Event) -> None:
+    """One reader's process."""
+    try:
+        for constant, value in reader.constants.items():
+            module, _, name = constant.rpartition(".")
+            setattr({"queries.held": queries.held, "queries.live": queries.live}[module], name, value)
+        events = LiveEvents(PostgresEvents(url), warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
+        events.start()
+        events.window(EARLIEST, LATEST)
+        queue.put("ready")
+        with ThreadPoolExecutor(reader.threads) as pool:
+            parts = [pool.submit(ask, events, Random(f"{reader.name} {n}"), end) for n in range(reader.threads)]
+            given = [answer for part in parts for answer in part.result()]
+        given.append(answered(events, EARLIEST, LATEST))
+        events.close()
+        queue.put((reader.name, given))
+    except Exception:  # noqa: BLE001  raised again in the test
+        queue.put(AssertionError(f"{reader.name}: {traceback.format_exc()}"))
+
+
+def ask(events: LiveEvents, random: Random, end: Event) -> list[Answer]:
+    """Asks for windows of all kinds until the end."""
+    given = []
+    while not end.is_set():
+        now = datetime.now(UTC)
+        since, until = random.choice(
+            [
+                (EARLIEST, LATEST),
+                (now - timedelta(seconds=random.uniform(0, 5)), now),
+                (now - random.uniform(0, 12) * DAY, now + DAY),
+                (now - random.uniform(20, 30) * DAY, now - random.uniform(1, 20) * DAY),
+                (now + DAY, LATEST),
+            ]
+        )
+        given.append(answered(events, since, until))
+        time.sleep(random.uniform(0, 0.02))
+    return given
+
+
+def answered(events: LiveEvents, since: datetime, until: datetime) -> Answer:
+    asked = time.monotonic()
+    ids = events.window(since, until).select("id").collect()["id"]
+    return Answer(asked, micros(since), micros(until), array("q", ids.to_list()))

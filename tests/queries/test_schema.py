@@ -1,0 +1,62 @@
+"""The frame of events."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import polars as pl
+import pytest
+
+from queries import EVENT_SCHEMA, SchemaError, conform
+from tests.queries.conftest import collected, frame
+
+
+def test_columns_come_in_order_and_others_after_them() -> None:
+    mixed = frame([{}]).with_columns(payload=pl.lit("{}"))
+    shuffled = mixed.select(sorted(mixed.columns))
+    assert conform(shuffled).columns == [*EVENT_SCHEMA, "payload"]
+
+
+def test_a_measure_that_is_null_or_nan_is_0(on_engine: Callable[[pl.DataFrame], Any]) -> None:
+    odd = frame([{}]).with_columns(
+        success_rate=pl.lit(None, pl.Float64), round_trip_time=pl.lit(float("nan")), seg_duration=pl.lit(1, pl.Int32)
+    )
+    row = collected(conform(on_engine(odd))).row(0, named=True)
+    assert (row["success_rate"], row["round_trip_time"], row["seg_duration"]) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_types_are_those_of_the_schema(lazy: bool) -> None:
+    narrow = frame([{}]).with_columns(
+        pl.col("id").cast(pl.Int32), pl.col("event_time").cast(pl.Datetime("ms")).dt.convert_time_zone("Asia/Tokyo")
+    )
+    schema = nw.from_native(conform(narrow.lazy() if lazy else narrow)).collect_schema()
+    assert dict(schema) == EVENT_SCHEMA
+
+
+def test_a_time_keeps_its_moment() -> None:
+    moment = datetime(2026, 9, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    tokyo = frame([{"event_time": moment}]).with_columns(pl.col("event_time").dt.convert_time_zone("Asia/Tokyo"))
+    assert conform(tokyo)["event_time"][0] == moment
+
+
+@pytest.mark.parametrize("column", EVENT_SCHEMA)
+def test_a_missing_column_is_named(column: str) -> None:
+    with pytest.raises(SchemaError, match=f"no column '{column}'"):
+        conform(frame([{}]).drop(column))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "1"),
+        ("success_rate", "1"),
+        ("region", 1),
+        ("event_time", 1),
+        ("event_time", datetime(2026, 1, 1)),  # noqa: DTZ001  a time without a zone is what is refused
+    ],
+)
+def test_a_column_of_another_kind_is_named(column: str, value: object) -> None:
+    with pytest.raises(SchemaError, match=f"column '{column}' must be"):
+        conform(frame([{}]).with_columns(pl.lit(value).alias(column)))
