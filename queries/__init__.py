@@ -8,30 +8,36 @@ service or the environment.
 
 from queries.aggregated_stats import aggregated_stats
 from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
+from queries.lake import LakeEvents
 from queries.live import LiveEvents, Window
 from queries.pipelines import pipelines
 from queries.postgres import PostgresEvents
 from queries.query import AI, TRANSCODING, Query
 from queries.raw_stats import raw_stats
 from queries.schema import EVENT_SCHEMA, conform
+from queries.score_history import score_history
 from queries.sources import open_events
+from queries.stored import StoredEvents
 from queries.top_ai_score import top_ai_score
 
 __all__ = [
     "AI",
     "EVENT_SCHEMA",
     "TRANSCODING",
+    "LakeEvents",
     "LiveEvents",
     "PostgresEvents",
     "Query",
     "SchemaError",
     "StoreTimeout",
     "StoreUnavailable",
+    "StoredEvents",
     "Window",
     "aggregated_stats",
     "conform",
     "open_events",
     "pipelines",
     "raw_stats",
+    "score_history",
     "top_ai_score",
 ]

@@ -41,9 +41,14 @@ def moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=min(micros, _LAST))
 
 
+def categorical(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The events with their text as Categorical."""
+    return events.with_columns(pl.col(_TEXT).cast(pl.Categorical))
+
+
 def packed(events: pl.LazyFrame) -> pl.DataFrame:
     """The events by time, with their text as Categorical."""
-    return _sorted(events.with_columns(pl.col(_TEXT).cast(pl.Categorical)).collect())
+    return _sorted(categorical(events).collect())
 
 
 def _sorted(events: pl.DataFrame) -> pl.DataFrame:
@@ -95,6 +100,15 @@ class Held:
         cut = [self.days[day] for day in {first, last} if day in self.days]
         slices = [self._slice(frame, held, until) for frame in (*cut, self.recent)]
         return pl.concat([NONE, *whole, *slices, self._slice(self.fresh, since, until)], rechunk=False)
+
+    def above(self, watermark: int, since: int, until: int) -> pl.DataFrame:
+        """The events with an id above the watermark and since ≤ event_time ≤ until.
+
+        All of them, where the watermark is not below ``floor``.
+        """
+        time = pl.col("event_time").to_physical()
+        wanted = (pl.col("id") > watermark) & time.is_between(since, until)
+        return pl.concat([NONE, *(frame.filter(wanted) for frame in self._frames())])
 
     def fingerprint(self, since: int, until: int) -> str:
         """Equal for two windows of the same table only where they have the same events.

@@ -11,10 +11,11 @@ import polars as pl
 
 from queries.deadline import GRACE, background
 from queries.errors import StoreTimeout, StoreUnavailable
-from queries.held import DAY, NEVER, NONE, Held, by_day, micros, moment, packed
+from queries.held import DAY, NEVER, NONE, Held, by_day, categorical, micros, moment, packed
 from queries.horizon import Horizon, Settled
-from queries.postgres import PostgresEvents
+from queries.lake import Snapshot, numbered
 from queries.shared_call import SharedCall
+from queries.stored import StoredEvents
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +36,18 @@ class Window:
     """The events of a window, read when they are asked for.
 
     ``version`` is equal for two windows of one database only where they have
-    the same events; it is None where that cannot be told.
+    the same events; it is None where that cannot be told. ``as_of`` is None
+    but where the database is away: every event is there that had been
+    committed by then.
     """
 
     version: str | None
     read: Callable[[], pl.LazyFrame]
+    as_of: datetime | None = None
 
 
 class LiveEvents:
-    """Events of a PostgreSQL database, held in memory as far as they have been asked for.
+    """Events of a database and its lake, held in memory as far as they have been asked for.
 
     A window has every event that was committed before it was asked for.
 
@@ -56,16 +60,17 @@ class LiveEvents:
     as those of ``source`` do.
     """
 
-    def __init__(self, source: PostgresEvents, *, warm: timedelta, memory: int, reread: float) -> None:
+    def __init__(self, source: StoredEvents, *, warm: timedelta, memory: int, reread: float) -> None:
         self._source = source
         self._warm = warm
         self._memory = memory
         self._reread_every = reread
         self._refreshed = SharedCall(self._refresh, source.timeout + GRACE)
-        # these three are changed by a refresh alone
+        # these four are changed by a refresh alone
         self._look: Horizon | None = None
         self._settled = Settled()
         self._in_turn: bool | None = None
+        self._as_of: datetime | None = None
         # this by a piece that was read as well, and under the lock
         self._lock = Lock()
         self._held: Held | None = None
@@ -98,9 +103,39 @@ class LiveEvents:
             return Window(version, lambda: held.window(first, last).lazy())
         return Window(f"{version}-{first}-{last}", lambda: self._widened(first, last))
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
-        """As PostgresEvents.results."""
-        return self._source.results(orchestrator, since, until, job_type)
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+        """The results of one orchestrator, as StoredEvents.results gives them, by now."""
+        results = self._source.results(orchestrator, since, until, job_type)
+        return Window(None, lambda: results)
+
+    def remembered(self, since: datetime, until: datetime) -> Window:
+        """The window as it was when the database could last be reached: what is held, and what the lake has.
+
+        Raises StoreUnavailable where these do not have all of it.
+        """
+        held, as_of, first, last = self._held, self._as_of, micros(since), micros(until)
+        if held is not None and as_of is not None and held.since <= first and since <= as_of:
+            return Window(held.fingerprint(first, last), lambda: held.window(first, last).lazy(), as_of)
+        lake = self._lake(since)
+        if held is None or as_of is None or as_of < lake.as_of or not self._continues(held, lake):
+            return Window(None, lambda: categorical(lake.window(since, until)), lake.as_of)
+        later = held.above(lake.watermark, first, last).lazy()
+        return Window(None, lambda: pl.concat([categorical(lake.window(since, until)), later]), as_of)
+
+    def remembered_results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+        """The results of one orchestrator as the lake has them. Raises StoreUnavailable where it does not."""
+        lake = self._lake(since)
+        return Window(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
+
+    def _lake(self, since: datetime) -> Snapshot:
+        lake = self._source.lake()
+        if lake is None or since > lake.as_of:
+            raise StoreUnavailable("the database is not available, and nothing else has this window")
+        return lake
+
+    def _continues(self, held: Held, lake: Snapshot) -> bool:
+        """Whether what is held has every event that the lake does not have."""
+        return lake.watermark >= held.floor and self._changes is not None and lake.changes == numbered(self._changes)
 
     def close(self) -> None:
         """Ends the thread and closes the connections that are idle."""
@@ -118,8 +153,10 @@ class LiveEvents:
                           "ALTER SEQUENCE events_id_seq CACHE 1, and start again")  # fmt: skip
         if not self._in_turn:
             return None
+        now = datetime.now(UTC)
         look = self._source.horizon()
         if look == self._look:
+            self._as_of = now
             return self._held
         if self._look is not None and (look.storage != self._look.storage or look.newest < self._settled.id):
             log.info("the events were emptied or rewritten, and are read again")
@@ -131,7 +168,7 @@ class LiveEvents:
             with self._lock:
                 held = (self._held or held).refreshed(rows, settled.id)
                 self._held = held.shrunk(self._memory, self._warm_since())
-        self._look, self._settled = look, settled
+        self._look, self._settled, self._as_of = look, settled, now
         return self._held
 
     def _nothing(self, settled: int, look: Horizon) -> Held:
@@ -161,9 +198,9 @@ class LiveEvents:
         while edge > since:
             _left(deadline)
             begin = self._begin(edge, since)
-            older.append(packed(self._source.window(moment(max(begin, since)), moment(edge - 1), up_to=held.settled)))
+            older.append(self._source.window(moment(max(begin, since)), moment(edge - 1), up_to=held.settled))
             edge = begin
-        return pl.concat([held.window(since, until), *older], rechunk=False).lazy()
+        return pl.concat([held.window(since, until).lazy(), *older], rechunk=False)
 
     def _widen(self, goal: int, deadline: float) -> None:
         """Holds all from the goal on, or from as far back as there is memory for.

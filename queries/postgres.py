@@ -6,6 +6,7 @@ path, so the bounds of a window, which are datetimes here, go in as literals;
 text from outside is always bound.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
@@ -33,12 +34,40 @@ _COLUMNS = f"""{_KEYS},
     {_number("seg_duration")} AS seg_duration"""
 _FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
 
-_CHANGES = """
-    SELECT string_agg(concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid)
-        AS changes FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)"""
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+"""The bounds of every window."""
+
+_DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+_CAN = """
+    SELECT has_function_privilege('pg_control_system()', 'execute') AS see_system,
+        to_regclass('pruned') IS NOT NULL AS be_pruned"""
+_STATE = f"""
+    SELECT concat({{system}}, '.', {_DATABASE}) AS database, {{pruned}} AS pruned,
+        (SELECT concat(pg_relation_filenode('events'), '-', string_agg(
+            concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid))
+        FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""  # noqa: S608
+_HOURS = """
+    SELECT date_trunc('hour', event_time, 'UTC') AS hour, count(*)::int8 AS events,
+        sum(pg_column_size(payload))::int8 AS bytes
+    FROM events e WHERE {condition} GROUP BY 1 ORDER BY 1"""
 _SEQUENCE_CACHE = """
     SELECT max(seqcache)::int8 AS cache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
+
+
+@dataclass(frozen=True)
+class State:
+    """What has been done to a database beside inserting.
+
+    ``database`` names the server and the database on it, ``changes`` is
+    another text some time after stored events or regions were changed or
+    deleted. Events before ``pruned`` may have been deleted because a lake has
+    them; None where none have.
+    """
+
+    database: str
+    changes: str
+    pruned: datetime | None
 
 
 class PostgresEvents:
@@ -55,34 +84,46 @@ class PostgresEvents:
     def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
         self._reader = Reader(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout)
+        self._state: str | None = None
 
     @property
     def timeout(self) -> float:
         """Seconds that one read may take."""
         return self._reader.timeout
 
-    def window(self, since: datetime, until: datetime, *, up_to: int | None = None) -> pl.LazyFrame:
+    def window(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        above: int | None = None,
+        up_to: int | None = None,
+        payload: bool = False,
+    ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
-        With ``up_to``, those of them whose id is at most that. An event of
-        something that is no address is nobody's, and left out.
+        With ``above`` and ``up_to``, those of them whose id is above the one
+        and at most the other; with ``payload``, the result as JSON beside
+        them, as String. An event of something that is no address is nobody's,
+        and left out.
         """
-        bound = "" if up_to is None else f" AND e.id <= {up_to:d}"
-        return self._events(f"{_within(since, until)}{bound}")
+        return self._events(f"{_within(since, until)}{_ids(above, up_to)}", payload)
 
     def after(self, settled: int) -> pl.LazyFrame:
         """The events whose id is above ``settled``, as ``window`` gives them."""
         return self._events(f"e.id > {settled:d} AND isfinite(e.event_time)")
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type, in no order.
+    def results(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, above: int | None = None
+    ) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type, in no order; with ``above``, of higher ids alone.
 
         The columns of EVENT_SCHEMA but for the measures, and ``payload``:
         String, the result as JSON.
         """
         statement = f"""
             SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
-            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}"""  # noqa: S608
+            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}{_ids(above, None)}"""  # noqa: S608
         results = pl.from_arrow(self._reader.read(statement, (orchestrator, job_type)))
         return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS))
 
@@ -98,9 +139,30 @@ class PostgresEvents:
         )["event_time"].to_pylist()
         return times[0] if times else None
 
-    def changes(self) -> str:
-        """A text that is another one some time after stored events or regions were changed or deleted."""
-        return self._reader.read(_CHANGES)["changes"].to_pylist()[0]
+    def hours(self, *, above: int, up_to: int) -> pl.DataFrame:
+        """How many events there are of the ids above the one and at most the other, by the hour.
+
+        Columns, in the order of time: hour (Datetime(us, UTC)), events, and
+        bytes of their payloads as they are stored.
+        """
+        condition = f"{_within(FIRST, LAST)}{_ids(above, up_to)}"
+        return pl.DataFrame(pl.from_arrow(self._reader.read(_HOURS.format(condition=condition))))
+
+    def state(self) -> State:
+        """What has been done to the database by now."""
+        if self._state is None:
+            (can,) = self._reader.read(_CAN).to_pylist()
+            statement = _STATE.format(
+                # a role that may not see it still tells the databases of one server apart
+                system="(SELECT system_identifier FROM pg_control_system())" if can["see_system"] else "NULL",
+                pruned="(SELECT max(before) FROM pruned)" if can["be_pruned"] else "NULL::timestamptz",
+            )
+            # a table that is not there yet may be made any time
+            self._state = statement if can["be_pruned"] else None
+        else:
+            statement = self._state
+        (row,) = self._reader.read(statement).to_pylist()
+        return State(**row)
 
     def hands_out_ids_in_turn(self) -> bool:
         """Whether no session draws ids of events ahead, as ``horizon`` needs."""
@@ -111,8 +173,9 @@ class PostgresEvents:
         self._reader.close()
         self._direct.close()
 
-    def _events(self, condition: str) -> pl.LazyFrame:
-        return _events(self._reader.read(f"SELECT {_COLUMNS} FROM {_FROM} WHERE {condition}"))  # noqa: S608
+    def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
+        columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
+        return _events(self._reader.read(f"SELECT {columns} FROM {_FROM} WHERE {condition}"))  # noqa: S608
 
 
 def _events(table: pa.Table) -> pl.LazyFrame:
@@ -122,6 +185,11 @@ def _events(table: pa.Table) -> pl.LazyFrame:
 
 def _within(since: datetime, until: datetime) -> str:
     return f"e.event_time BETWEEN {_literal(since)} AND {_literal(until)}"
+
+
+def _ids(above: int | None, up_to: int | None) -> str:
+    lower = "" if above is None else f" AND e.id > {above:d}"
+    return lower if up_to is None else f"{lower} AND e.id <= {up_to:d}"
 
 
 def _literal(moment: datetime) -> str:

@@ -29,11 +29,12 @@ def means() -> list[nw.Expr]:
 
     A tester set up with too few renditions posts a success_rate above 1.
     """
-    return [
-        nw.col("success_rate").clip(upper_bound=1.0).mean(),
-        nw.col("round_trip_time").mean(),
-        nw.col("seg_duration").mean(),
-    ]
+    return [measure.mean() for measure in _measures()]
+
+
+def sums() -> list[nw.Expr]:
+    """Aggregations: the sum of each measure that ``means`` takes the mean of, as sum_success_rate and so on."""
+    return [measure.sum().name.prefix("sum_") for measure in _measures()]
 
 
 def median_round_trip_time() -> nw.Expr:
@@ -63,6 +64,10 @@ def ai_scores() -> list[nw.Expr]:
     speed = (log(AI_ROUND_TRIP_SCORE_AT_MEDIAN) * ratio).exp()
     latency = _where(~nw.col("median_round_trip_time").is_null(), speed)
     return _named(latency, AI_SUCCESS_WEIGHT * nw.col("success_rate") + AI_ROUND_TRIP_WEIGHT * latency)
+
+
+def _measures() -> list[nw.Expr]:
+    return [nw.col("success_rate").clip(upper_bound=1.0), nw.col("round_trip_time"), nw.col("seg_duration")]
 
 
 def _named(round_trip_score: nw.Expr, score: nw.Expr) -> list[nw.Expr]:

@@ -1,13 +1,21 @@
 """Where events come from."""
 
+from queries.lake import LakeEvents
 from queries.postgres import PostgresEvents
+from queries.stored import StoredEvents
 
 
-def open_events(url: str) -> PostgresEvents:
-    """The source behind a URL: ``postgresql://user@host/database`` (or ``postgres://``).
+def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> StoredEvents | LakeEvents:
+    """The source behind a URL: a database's, or a lake's.
 
-    Raises ValueError for any other.
+    ``postgresql://user@host/database`` (or ``postgres://``) is a database, with
+    ``lake`` the lake that it is exported to; any other URL, or a folder, is a
+    lake. ``timeout`` is the seconds that one read may take. Raises ValueError
+    for a URL that cannot be read.
     """
     if url.startswith(("postgres://", "postgresql://")):
-        return PostgresEvents(url)
-    raise ValueError(f"no source of events is known for {url!r}; valid is postgresql://user@host/database")
+        past = None if lake is None else LakeEvents(lake, timeout=timeout)
+        return StoredEvents(PostgresEvents(url, timeout=timeout), past)
+    if lake is not None:
+        raise ValueError(f"a lake goes with a postgresql:// URL, not with {url!r}")
+    return LakeEvents(url, timeout=timeout)

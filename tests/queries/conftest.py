@@ -72,4 +72,6 @@ def collected(answer: Any) -> pl.DataFrame:
         answer = answer.collect()
     elif isinstance(answer, duckdb.DuckDBPyRelation):
         answer = answer.pl()
-    return answer.cast({pl.Categorical: pl.String})
+    # DuckDB names the zone of its session, which may be another name of UTC
+    times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
+    return answer.with_columns(times).cast({pl.Categorical: pl.String})

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from queries import AI, Query, aggregated_stats, pipelines, raw_stats, top_ai_score
+from queries import AI, Query, aggregated_stats, pipelines, raw_stats, score_history, top_ai_score
 from tests.queries.conftest import collected, frame, recorded_events
 
 EVENTS = recorded_events()
@@ -28,6 +28,13 @@ QUESTIONS = {
     "top_ai_score, nobody": (top_ai_score, Query(orchestrator="0xnobody")),
     "pipelines": (pipelines, Query(job_type=AI)),
     "pipelines, one region": (pipelines, Query(job_type=AI, region="LAX")),
+    "score_history, transcoding": (score_history, Query()),
+    "score_history, transcoding, one orchestrator and region": (
+        score_history,
+        Query(orchestrator=ORCHESTRATOR, region="FRA"),
+    ),
+    "score_history, AI": (score_history, Query(job_type=AI)),
+    "score_history, AI, one job and orchestrator": (score_history, Query(**AI_JOB, orchestrator=ORCHESTRATOR)),
     "raw_stats, transcoding": (raw_stats, Query(orchestrator=ORCHESTRATOR)),
     "raw_stats, AI": (raw_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
 }

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 from polars.testing import assert_frame_equal
 
-from queries import TRANSCODING, LiveEvents, PostgresEvents, StoreTimeout, StoreUnavailable
+from queries import TRANSCODING, LiveEvents, PostgresEvents, StoredEvents, StoreTimeout, StoreUnavailable
 from queries.deadline import background
 from queries.held import EVENT_BYTES
 from tests.conftest import clone, conformance, load_events, rows
@@ -97,7 +97,7 @@ def live() -> Iterator[Open]:
         timeout: float = 20,
     ) -> LiveEvents:
         source = PostgresEvents(database, timeout=timeout) if isinstance(database, str) else database
-        events = LiveEvents(source, warm=warm, memory=memory, reread=reread)
+        events = LiveEvents(StoredEvents(source), warm=warm, memory=memory, reread=reread)
         opened.append(events)
         return events
 
@@ -975,7 +975,7 @@ def test_the_results_of_one_orchestrator_are_the_databases(events_database: str,
     with closing(PostgresEvents(events_database)) as source:
         expected = source.results(*asked).collect().sort("id")
     assert expected.height > 0
-    assert_frame_equal(live(events_database).results(*asked).collect().sort("id"), expected)
+    assert_frame_equal(live(events_database).results(*asked).read().collect().sort("id"), expected)
 
 
 @pytest.mark.parametrize("started", [True, False], ids=["started", "never started"])

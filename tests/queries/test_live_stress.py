@@ -25,7 +25,7 @@ from psycopg2.extras import execute_values
 
 import queries.held
 import queries.live
-from queries import LiveEvents, PostgresEvents
+from queries import LiveEvents, PostgresEvents, StoredEvents
 from queries.held import EVENT_BYTES, micros
 
 SECONDS = 3.0
@@ -195,7 +195,8 @@ def run(url: str, reader: Reader, queue: Queue, end: Event) -> None:
         for constant, value in reader.constants.items():
             module, _, name = constant.rpartition(".")
             setattr({"queries.held": queries.held, "queries.live": queries.live}[module], name, value)
-        events = LiveEvents(PostgresEvents(url), warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
+        source = StoredEvents(PostgresEvents(url))
+        events = LiveEvents(source, warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
         events.start()
         events.window(EARLIEST, LATEST)
         queue.put("ready")

@@ -1,0 +1,177 @@
+"""The settled past: a Delta table of events, in a folder or an object store.
+
+A commit of the table brings events together with how far they reach, as
+versions of application transactions, so a reader sees both or neither. Its
+columns are those of EVENT_SCHEMA, ``payload`` (the result as JSON) and
+``month``, by which its files are laid in folders; each file is sorted by time.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from threading import Lock
+
+import narwhals.stable.v2 as nw
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from queries.deadline import within
+from queries.errors import StoreUnavailable
+from queries.schema import EVENT_SCHEMA
+
+WATERMARK, AS_OF, DATABASE, CHANGES = (f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes"))
+"""The application transactions: see Snapshot, where as_of is microseconds since 1970."""
+RESULT = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
+"""The columns of a result as it was posted."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One version of the table.
+
+    It holds every event with an id up to ``watermark`` that there was in
+    ``database`` (see ``numbered``) when ``changes`` were all that had been
+    changed, among them every event that was committed before ``as_of``.
+    ``files`` has a row for each file, in the order of time: uri, events,
+    bytes, since and until (its first and last event_time).
+    """
+
+    version: int
+    watermark: int
+    as_of: datetime
+    database: int
+    changes: int
+    files: pl.DataFrame
+    options: dict[str, str] | None
+
+    def window(
+        self, since: datetime, until: datetime, *, up_to: int | None = None, payload: bool = False
+    ) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as PostgresEvents.window gives them."""
+        columns = [*EVENT_SCHEMA, "payload"] if payload else list(EVENT_SCHEMA)
+        events = self._scan(since, until).select(columns)
+        return events if up_to is None or up_to >= self.watermark else events.filter(pl.col("id") <= up_to)
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type, as PostgresEvents.results gives them."""
+        of = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
+        return self._scan(since, until).filter(of).select(RESULT)
+
+    def nth_before(self, moment: datetime, n: int) -> datetime | None:
+        """Where files begin that have about the n-th event before a moment, counted backwards in time.
+
+        None where there are fewer.
+        """
+        before = self.files.filter(pl.col("since") < moment).sort("until", descending=True)
+        enough = before.filter(pl.col("events").cum_sum() >= n)
+        return None if enough.is_empty() else before.head(before.height - enough.height + 1)["since"].min()
+
+    def _scan(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
+        if files.is_empty():
+            return _NONE
+        events = pl.scan_parquet(files["uri"].to_list(), hive_partitioning=False, storage_options=self.options)
+        return events.filter(pl.col("event_time").is_between(since, until))
+
+
+class LakeEvents:
+    """Events of the lake at ``url``: a folder, s3://bucket/folder, gs://… or az://….
+
+    Credentials come from the variables that each store's own tools read.
+    ``timeout`` is seconds for one look at the table. Safe to share between
+    threads. Every read raises StoreUnavailable where the lake cannot be read,
+    and StoreTimeout where that takes too long.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 20.0) -> None:
+        self.url = url
+        self.timeout = timeout
+        self.options = store_options(url, timeout)
+        self._lock = Lock()
+        self._table: DeltaTable | None = None
+        self._snapshot: Snapshot | None = None
+
+    def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
+        return self._there().window(since, until)
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """As PostgresEvents.results."""
+        return self._there().results(orchestrator, since, until, job_type)
+
+    def snapshot(self) -> Snapshot | None:
+        """The newest version, None where there is no lake yet."""
+        return within(self.timeout, self._look)
+
+    def close(self) -> None:
+        """Forgets the table."""
+        self._table = self._snapshot = None
+
+    def _there(self) -> Snapshot:
+        if (snapshot := self.snapshot()) is None:
+            raise StoreUnavailable(f"there is no lake in {self.url}; leaderboard lake sync makes one")
+        return snapshot
+
+    def _look(self) -> Snapshot | None:
+        with self._lock:
+            try:
+                table = self._table
+                if table is None:
+                    table = DeltaTable(self.url, storage_options=self.options)
+                else:
+                    table.update_incremental()
+                if self._snapshot is None or self._snapshot.version != table.version():
+                    self._snapshot = snapshot_of(table, self.options)
+                self._table = table
+            except TableNotFoundError:
+                self.close()
+            except (DeltaError, OSError, KeyError) as error:
+                self.close()
+                raise StoreUnavailable(f"the lake in {self.url} cannot be read") from error
+            return self._snapshot
+
+
+def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
+    """What a table holds at the version it was opened at; None before the first events were brought."""
+    reached = {name: table.transaction_version(name) for name in (WATERMARK, AS_OF, DATABASE, CHANGES)}
+    if reached[WATERMARK] is None:
+        return None
+    root = table.table_uri.removeprefix("file://").rstrip("/")
+    added = pl.DataFrame(table.get_add_actions(flatten=True))
+    files = added.select(
+        uri=pl.lit(f"{root}/") + pl.col("path"),
+        events="num_records",
+        bytes="size_bytes",
+        since="min.event_time",
+        until="max.event_time",
+    )
+    return Snapshot(
+        version=table.version(),
+        watermark=reached[WATERMARK],
+        as_of=_EPOCH + reached[AS_OF] * _MICROSECOND,
+        database=reached[DATABASE],
+        changes=reached[CHANGES],
+        files=files.sort("since", "uri"),
+        options=options,
+    )
+
+
+def numbered(text: str) -> int:
+    """A text as the version of an application transaction: equal numbers for equal texts alone, nearly for sure."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+def store_options(url: str, timeout: float) -> dict[str, str] | None:
+    """How an object store is to be asked; None for a folder."""
+    if "://" not in url or url.startswith("file://"):
+        return None
+    # what an object store is waited for by itself is minutes
+    return {"timeout": f"{timeout:g}s", "connect_timeout": "5s", "max_retries": "3", "retry_timeout": f"{timeout:g}s"}
+
+
+_COLUMNS = EVENT_SCHEMA | {"payload": nw.String()}
+_NONE = nw.from_dict({name: [] for name in _COLUMNS}, schema=_COLUMNS, backend="polars").to_native().lazy()

@@ -1,0 +1,134 @@
+"""All events of a database, wherever they are: its lake has the settled past, and the database itself the rest.
+
+Which of them has an event is told by its id: the lake holds every one up to
+its watermark, whatever its time. So the two together are whole at every
+moment, however far the lake lags behind. The database stays the truth: where
+somebody has changed its events since the lake was last compared with it, all
+that it still has is read from it.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from queries.errors import StoreUnavailable
+from queries.held import categorical, packed
+from queries.lake import LakeEvents, Snapshot, numbered
+from queries.postgres import PostgresEvents
+
+log = logging.getLogger(__name__)
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+class StoredEvents:
+    """Events of a database and of the lake that it is exported to, if there is one.
+
+    Safe to share between threads. Every read raises StoreUnavailable where
+    the database, or a lake that is needed, cannot be reached, and
+    StoreTimeout where it takes too long.
+    """
+
+    def __init__(self, postgres: PostgresEvents, lake: LakeEvents | None = None) -> None:
+        self._postgres = postgres
+        self._lake = lake
+        self.horizon = postgres.horizon
+        self.after = postgres.after
+        self.hands_out_ids_in_turn = postgres.hands_out_ids_in_turn
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one read of the database may take."""
+        return self._postgres.timeout
+
+    def window(self, since: datetime, until: datetime, *, up_to: int | None = None) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
+
+        Their text is Categorical. With ``up_to``, those whose id is at most
+        that. What the database has is read by now, what the lake has when the
+        frame is collected.
+        """
+        return self._whole(
+            since,
+            until,
+            lambda snapshot, first, last: categorical(snapshot.window(first, last, up_to=up_to)),
+            lambda first, last, above: packed(self._postgres.window(first, last, above=above, up_to=up_to)).lazy(),
+        )
+
+    def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        """As ``window``, with ``payload``: the result as JSON. All text is String."""
+        return self._whole(
+            since,
+            until,
+            lambda snapshot, first, last: snapshot.window(first, last, payload=True),
+            lambda first, last, above: self._postgres.window(first, last, above=above, payload=True),
+        )
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type, as PostgresEvents.results gives them."""
+        return self._whole(
+            since,
+            until,
+            lambda snapshot, first, last: snapshot.results(orchestrator, first, last, job_type),
+            lambda first, last, above: self._postgres.results(orchestrator, first, last, job_type, above=above),
+            # its index finds them sooner than any lake
+            rather_postgres=True,
+        )
+
+    def nth_before(self, moment: datetime, n: int) -> datetime | None:
+        """The event_time of about the n-th event before a moment, counted backwards in time; None where fewer."""
+        snapshot = self._snapshot()
+        places = [self._postgres.nth_before(moment, n), snapshot and snapshot.nth_before(moment, n)]
+        return max((place for place in places if place is not None), default=None)
+
+    def changes(self) -> str:
+        """A text that is another one some time after stored events or regions were changed or deleted."""
+        return self._postgres.state().changes
+
+    def lake(self) -> Snapshot | None:
+        """The lake as it is by now, None where there is none. Raises StoreUnavailable where it cannot be reached."""
+        return self._lake and self._lake.snapshot()
+
+    def close(self) -> None:
+        """Closes the connections that are idle."""
+        self._postgres.close()
+        if self._lake is not None:
+            self._lake.close()
+
+    def _whole(
+        self,
+        since: datetime,
+        until: datetime,
+        of_lake: Callable[[Snapshot, datetime, datetime], pl.LazyFrame],
+        of_postgres: Callable[[datetime, datetime, int | None], pl.LazyFrame],
+        rather_postgres: bool = False,
+    ) -> pl.LazyFrame:
+        while True:
+            state = self._postgres.state()
+            snapshot = self._snapshot()
+            if snapshot is not None and snapshot.database != numbered(state.database):
+                log.error("the lake is another database's, and not read")
+                snapshot = None
+            begin = since if state.pruned is None else max(since, state.pruned)
+            if rather_postgres or snapshot is None or snapshot.changes != numbered(state.changes):
+                # the lake for what may have been deleted, the database for the rest
+                parts = [of_postgres(begin, until, None)] if begin <= until else []
+                end = min(until, begin - MICROSECOND) if begin > since else None
+            else:
+                parts, end = [], until
+            if end is not None and since <= end:
+                if snapshot is None:
+                    raise StoreUnavailable(f"events before {state.pruned} are in the lake alone, which is not there")
+                parts += [of_lake(snapshot, since, end), of_postgres(since, end, snapshot.watermark)]
+            # what was deleted in between would be missing
+            if self._postgres.state().pruned == state.pruned:
+                return pl.concat(parts, rechunk=False) if parts else of_postgres(since, until, None)
+
+    def _snapshot(self) -> Snapshot | None:
+        try:
+            return self.lake()
+        except StoreUnavailable as error:
+            log.warning("%s: %s", error, error.__cause__)
+            return None
