@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from psycopg2.extensions import parse_dsn
 
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
+LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")  # those of queries.lake, which loads Polars
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -93,6 +94,20 @@ def _http(text: str) -> str:
     return url
 
 
+def _lake(text: str) -> str:
+    url = text.strip().rstrip("/") or "/"
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return str(_folder(url))
+    if scheme not in LAKE_SCHEMES:
+        raise ValueError(f"must be a folder, or a URL that begins with {', '.join(f'{s}://' for s in LAKE_SCHEMES)}")
+    return url
+
+
+def _seconds_or_never(text: str) -> float:
+    return _number(text, 0, 86_400)
+
+
 def _folder(text: str) -> Path:
     try:
         return Path(text.strip()).expanduser().absolute()
@@ -161,6 +176,20 @@ class Settings:
         3600.0,
         "3600",
     )
+    lake_url: str | None = _setting(
+        "LAKE_URL",
+        "where events are exported to and old ones read from: a folder, s3://, gs:// or az://",
+        _lake,
+        None,
+        "lake in DATA_DIR",
+    )
+    lake_sync_interval: float | None = _setting(
+        "LAKE_SYNC_INTERVAL",
+        "seconds after which the service brings the lake up to date, 0 for never",
+        _seconds_or_never,
+        None,
+        "300 with the embedded PostgreSQL, else 0",
+    )
     cache_type: str = _setting(
         "CACHE_TYPE", f"where answers are kept: {', '.join(CACHE_TYPES)}", _cache_type, CACHE_TYPES[0]
     )
@@ -208,6 +237,10 @@ class Settings:
                 except ValueError as error:
                     raise SettingsError(f"{name} {error}") from None
         settings = cls(**given)
+        if settings.lake_url is None:
+            settings = replace(settings, lake_url=str(settings.data_dir / "lake"))
+        if settings.lake_sync_interval is None:
+            settings = replace(settings, lake_sync_interval=300.0 if settings.postgres is None else 0.0)
         for cache_type, place in (("RedisCache", "cache_redis_url"), ("FileSystemCache", "cache_dir")):
             if settings.cache_type == cache_type and getattr(settings, place) is None:
                 raise SettingsError(f"{place.upper()} is needed where CACHE_TYPE is {cache_type}")

@@ -165,9 +165,18 @@ def numbered(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
 
 
+SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")
+"""How the URL of a lake begins that is not the path of a folder."""
+
+
+def is_folder(url: str) -> bool:
+    """Whether it is a folder of this machine, and not in an object store."""
+    return "://" not in url or url.startswith("file://")
+
+
 def store_options(url: str, timeout: float) -> dict[str, str] | None:
     """How an object store is to be asked; None for a folder."""
-    if "://" not in url or url.startswith("file://"):
+    if is_folder(url):
         return None
     # what an object store is waited for by itself is minutes
     return {"timeout": f"{timeout:g}s", "connect_timeout": "5s", "max_retries": "3", "retry_timeout": f"{timeout:g}s"}

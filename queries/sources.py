@@ -1,6 +1,6 @@
 """Where events come from."""
 
-from queries.lake import LakeEvents
+from queries.lake import SCHEMES, LakeEvents
 from queries.postgres import PostgresEvents
 from queries.stored import StoredEvents
 
@@ -17,5 +17,11 @@ def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> 
         past = None if lake is None else LakeEvents(lake, timeout=timeout)
         return StoredEvents(PostgresEvents(url, timeout=timeout), past)
     if lake is not None:
-        raise ValueError(f"a lake goes with a postgresql:// URL, not with {url!r}")
+        raise ValueError("a lake goes with the URL of a database, postgresql://user@host/database")
+    scheme, separator, _ = url.partition("://")
+    if not url or (separator and scheme not in SCHEMES):
+        raise ValueError(
+            f"no source of events is known for {url!r}; valid are postgresql://user@host/database, the folder of a "
+            f"lake, and {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+        )
     return LakeEvents(url, timeout=timeout)

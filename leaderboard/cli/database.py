@@ -9,6 +9,7 @@ from leaderboard.migration_files import MigrationError
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
 from leaderboard.system_user import EmbeddedPostgresError
+from queries import LakeEvents, PostgresEvents, StoredEvents
 
 
 def open_database(settings: Settings) -> str:
@@ -28,3 +29,9 @@ def open_migrated_database(settings: Settings) -> str:
     except (DatabaseUnavailable, MigrationError) as error:
         raise click.ClickException(str(error)) from None
     return url
+
+
+def open_stored_events(settings: Settings, timeout: float) -> StoredEvents:
+    """All events, of the database and its lake; ``timeout`` is seconds for one read."""
+    lake = LakeEvents(settings.lake_url, timeout=timeout) if settings.lake_url else None
+    return StoredEvents(PostgresEvents(open_migrated_database(settings), timeout=timeout), lake)

@@ -11,11 +11,11 @@ from rich.table import Table
 
 import queries
 from leaderboard import answers
-from leaderboard.cli.database import open_migrated_database
+from leaderboard.cli.database import open_stored_events
 from leaderboard.cli.moment import Moment
 from leaderboard.params import bounded
 from leaderboard.settings import Settings
-from queries import AI, TRANSCODING, PostgresEvents, Query, StoreTimeout, StoreUnavailable
+from queries import AI, TRANSCODING, Query, StoreTimeout, StoreUnavailable
 
 HEADINGS = ("orchestrator", "region", "success\nrate", "round trip\nscore", "score")
 
@@ -49,10 +49,10 @@ def scores(
         pipeline=pipeline,
         model=model,
     )
-    events = PostgresEvents(open_migrated_database(settings), timeout=settings.db_timeout)
+    events = open_stored_events(settings, settings.db_timeout)
     try:
         window = bounded(since, until, settings.start_time_window)
-        frame = queries.aggregated_stats(events.window(*window), query).collect()
+        frame = queries.aggregated_stats(events.window(*window), query).collect(engine="streaming")
     except (StoreUnavailable, StoreTimeout) as error:
         raise click.ClickException(str(error)) from None
     finally:

@@ -1,0 +1,121 @@
+"""Whether the lake has what the database has, day by day."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import polars as pl
+
+from queries import PostgresEvents
+from queries.deadline import background
+from queries.lake import Snapshot
+from queries.postgres import LAST
+
+PIECE, PIECE_BYTES = 100_000, 64 << 20
+"""Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""
+LOWEST = -(2**62)
+"""Below every id."""
+HOUR = timedelta(hours=1)
+_SUM = 1 << 32
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many events of it are done, and of how many."""
+
+
+class Span(NamedTuple):
+    """A span of time, until excluded, and about how many events it has."""
+
+    since: datetime
+    until: datetime
+    events: int
+
+
+def spans(postgres: PostgresEvents, *, above: int, up_to: int, of: Collection[date] | None = None) -> list[Span]:
+    """The time of the events with these ids in spans of whole hours, of about PIECE events; ``of`` these days alone."""
+    hours = postgres.hours(above=above, up_to=up_to)
+    if of is not None:
+        hours = hours.filter(pl.col("hour").dt.date().is_in(sorted(of)))
+    found: list[Span] = []
+    size = 0
+    for begin, events, stored in hours.iter_rows():
+        # the last hour that there is has no end
+        end = begin + HOUR if begin <= LAST - HOUR else LAST
+        fits = found and found[-1].events + events <= PIECE and size + stored <= PIECE_BYTES
+        if fits and (of is None or found[-1].until == begin):
+            found[-1] = Span(found[-1].since, end, found[-1].events + events)
+            size += stored
+        else:
+            found.append(Span(begin, end, events))
+            size = stored
+    return found
+
+
+def days(postgres: PostgresEvents, *, up_to: int) -> list[date]:
+    """The days that the database has events of, of ids at most ``up_to``."""
+    return postgres.hours(above=LOWEST, up_to=up_to)["hour"].dt.date().unique().sort().to_list()
+
+
+def frames(
+    postgres: PostgresEvents, wanted: list[Span], progress: Progress, doing: str, *, above: int, up_to: int
+) -> Iterator[pl.DataFrame]:
+    """The events of each span, with their payloads, sorted by time; the next is read while one is worked on."""
+
+    def read(span: Span) -> pl.DataFrame:
+        until = span.until - timedelta(microseconds=1)
+        events = postgres.window(span.since, until, above=above, up_to=up_to, payload=True)
+        return events.sort("event_time", "id").collect()
+
+    total, done = sum(span.events for span in wanted), 0
+    coming = deque(background(read, span) for span in wanted[:1])
+    for number, span in enumerate(wanted, 1):
+        progress(doing, done, total)
+        frame = coming.popleft().result()
+        coming.extend(background(read, after) for after in wanted[number : number + 1])
+        yield frame
+        done += span.events
+
+
+def compared(postgres: PostgresEvents, lake: Snapshot, since: datetime, up_to: int, progress: Progress) -> pl.DataFrame:
+    """Every day from ``since`` (a midnight) on that the lake or the database has events of, of ids at most ``up_to``.
+
+    Columns: day (Date), database and lake (how many events each has, Int64),
+    database_checksum and lake_checksum (UInt64, of all columns of these), same
+    (Boolean), in the order of the days. A checksum can be compared with others
+    of one release of Polars only.
+    """
+    later = [day for day in days(postgres, up_to=up_to) if day >= since.date()]
+    read = frames(
+        postgres, spans(postgres, above=LOWEST, up_to=up_to, of=later), progress, "comparing", above=LOWEST, up_to=up_to
+    )
+    of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
+    of_lake = _by_day(lake.window(since, LAST, payload=True)).collect(engine="streaming")
+    return (
+        # a day may have been read in several parts
+        of_database.group_by("day")
+        .sum()
+        .join(of_lake, on="day", how="full", coalesce=True, suffix="_lake")
+        .select(
+            "day",
+            database=pl.col("events").fill_null(0),
+            lake=pl.col("events_lake").fill_null(0),
+            database_checksum=pl.col("checksum").fill_null(0),
+            lake_checksum=pl.col("checksum_lake").fill_null(0),
+        )
+        .with_columns(
+            same=(pl.col("database") == pl.col("lake")) & (pl.col("database_checksum") == pl.col("lake_checksum"))
+        )
+        .sort("day")
+    )
+
+
+def _by_day(events: pl.LazyFrame) -> pl.LazyFrame:
+    # a sum does not depend on the order, and one of 32 bits each does not overflow
+    return (
+        events.with_columns(checksum=pl.struct(pl.all()).hash() % _SUM)
+        .group_by(day=pl.col("event_time").dt.date())
+        .agg(events=pl.len().cast(pl.Int64), checksum=pl.col("checksum").sum())
+    )
+
+
+_NO_DAYS = pl.DataFrame(schema={"day": pl.Date, "events": pl.Int64, "checksum": pl.UInt64})

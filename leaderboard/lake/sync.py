@@ -1,0 +1,111 @@
+"""Brings the lake up to date with its database."""
+
+import itertools
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum
+
+import polars as pl
+
+from leaderboard.lake import compare
+from leaderboard.lake.compare import LOWEST, Progress
+from leaderboard.lake.table import LakeError, LakeTable, Reached
+from queries import PostgresEvents
+from queries.horizon import Settled
+from queries.lake import numbered
+from queries.postgres import FIRST
+
+PATIENCE = 30.0
+"""Seconds for which transactions that are under way are waited for."""
+PAUSE = 0.05
+STALE = timedelta(hours=1)
+"""Of nothing new, the lake tells every so often that there is nothing."""
+
+
+class Days(Enum):
+    """Which days of the lake a sync writes anew, of those that the database still has."""
+
+    CHANGED = "those that differ, where the database tells that something was changed or deleted"
+    DIFFERENT = "those that differ"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync has done: the events it added, the days it wrote anew, and how far the lake reaches now."""
+
+    events: int
+    days: list[date]
+    watermark: int
+    as_of: datetime
+
+
+def sync(postgres: PostgresEvents, url: str, progress: Progress, days: Days = Days.CHANGED) -> Synced:
+    """Adds every settled event that the lake does not have, in one commit.
+
+    With it the ``days`` that are asked for are written anew. Raises
+    LakeConflict where another sync was first, LakeError, and as
+    PostgresEvents does.
+    """
+    if not postgres.hands_out_ids_in_turn():
+        raise LakeError("the ids of events are drawn ahead, so it cannot be told which are settled; "
+                        "ALTER SEQUENCE events_id_seq CACHE 1")  # fmt: skip
+    # what is changed after this may be missed by what is read, and is told by the next state
+    state = postgres.state()
+    settled, as_of = settle(postgres)
+    lake = LakeTable(url)
+    before = lake.snapshot()
+    if before is not None and before.database != numbered(state.database):
+        raise LakeError(f"the lake in {url} was made of another database; set LAKE_URL to another place, "
+                        "or take it over with leaderboard lake adopt")  # fmt: skip
+    if settled < 0:
+        raise LakeError(f"a transaction that writes events has been open for {PATIENCE:g} s and more; try again later")
+    anew: list[date] = []
+    above = LOWEST
+    if before is not None:
+        above = before.watermark
+        changed = days is not Days.CHANGED or before.changes != numbered(state.changes)
+        if changed:
+            # ids may have been taken back, with all that had them
+            above = min(above, settled)
+            since = state.pruned or FIRST
+            if days is Days.ALL:
+                known = {*lake.days(), *compare.days(postgres, up_to=above)}
+                anew = sorted(day for day in known if day >= since.date())
+            else:
+                found = compare.compared(postgres, before, since, above, progress)
+                anew = found.filter(~pl.col("same"))["day"].to_list()
+        settled = max(settled, above)
+        if settled == above and not changed and as_of - before.as_of < STALE:
+            return Synced(0, [], above, before.as_of)
+    old = compare.spans(postgres, above=LOWEST, up_to=above, of=anew) if anew else []
+    new = compare.spans(postgres, above=above, up_to=settled) if settled > above else []
+    frames = itertools.chain(
+        compare.frames(postgres, old, progress, "writing anew", above=LOWEST, up_to=above),
+        compare.frames(postgres, new, progress, "adding", above=above, up_to=settled),
+    )
+    reached = Reached(settled, as_of, numbered(state.database), numbered(state.changes))
+    events = lake.write(frames, reached, instead=anew)
+    return Synced(events, anew, settled, as_of)
+
+
+def settle(postgres: PostgresEvents) -> tuple[int, datetime]:
+    """The highest id for which every event up to it has been committed, and a moment by which all before had been.
+
+    -1 where that cannot be told within PATIENCE.
+    """
+    settled, as_of, awaited_since = Settled(), datetime.now(UTC), datetime.now(UTC)
+    goal, end = None, time.monotonic() + PATIENCE
+    while goal is None or (settled.id < goal and time.monotonic() < end):
+        if goal is not None:
+            time.sleep(PAUSE)
+        now = datetime.now(UTC)
+        look = postgres.horizon()
+        goal = look.newest if goal is None else goal
+        before, settled = settled, settled.advanced(look)
+        if settled.id > before.id:
+            as_of = awaited_since if look.writers else now
+        if settled.awaited is not before.awaited:
+            awaited_since = now
+    return settled.id, as_of

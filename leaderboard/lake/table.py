@@ -1,0 +1,220 @@
+"""What is written to the lake's table. Each write is one commit: readers see all of it or nothing."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from io import BytesIO
+from uuid import uuid4
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+from obstore.exceptions import BaseError
+
+from leaderboard.store import Files
+from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, snapshot_of, store_options
+
+STORE_TIMEOUT = 120.0
+"""Seconds for one request to an object store; a file takes a while."""
+MONTH = "month"
+COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
+ROWS = 100_000
+"""Of a row group: within a file, what is outside a window is left out by these."""
+ENOUGH_FILES = 32
+"""Files in a month from which these are to be made one."""
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64()),
+        pa.field("event_time", pa.timestamp("us", "UTC")),
+        *(pa.field(name, pa.string()) for name in ("orchestrator", "region", "job_type", "pipeline", "model")),
+        *(pa.field(name, pa.float64()) for name in ("success_rate", "round_trip_time", "seg_duration")),
+        pa.field("payload", pa.string()),
+        pa.field(MONTH, pa.string()),
+    ]
+)
+
+_FAILURES = (DeltaError, OSError, BaseError)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LakeError(Exception):
+    """The lake cannot be written to; the message is one sentence."""
+
+
+class LakeConflict(LakeError):
+    """Another writer committed first; nothing of this write is there."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far the lake reaches with a commit, as Snapshot tells it."""
+
+    watermark: int
+    as_of: datetime
+    database: int
+    changes: int
+
+    def transactions(self) -> CommitProperties:
+        """These as a part of a commit, which fails where another one brought them meanwhile."""
+        values = {
+            WATERMARK: self.watermark,
+            AS_OF: (self.as_of - _EPOCH) // timedelta(microseconds=1),
+            DATABASE: self.database,
+            CHANGES: self.changes,
+        }
+        return CommitProperties(app_transactions=[Transaction(name, value) for name, value in values.items()])
+
+
+class LakeTable:
+    """The table at ``url`` (see LakeEvents), as it was when this was made; made anew where there is none.
+
+    Raises LakeError where it can be neither read nor made.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._options = store_options(url, STORE_TIMEOUT)
+        try:
+            try:
+                self._table = DeltaTable(url, storage_options=self._options)
+            except TableNotFoundError:
+                self._table = self._created()
+        except _FAILURES as error:
+            raise LakeError(f"the lake in {url} cannot be opened: {_first_line(error)}") from error
+
+    def snapshot(self) -> Snapshot | None:
+        """What the table held when it was opened."""
+        return snapshot_of(self._table, self._options)
+
+    def write(self, frames: Iterable[pl.DataFrame], reached: Reached, *, instead: Collection[date] = ()) -> int:
+        """Adds events, of EVENT_SCHEMA with payload, each frame sorted by time, and returns how many.
+
+        They come in the place of all that the table has of the days
+        ``instead``. One frame at a time is held. Raises LakeConflict and LakeError.
+        """
+        files = Files(self.url)
+        old = self._having(instead)
+        actions: list[AddAction | RemoveAction] = [
+            RemoveAction(path, True, _now(), size, {MONTH: month})
+            for path, size, month in old.select("path", "size_bytes", f"partition.{MONTH}").iter_rows()
+        ]
+        events = 0
+        try:
+            for frame in frames:
+                actions += self._written(files, frame)
+                events += frame.height
+            for frame in self._rest(old, instead):
+                actions += self._written(files, frame)
+            self._table.create_write_transaction(
+                actions, "append", self._table.schema(), [MONTH], commit_properties=reached.transactions()
+            )
+        except _FAILURES as error:
+            raise self._meaning(error) from error
+        return events
+
+    def days(self) -> list[date]:
+        """Every day that it has events of, and maybe others between them."""
+        bounds = self._added().select(
+            pl.date_ranges(pl.col("min.event_time").dt.date(), pl.col("max.event_time").dt.date())
+        )
+        return sorted({day for (days,) in bounds.iter_rows() for day in days})
+
+    def compact(self, enough: int = 2) -> int:
+        """Makes one file of those of each month that has at least so many, and returns how many months those were.
+
+        Raises LakeConflict and LakeError.
+        """
+        months = self._added().group_by(month=f"partition.{MONTH}").len()
+        crowded = months.filter(pl.col("len") >= enough)["month"].sort()
+        try:
+            for month in crowded:
+                self._table.optimize.compact([(MONTH, "=", month)], writer_properties=_properties())
+        except _FAILURES as error:
+            raise self._meaning(error) from error
+        return len(crowded)
+
+    def vacuum(self, hours: int) -> int:
+        """Deletes the files that have not been the table's for so long, and returns how many. Raises LakeError."""
+        try:
+            gone = self._table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+        except _FAILURES as error:
+            raise self._meaning(error) from error
+        return len(gone)
+
+    def _created(self) -> DeltaTable:
+        try:
+            return DeltaTable.create(
+                self.url,
+                SCHEMA,
+                partition_by=[MONTH],
+                name="events",
+                description="Results of jobs, a row each, as they were received; exported by leaderboard lake sync.",
+                configuration={"delta.logRetentionDuration": "interval 7 days"},
+                storage_options=self._options,
+            )
+        except DeltaError:
+            # another process may have been first
+            return DeltaTable(self.url, storage_options=self._options)
+
+    def _added(self) -> pl.DataFrame:
+        return pl.DataFrame(self._table.get_add_actions(flatten=True))
+
+    def _having(self, days: Collection[date]) -> pl.DataFrame:
+        """The files that have events of one of the days."""
+        first, last = pl.col("min.event_time").dt.date(), pl.col("max.event_time").dt.date()
+        return self._added().filter(
+            pl.any_horizontal(pl.lit(False), *(pl.lit(day).is_between(first, last) for day in sorted(days)))
+        )
+
+    def _rest(self, files: pl.DataFrame, days: Collection[date]) -> Iterator[pl.DataFrame]:
+        """What the files have of other days."""
+        root = self._table.table_uri.removeprefix("file://").rstrip("/")
+        for path in files["path"]:
+            events = pl.scan_parquet(f"{root}/{path}", hive_partitioning=False, storage_options=self._options)
+            other = events.filter(~pl.col("event_time").dt.date().is_in(sorted(days)))
+            yield from other.collect_batches(chunk_size=ROWS, maintain_order=True)
+
+    def _written(self, files: Files, frame: pl.DataFrame) -> Iterator[AddAction]:
+        """New files with the events, which are nobody's until they are committed."""
+        months = frame.with_columns(pl.col("event_time").dt.strftime("%Y-%m").alias(MONTH))
+        for (month,), events in months.partition_by(MONTH, include_key=False, as_dict=True).items():
+            path = f"{MONTH}={month}/{uuid4()}.parquet"
+            body = BytesIO()
+            events.write_parquet(
+                body, compression=COMPRESSION, compression_level=COMPRESSION_LEVEL, row_group_size=ROWS
+            )
+            files.put(path, body.getvalue())
+            yield AddAction(path, body.getbuffer().nbytes, {MONTH: str(month)}, _now(), True, _statistics(events))
+
+    def _meaning(self, error: Exception) -> LakeError:
+        if isinstance(error, CommitFailedError):
+            return LakeConflict(f"another writer of the lake in {self.url} was first")
+        return LakeError(f"the lake in {self.url} cannot be written to: {_first_line(error)}")
+
+
+def _properties() -> WriterProperties:
+    return WriterProperties(
+        compression=COMPRESSION.upper(), compression_level=COMPRESSION_LEVEL, max_row_group_size=ROWS
+    )
+
+
+def _statistics(events: pl.DataFrame) -> str:
+    """What the table keeps about a file, so that readers can leave it out."""
+    of = pl.col("id", "event_time")
+    bounds = {
+        f"{end}Values": events.select(value).row(0, named=True) for end, value in (("min", of.min()), ("max", of.max()))
+    }
+    for values in bounds.values():
+        values["event_time"] = values["event_time"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps({"numRecords": events.height, **bounds, "nullCount": {"id": 0, "event_time": 0}})
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
