@@ -1,6 +1,7 @@
 """Frames and documents as JSON answers."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -10,9 +11,10 @@ from flask import Response, g, request
 
 from leaderboard import results
 from leaderboard.caching import remember
-from queries import AI, Query, Window
+from queries import AI, Query, Window, collect, raw_stats
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
+DATA_AS_OF = "X-Data-As-Of"
 ETAG_BYTES = 12
 LONG = 1 << 20
 """Bytes of results from which an answer is sent while it is made."""
@@ -27,6 +29,8 @@ class Answer(NamedTuple):
 
     body: bytes | Iterator[bytes]
     etag: str
+    as_of: datetime | None = None
+    """Where the database is away, the moment that the content is of."""
 
 
 def of_window(
@@ -36,7 +40,9 @@ def of_window(
     if window.version is None:
         return respond(ask(question, window, query, render))
     key = (question.__name__, query, window.version)
-    return respond(remember(key, None, lambda: ask(question, window, query, render)))
+    answer = remember(key, None, lambda: ask(question, window, query, render))
+    # equal events are kept under one key, whenever they were asked for
+    return respond(answer._replace(as_of=window.as_of))
 
 
 def ask(question: Question, window: Window, query: Query, render: Callable[[pl.DataFrame, Query], Any]) -> Answer:
@@ -45,27 +51,29 @@ def ask(question: Question, window: Window, query: Query, render: Callable[[pl.D
     Its content is named by the frame: means differ in their last bits from
     one computation to the next.
     """
-    frame = question(window.read(), query).collect(engine="streaming")
+    frame = collect(question(window.read(), query))
     return Answer(
         encode(render(frame, query)),
         _name(frame.with_columns(pl.selectors.float().round(9)), question.__name__, query.job_type),
+        window.as_of,
     )
 
 
-def of_document(document: object) -> Response:
-    """The answer that is this document."""
+def of_document(document: object, as_of: datetime | None = None) -> Response:
+    """The answer that is this document, as it was then where it is not of now."""
     body = encode(document)
-    return respond(Answer(body, blake2b(body, digest_size=ETAG_BYTES).hexdigest()))
+    return respond(Answer(body, blake2b(body, digest_size=ETAG_BYTES).hexdigest(), as_of))
 
 
-def of_results(frame: pl.DataFrame, query: Query) -> Response:
+def of_results(window: Window, query: Query) -> Response:
     """The rows of raw_stats as ``{region: [result, …]}``, in the order of the rows.
 
     A long answer is sent while it is made, but only once all of it has been read.
     """
+    frame = collect(raw_stats(window.read(), query))
     parts = results.by_region(frame, query.job_type)
     body = parts if frame["payload"].str.len_bytes().sum() > LONG else b"".join(parts)
-    return respond(Answer(body, _name(frame, "raw_stats", query.job_type)))
+    return respond(Answer(body, _name(frame, "raw_stats", query.job_type), window.as_of))
 
 
 def respond(answer: Answer) -> Response:
@@ -79,6 +87,8 @@ def respond(answer: Answer) -> Response:
         response = Response(answer.body, mimetype="application/json")
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.set_etag(answer.etag, weak=True)
+    if answer.as_of is not None:
+        response.headers[DATA_AS_OF] = answer.as_of.isoformat()
     g.answer_etag = answer.etag
     return response
 

@@ -2,7 +2,8 @@
 
 import logging
 from dataclasses import dataclass
-from typing import TypedDict
+from datetime import UTC, datetime
+from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,13 @@ class Region(TypedDict):
     type: str
 
 
+class Known(NamedTuple):
+    """The regions in the order of registration; ``as_of`` is None but where the database is away since then."""
+
+    regions: list[Region]
+    as_of: datetime | None = None
+
+
 @dataclass
 class Regions:
     """The registered regions of a database, and those that a catalyst document adds to them."""
@@ -33,10 +41,11 @@ class Regions:
 
     def __post_init__(self) -> None:
         self._ids: dict[tuple[str, str], int] = {}
+        self._last: Known | None = None
 
-    def all(self) -> list[Region]:
-        """Every region in the order of registration, kept for ``cache_timeout`` seconds; first asks the catalyst."""
-        return remember("regions", self.cache_timeout, self._refresh)
+    def all(self) -> Known:
+        """Every region, kept for ``cache_timeout`` seconds; first asks the catalyst."""
+        return remember("regions", self.cache_timeout, self._refreshed)
 
     def id_of(self, code: str, job_type: str) -> int | None:
         """The id of the region with this code, in any case, for this job type; None where it is not registered."""
@@ -51,6 +60,18 @@ class Regions:
     def forget(self) -> None:
         """Has the ids read again before the next is told, as somebody may have deleted one."""
         self._ids = {}
+
+    def _refreshed(self) -> Known:
+        now = datetime.now(UTC)
+        try:
+            known = Known(self._refresh())
+        except StoreUnavailable as error:
+            if self._last is None:
+                raise
+            log.warning("answering with the regions that were known: %s", error)
+            return self._last
+        self._last = known._replace(as_of=now)
+        return known
 
     def _refresh(self) -> list[Region]:
         known = self._read()

@@ -1,8 +1,9 @@
 """What the views are given to work with."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Self
 
@@ -15,7 +16,7 @@ from leaderboard.ingest import Ingest
 from leaderboard.migrate import migrate
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
-from queries import LiveEvents, PostgresEvents, StoreUnavailable
+from queries import LakeEvents, LiveEvents, PostgresEvents, StoredEvents, StoreUnavailable, Window
 from queries.deadline import GRACE, background
 from queries.direct import DirectConnection
 
@@ -33,8 +34,12 @@ class Service:
         self.settings = settings
         self._url = url
         self._database = Database(url, settings.db_timeout)
-        self._events = LiveEvents(
-            PostgresEvents(url, timeout=settings.db_timeout),
+        # asked through look and results
+        self.events = LiveEvents(
+            StoredEvents(
+                PostgresEvents(url, timeout=settings.db_timeout),
+                LakeEvents(settings.lake, timeout=settings.db_timeout),
+            ),
             warm=timedelta(hours=settings.start_time_window),
             memory=settings.live_memory << 20,
             reread=settings.live_reread,
@@ -73,11 +78,28 @@ class Service:
         self.ensure_ready()
         return self._ingest
 
-    @property
-    def events(self) -> LiveEvents:
-        """Where events are read."""
-        self.ensure_ready()
-        return self._events
+    def look(self, since: datetime, until: datetime) -> Window:
+        """The events of a window; where the database is away, as far as memory and the lake have all of them."""
+        try:
+            self.ensure_ready()
+            return self.events.look(since, until)
+        except StoreUnavailable as error:
+            return self._remembered(error, self.events.remembered, since, until)
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+        """The results of one orchestrator; where the database is away, as far as the lake has all of them."""
+        try:
+            self.ensure_ready()
+            return self.events.results(orchestrator, since, until, job_type)
+        except StoreUnavailable as error:
+            return self._remembered(error, self.events.remembered_results, orchestrator, since, until, job_type)
+
+    def _remembered(self, error: StoreUnavailable, read: Callable[..., Window], *asked: object) -> Window:
+        if not (self._ready or self.settings.lake_is_ours):
+            # nothing has told yet whose the lake is
+            raise error
+        log.warning("answering from memory and the lake: %s", error)
+        return read(*asked)
 
     @property
     def regions(self) -> Regions:
@@ -107,13 +129,13 @@ class Service:
         with self._lock:
             if not self._ready:
                 self._ready = True
-                self._events.start()
+                self.events.start()
 
     def close(self) -> None:
         """Closes the connections."""
         self._database.close()
         self._writer.close()
-        self._events.close()
+        self.events.close()
 
 
 def service() -> Service:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from psycopg2.extensions import parse_dsn
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")  # those of queries.lake, which loads Polars
+EMBEDDED_SYNC_INTERVAL = 300.0
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -237,14 +238,27 @@ class Settings:
                 except ValueError as error:
                     raise SettingsError(f"{name} {error}") from None
         settings = cls(**given)
-        if settings.lake_url is None:
-            settings = replace(settings, lake_url=str(settings.data_dir / "lake"))
-        if settings.lake_sync_interval is None:
-            settings = replace(settings, lake_sync_interval=300.0 if settings.postgres is None else 0.0)
         for cache_type, place in (("RedisCache", "cache_redis_url"), ("FileSystemCache", "cache_dir")):
             if settings.cache_type == cache_type and getattr(settings, place) is None:
                 raise SettingsError(f"{place.upper()} is needed where CACHE_TYPE is {cache_type}")
         return settings
+
+    @property
+    def lake(self) -> str:
+        """The folder or URL of the lake."""
+        return self.lake_url or str(self.data_dir / "lake")
+
+    @property
+    def lake_is_ours(self) -> bool:
+        """Whether somebody has said that the lake is the database's, or nobody can have meant another."""
+        return self.lake_url is not None or self.postgres is None
+
+    @property
+    def sync_interval(self) -> float:
+        """Seconds between two times that the service brings the lake up to date, 0 for never."""
+        if self.lake_sync_interval is None:
+            return EMBEDDED_SYNC_INTERVAL if self.postgres is None else 0.0
+        return self.lake_sync_interval
 
 
 def described() -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ service or the environment.
 
 from queries.aggregated_stats import aggregated_stats
 from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
-from queries.lake import LakeEvents
+from queries.lake import LakeEvents, collect
 from queries.live import LiveEvents, Window
 from queries.pipelines import pipelines
 from queries.postgres import PostgresEvents
@@ -34,6 +34,7 @@ __all__ = [
     "StoredEvents",
     "Window",
     "aggregated_stats",
+    "collect",
     "conform",
     "open_events",
     "pipelines",

@@ -13,6 +13,7 @@ from hashlib import blake2b
 import narwhals.stable.v2 as nw
 import polars as pl
 
+from queries.lake import collect
 from queries.schema import EVENT_SCHEMA
 
 DAY = 86_400_000_000
@@ -48,7 +49,7 @@ def categorical(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def packed(events: pl.LazyFrame) -> pl.DataFrame:
     """The events by time, with their text as Categorical."""
-    return _sorted(categorical(events).collect())
+    return _sorted(collect(categorical(events)))
 
 
 def _sorted(events: pl.DataFrame) -> pl.DataFrame:

@@ -135,6 +135,17 @@ class LakeEvents:
             return self._snapshot
 
 
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """The rows of a frame that may read from a lake.
+
+    Raises StoreUnavailable where a file of the lake cannot be read.
+    """
+    try:
+        return frame.collect(engine="streaming")
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise StoreUnavailable("a file of the lake cannot be read") from error
+
+
 def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
     """What a table holds at the version it was opened at; None before the first events were brought."""
     reached = {name: table.transaction_version(name) for name in (WATERMARK, AS_OF, DATABASE, CHANGES)}

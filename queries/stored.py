@@ -16,7 +16,7 @@ import polars as pl
 from queries.errors import StoreUnavailable
 from queries.held import categorical, packed
 from queries.lake import LakeEvents, Snapshot, numbered
-from queries.postgres import PostgresEvents
+from queries.postgres import PostgresEvents, State
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,9 @@ class StoredEvents:
     def __init__(self, postgres: PostgresEvents, lake: LakeEvents | None = None) -> None:
         self._postgres = postgres
         self._lake = lake
+        # which database it is, once that has been seen
+        self._database: int | None = None
+        self._complained = False
         self.horizon = postgres.horizon
         self.after = postgres.after
         self.hands_out_ids_in_turn = postgres.hands_out_ids_in_turn
@@ -85,11 +88,20 @@ class StoredEvents:
 
     def changes(self) -> str:
         """A text that is another one some time after stored events or regions were changed or deleted."""
-        return self._postgres.state().changes
+        return self._state().changes
 
     def lake(self) -> Snapshot | None:
-        """The lake as it is by now, None where there is none. Raises StoreUnavailable where it cannot be reached."""
-        return self._lake and self._lake.snapshot()
+        """The lake as it is by now, None where there is none. Raises StoreUnavailable where it cannot be reached.
+
+        A lake that was made of another database is none.
+        """
+        snapshot = self._lake and self._lake.snapshot()
+        if snapshot is None or self._database in (None, snapshot.database):
+            return snapshot
+        if not self._complained:
+            self._complained = True
+            log.error("the lake in %s is another database's, and not read", self._lake.url)
+        return None
 
     def close(self) -> None:
         """Closes the connections that are idle."""
@@ -106,12 +118,9 @@ class StoredEvents:
         rather_postgres: bool = False,
     ) -> pl.LazyFrame:
         while True:
-            state = self._postgres.state()
-            snapshot = self._snapshot()
-            if snapshot is not None and snapshot.database != numbered(state.database):
-                log.error("the lake is another database's, and not read")
-                snapshot = None
+            state = self._state()
             begin = since if state.pruned is None else max(since, state.pruned)
+            snapshot = None if rather_postgres and begin == since else self._snapshot()
             if rather_postgres or snapshot is None or snapshot.changes != numbered(state.changes):
                 # the lake for what may have been deleted, the database for the rest
                 parts = [of_postgres(begin, until, None)] if begin <= until else []
@@ -123,8 +132,13 @@ class StoredEvents:
                     raise StoreUnavailable(f"events before {state.pruned} are in the lake alone, which is not there")
                 parts += [of_lake(snapshot, since, end), of_postgres(since, end, snapshot.watermark)]
             # what was deleted in between would be missing
-            if self._postgres.state().pruned == state.pruned:
+            if self._state().pruned == state.pruned:
                 return pl.concat(parts, rechunk=False) if parts else of_postgres(since, until, None)
+
+    def _state(self) -> State:
+        state = self._postgres.state()
+        self._database = numbered(state.database)
+        return state
 
     def _snapshot(self) -> Snapshot | None:
         try:

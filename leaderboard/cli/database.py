@@ -33,5 +33,5 @@ def open_migrated_database(settings: Settings) -> str:
 
 def open_stored_events(settings: Settings, timeout: float) -> StoredEvents:
     """All events, of the database and its lake; ``timeout`` is seconds for one read."""
-    lake = LakeEvents(settings.lake_url, timeout=timeout) if settings.lake_url else None
-    return StoredEvents(PostgresEvents(open_migrated_database(settings), timeout=timeout), lake)
+    postgres = PostgresEvents(open_migrated_database(settings), timeout=timeout)
+    return StoredEvents(postgres, LakeEvents(settings.lake, timeout=timeout))

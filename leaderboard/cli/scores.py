@@ -52,7 +52,7 @@ def scores(
     events = open_stored_events(settings, settings.db_timeout)
     try:
         window = bounded(since, until, settings.start_time_window)
-        frame = queries.aggregated_stats(events.window(*window), query).collect(engine="streaming")
+        frame = queries.collect(queries.aggregated_stats(events.window(*window), query))
     except (StoreUnavailable, StoreTimeout) as error:
         raise click.ClickException(str(error)) from None
     finally:

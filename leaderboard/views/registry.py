@@ -4,7 +4,7 @@ import logging
 
 from flask import Blueprint, Response
 
-from leaderboard import answers, errors
+from leaderboard import answers, errors, params
 from leaderboard.migration_files import MigrationError
 from leaderboard.service import service
 from queries import StoreTimeout, StoreUnavailable
@@ -17,17 +17,26 @@ bp = Blueprint("registry", __name__)
 @bp.get("/regions")
 def regions() -> Response:
     """Where are jobs tested from?"""
-    return answers.of_document({"regions": service().regions.all()})
+    known = service().regions.all()
+    return answers.of_document({"regions": known.regions}, known.as_of)
 
 
 @bp.get("/health")
 def health() -> Response:
-    """Is the database there?"""
+    """Is the database there, and if not, is anything answered?"""
     try:
         service().database.ping()
     except (StoreUnavailable, StoreTimeout, MigrationError):
         log.warning("unhealthy: the database is not available")
-        return errors.respond(
-            503, answers.encode({"postgres": {"ok": False, "error": "the database is not available"}})
-        )
-    return answers.of_document({"postgres": {"ok": True}})
+        postgres = {"ok": False, "error": "the database is not available"}
+        return errors.respond(503, answers.encode({"status": _status(), "postgres": postgres}))
+    return answers.of_document({"status": "ok", "postgres": {"ok": True}})
+
+
+def _status() -> str:
+    """``degraded`` where questions are answered all the same, as of some moment, else ``down``."""
+    try:
+        service().look(*params.last(service().settings.start_time_window))
+    except (StoreUnavailable, StoreTimeout, MigrationError):
+        return "down"
+    return "degraded"

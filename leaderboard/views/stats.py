@@ -15,7 +15,7 @@ def aggregated_stats() -> Response:
     """How good is each orchestrator, in each region?"""
     query = params.scores_query(request)
     window = params.window(request, service().settings.start_time_window)
-    events = service().events.look(*window)
+    events = service().look(*window)
     return answers.of_window(queries.aggregated_stats, events, query, answers.scores)
 
 
@@ -24,15 +24,14 @@ def raw_stats() -> Response:
     """What exactly did the testers post of one orchestrator?"""
     query = params.results_query(request)
     window = params.window(request, service().settings.start_time_window)
-    results = service().events.results(query.orchestrator, *window, query.job_type)
-    return answers.of_results(queries.raw_stats(results, query).collect(), query)
+    return answers.of_results(service().results(query.orchestrator, *window, query.job_type), query)
 
 
 @bp.get("/top_ai_score")
 def top_ai_score() -> Response:
     """What is an orchestrator best at?"""
     query = params.orchestrator_query(request)
-    events = service().events.look(*params.last(service().settings.start_time_window))
+    events = service().look(*params.last(service().settings.start_time_window))
     return answers.of_window(queries.top_ai_score, events, query, answers.top_score)
 
 
@@ -44,7 +43,7 @@ def pipelines() -> Response:
     ends = params.moment(request, "since"), params.moment(request, "until")
 
     def compute() -> answers.Answer:
-        events = service().events.look(*params.bounded(*ends, settings.start_time_window))
+        events = service().look(*params.bounded(*ends, settings.start_time_window))
         return answers.ask(queries.pipelines, events, query, answers.pipelines)
 
     return answers.respond(remember(("pipelines", query, ends), settings.pipelines_cache_timeout, compute))

@@ -104,7 +104,10 @@ def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> Non
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
         health = service.get("/api/health")
         assert health.status == 503
-        assert health.json == {"postgres": {"ok": False, "error": "the database is not available"}}
+        assert health.json == {
+            "status": "degraded",
+            "postgres": {"ok": False, "error": "the database is not available"},
+        }
         assert health.headers["Cache-Control"] == "no-store"
 
         own.start()

@@ -40,8 +40,6 @@ def test_the_environment_is_read(tmp_path: Path) -> None:
         pipelines_cache_timeout=5,
         catalyst_region_url="https://example.org/catalysts.json",
         data_dir=tmp_path,
-        lake_url=str(tmp_path / "lake"),
-        lake_sync_interval=0,
     )
 
 
