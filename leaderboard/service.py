@@ -13,6 +13,7 @@ from leaderboard.bootstrap import DatabaseUnavailable
 from leaderboard.database import Database
 from leaderboard.embedded import EmbeddedPostgres
 from leaderboard.ingest import Ingest
+from leaderboard.lake.keeper import LakeKeeper
 from leaderboard.migrate import migrate
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
@@ -47,6 +48,7 @@ class Service:
         self._regions = Regions(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
         self._writer = DirectConnection(url, settings.db_timeout)
         self._ingest = Ingest(self._database, self._regions, self._writer)
+        self._lake_keeper = LakeKeeper(url, settings.lake, settings.sync_interval, settings.db_timeout)
         self._ready = False
         self._lock = Lock()
         self._migration: Future[None] | None = None
@@ -130,9 +132,11 @@ class Service:
             if not self._ready:
                 self._ready = True
                 self.events.start()
+                self._lake_keeper.start()
 
     def close(self) -> None:
         """Closes the connections."""
+        self._lake_keeper.close()
         self._database.close()
         self._writer.close()
         self.events.close()

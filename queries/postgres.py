@@ -148,6 +148,11 @@ class PostgresEvents:
         condition = f"{_within(FIRST, LAST)}{_ids(above, up_to)}"
         return pl.DataFrame(pl.from_arrow(self._reader.read(_HOURS.format(condition=condition))))
 
+    def count_above(self, settled: int) -> int:
+        """How many events have an id above ``settled``."""
+        table = self._reader.read(f"SELECT count(*) AS events FROM events WHERE id > {settled:d}")  # noqa: S608
+        return table["events"].to_pylist()[0]
+
     def state(self) -> State:
         """What has been done to the database by now."""
         if self._state is None:

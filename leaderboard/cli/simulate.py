@@ -4,12 +4,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leaderboard import ingest
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.cli.moment import Moment
+from leaderboard.cli.progress import shown
 from leaderboard.database import Database
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
@@ -75,12 +74,11 @@ def simulate(
 
 def _store(simulation: Simulation, database: Database) -> None:
     regions = Regions(database, 0)
-    columns = (TextColumn("storing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=simulation.events)
+    stored = 0
+    with shown() as progress:
         for frame in simulation.frames():
             ingest.copy(database, regions, frame)
-            progress.advance(task, frame.height)
+            stored += frame.height
+            progress("storing", stored, simulation.events)
     ingest.analyze(database)
     click.echo(f"{simulation.events:,} results stored", err=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from queries import PostgresEvents
+from queries import PostgresEvents, collect
 from queries.deadline import background
 from queries.lake import Snapshot
 from queries.postgres import LAST
@@ -18,6 +18,7 @@ LOWEST = -(2**62)
 """Below every id."""
 HOUR = timedelta(hours=1)
 _SUM = 1 << 32
+_MICROSECOND = timedelta(microseconds=1)
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many events of it are done, and of how many."""
@@ -62,7 +63,7 @@ def frames(
     """The events of each span, with their payloads, sorted by time; the next is read while one is worked on."""
 
     def read(span: Span) -> pl.DataFrame:
-        until = span.until - timedelta(microseconds=1)
+        until = span.until - _MICROSECOND
         events = postgres.window(span.since, until, above=above, up_to=up_to, payload=True)
         return events.sort("event_time", "id").collect()
 
@@ -76,20 +77,31 @@ def frames(
         done += span.events
 
 
-def compared(postgres: PostgresEvents, lake: Snapshot, since: datetime, up_to: int, progress: Progress) -> pl.DataFrame:
-    """Every day from ``since`` (a midnight) on that the lake or the database has events of, of ids at most ``up_to``.
+def compared(
+    postgres: PostgresEvents,
+    lake: Snapshot,
+    since: datetime,
+    up_to: int,
+    progress: Progress,
+    *,
+    before: datetime | None = None,
+) -> pl.DataFrame:
+    """Every day that the lake or the database has events of, of ids at most ``up_to``.
+
+    The days are those from ``since`` on and, if it is given, before ``before``
+    (midnights).
 
     Columns: day (Date), database and lake (how many events each has, Int64),
     database_checksum and lake_checksum (UInt64, of all columns of these), same
     (Boolean), in the order of the days. A checksum can be compared with others
     of one release of Polars only.
     """
-    later = [day for day in days(postgres, up_to=up_to) if day >= since.date()]
-    read = frames(
-        postgres, spans(postgres, above=LOWEST, up_to=up_to, of=later), progress, "comparing", above=LOWEST, up_to=up_to
-    )
+    end = LAST if before is None else before - _MICROSECOND
+    wanted = [day for day in days(postgres, up_to=up_to) if since.date() <= day <= end.date()]
+    parts = spans(postgres, above=LOWEST, up_to=up_to, of=wanted)
+    read = frames(postgres, parts, progress, "comparing", above=LOWEST, up_to=up_to)
     of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
-    of_lake = _by_day(lake.window(since, LAST, payload=True)).collect(engine="streaming")
+    of_lake = collect(_by_day(lake.window(since, end, payload=True)))
     return (
         # a day may have been read in several parts
         of_database.group_by("day")
@@ -107,6 +119,19 @@ def compared(postgres: PostgresEvents, lake: Snapshot, since: datetime, up_to: i
         )
         .sort("day")
     )
+
+
+def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress: Progress) -> list[date]:
+    """The days before a midnight of which the database has events that the lake should have, and has not the same."""
+    older = [day for day in days(postgres, up_to=lake.watermark) if day < before.date()]
+    wanted = spans(postgres, above=LOWEST, up_to=lake.watermark, of=older) if older else []
+    found: set[date] = set()
+    for frame in frames(postgres, wanted, progress, "comparing", above=LOWEST, up_to=lake.watermark):
+        times = frame["event_time"]
+        of_lake = lake.window(times.min() or before, times.max() or before, payload=True)
+        missing = collect(frame.lazy().join(of_lake, on=frame.columns, how="anti", nulls_equal=True))
+        found |= set(missing["event_time"].dt.date())
+    return sorted(found)
 
 
 def _by_day(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from leaderboard.lake import compare
 from leaderboard.lake.compare import LOWEST, Progress
-from leaderboard.lake.table import LakeError, LakeTable, Reached
+from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
 from queries import PostgresEvents
 from queries.horizon import Settled
 from queries.lake import numbered
@@ -41,12 +41,15 @@ class Synced:
     as_of: datetime
 
 
-def sync(postgres: PostgresEvents, url: str, progress: Progress, days: Days = Days.CHANGED) -> Synced:
+def sync(
+    postgres: PostgresEvents, url: str, progress: Progress, days: Days = Days.CHANGED, *, adopt: bool = False
+) -> Synced:
     """Adds every settled event that the lake does not have, in one commit.
 
-    With it the ``days`` that are asked for are written anew. Raises
-    LakeConflict where another sync was first, LakeError, and as
-    PostgresEvents does.
+    With it the ``days`` that are asked for are written anew. A lake of another
+    database is refused, unless this one is to ``adopt`` it, since it was made
+    from what that one had. Raises LakeConflict where another sync was first,
+    LakeError, and as PostgresEvents does.
     """
     if not postgres.hands_out_ids_in_turn():
         raise LakeError("the ids of events are drawn ahead, so it cannot be told which are settled; "
@@ -56,7 +59,7 @@ def sync(postgres: PostgresEvents, url: str, progress: Progress, days: Days = Da
     settled, as_of = settle(postgres)
     lake = LakeTable(url)
     before = lake.snapshot()
-    if before is not None and before.database != numbered(state.database):
+    if before is not None and before.database != numbered(state.database) and not adopt:
         raise LakeError(f"the lake in {url} was made of another database; set LAKE_URL to another place, "
                         "or take it over with leaderboard lake adopt")  # fmt: skip
     if settled < 0:
@@ -65,7 +68,7 @@ def sync(postgres: PostgresEvents, url: str, progress: Progress, days: Days = Da
     above = LOWEST
     if before is not None:
         above = before.watermark
-        changed = days is not Days.CHANGED or before.changes != numbered(state.changes)
+        changed = adopt or days is not Days.CHANGED or before.changes != numbered(state.changes)
         if changed:
             # ids may have been taken back, with all that had them
             above = min(above, settled)
@@ -86,7 +89,13 @@ def sync(postgres: PostgresEvents, url: str, progress: Progress, days: Days = Da
         compare.frames(postgres, new, progress, "adding", above=above, up_to=settled),
     )
     reached = Reached(settled, as_of, numbered(state.database), numbered(state.changes))
-    events = lake.write(frames, reached, instead=anew)
+
+    def unpruned() -> None:
+        # of days whose events were deleted meanwhile, too few may have been read
+        if postgres.state().pruned != state.pruned:
+            raise LakeConflict("events were pruned meanwhile; try again")
+
+    events = lake.write(frames, reached, instead=anew, check=unpruned)
     return Synced(events, anew, settled, as_of)
 
 

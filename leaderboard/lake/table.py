@@ -1,7 +1,7 @@
 """What is written to the lake's table. Each write is one commit: readers see all of it or nothing."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
@@ -89,11 +89,19 @@ class LakeTable:
         """What the table held when it was opened."""
         return snapshot_of(self._table, self._options)
 
-    def write(self, frames: Iterable[pl.DataFrame], reached: Reached, *, instead: Collection[date] = ()) -> int:
+    def write(
+        self,
+        frames: Iterable[pl.DataFrame],
+        reached: Reached,
+        *,
+        instead: Collection[date] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> int:
         """Adds events, of EVENT_SCHEMA with payload, each frame sorted by time, and returns how many.
 
         They come in the place of all that the table has of the days
-        ``instead``. One frame at a time is held. Raises LakeConflict and LakeError.
+        ``instead``. One frame at a time is held. What ``check`` raises, at the
+        end, leaves the table as it was. Raises LakeConflict and LakeError.
         """
         files = Files(self.url)
         old = self._having(instead)
@@ -108,6 +116,7 @@ class LakeTable:
                 events += frame.height
             for frame in self._rest(old, instead):
                 actions += self._written(files, frame)
+            check()
             self._table.create_write_transaction(
                 actions, "append", self._table.schema(), [MONTH], commit_properties=reached.transactions()
             )
