@@ -57,7 +57,7 @@ def empty_database(server: str) -> Iterator[str]:
     """The URL of a database that does not exist yet."""
     name = f"test_{next(_numbers)}"
     yield server.format(name)
-    _drop(server, name)
+    drop(server, name)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def database(server: str, template: str) -> Iterator[str]:
     """The URL of a fresh migrated database."""
     name = f"test_{next(_numbers)}"
     yield clone(server, template, name)
-    _drop(server, name)
+    drop(server, name)
 
 
 @pytest.fixture(scope="session")
@@ -156,5 +156,6 @@ def _execute(server: str, statement: str) -> None:
         connection.close()
 
 
-def _drop(server: str, name: str) -> None:
+def drop(server: str, name: str) -> None:
+    """Deletes a database, whoever uses it."""
     _execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -22,7 +22,7 @@ _WHERE = """
     event_time >= %(first)s AND event_time < %(before)s AND id <= %(watermark)s AND lower(orchestrator) ~ %(address)s
     AND region_id IN (SELECT r.id FROM regions r JOIN job_types j ON j.id = r.job_type_id)"""
 _COUNT = f"SELECT count(*) FROM events WHERE {_WHERE}"  # noqa: S608
-_DELETE = f"DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE {_WHERE} LIMIT {BATCH}))"  # noqa: S608
+_DELETE = f"DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE {_WHERE} LIMIT %(batch)s))"  # noqa: S608
 
 
 class Pruning:
@@ -78,4 +78,5 @@ class Pruning:
                 yield deleted
 
     def _condition(self) -> dict[str, object]:
-        return {"first": FIRST, "before": self._before, "watermark": self._lake.watermark, "address": ADDRESS}
+        ids = {"watermark": self._lake.watermark, "batch": BATCH}
+        return ids | {"first": FIRST, "before": self._before, "address": ADDRESS}
