@@ -46,6 +46,7 @@ def test_the_database_is_made_where_it_is_not_there(empty_database: str) -> None
         "event_details",
         "events",
         "job_types",
+        "pruned",
         "regions",
         "schema_migrations",
     ]
@@ -166,6 +167,17 @@ def test_a_version_that_was_left_with_results_is_reached_again(database: str) ->
         migrator.up()
     assert rows(database, "SELECT count(*) FROM regions") == [(26,)]
     assert rows(database, "SELECT region_name FROM event_details") == [("TOR",)]
+
+
+def test_what_only_the_lake_has_is_not_forgotten_by_the_way(database: str) -> None:
+    rows(database, "INSERT INTO pruned VALUES ('2026-01-01')")
+    with Migrator(database, 20) as migrator:
+        with pytest.raises(MigrationError, match="only the lake has them"):
+            migrator.goto(3)
+        assert migrator.record() == Record(NEWEST)
+        rows(database, "DELETE FROM pruned")
+        migrator.goto(3)
+        assert migrator.record() == Record(3)
 
 
 def test_a_file_that_fails_leaves_the_database_at_the_version_before(empty_database: str, folder: Path) -> None:

@@ -96,7 +96,10 @@ def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> Non
             assert [service.get(path).status for path in ASKED] == [200] * len(ASKED)
 
         own.stop()
-        for answer in (service.post(RESULT), *(service.get(path) for path in ASKED)):
+        # what neither memory nor a lake has
+        results = "/api/raw_stats?orchestrator=0x1"
+        assert [service.get(path).status for path in ASKED if path != results] == [200] * (len(ASKED) - 1)
+        for answer in (service.post(RESULT), service.get(results), service.get("/api/aggregated_stats?since=1")):
             assert answer.status == 503
             assert answer.json == {"error": "the database is not available, try again later"}
             assert int(answer.headers["Retry-After"]) > 0

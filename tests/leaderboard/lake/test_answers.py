@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ def prune_half(stores: Stores) -> None:
     load_events(stores.url, EVENTS)
     stores.sync()
     middle = datetime.fromtimestamp((EVENTS[0][0] + EVENTS[-1][0]) / 2, UTC)
-    found = Pruning(stores.url, stores.postgres, stores.snapshot(), middle.replace(hour=0, minute=0, second=0, microsecond=0), 20)
+    found = Pruning(
+        stores.url, stores.postgres, stores.snapshot(), middle.replace(hour=0, minute=0, second=0, microsecond=0), 20
+    )
     assert found.prepare(nobody) > 500
     assert sum(found.run()) > 500
 
@@ -76,7 +78,9 @@ def assert_recorded(client: FlaskClient, case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("prepare", STATES.values(), ids=STATES.keys())
-def test_the_recorded_answers_are_given_whatever_the_lake_has(stores: Stores, prepare: Callable[[Stores], None]) -> None:
+def test_the_recorded_answers_are_given_whatever_the_lake_has(
+    stores: Stores, prepare: Callable[[Stores], None]
+) -> None:
     prepare(stores)
     app = serve(stores, 512)
     try:
@@ -107,7 +111,7 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
 
 @pytest.fixture
-def with_lake(own: Server, tmp_path: Path) -> Iterator[dict[str, str]]:  # noqa: F811
+def with_lake(own: Server, tmp_path: Path) -> dict[str, str]:  # noqa: F811
     """The settings of a service over a database of its own that may be stopped, with a lake of ten days."""
     settings = {
         "POSTGRES": own.url,
@@ -118,7 +122,7 @@ def with_lake(own: Server, tmp_path: Path) -> Iterator[dict[str, str]]:  # noqa:
     assert command("migrate", "up", POSTGRES=own.url).returncode == 0
     now = datetime.now(UTC)
     put(own.url, *(now - days * DAY - HOUR for days in range(10)))
-    yield settings
+    return settings
 
 
 def as_of(answer: Any) -> datetime:
@@ -240,5 +244,3 @@ def test_without_an_interval_nothing_is_exported(database: str, tmp_path: Path) 
         service.post({"region": "FRA", "orchestrator": ADDRESS})
         time.sleep(0.5)
     assert not (tmp_path / "lake").exists()
-
-

@@ -148,9 +148,7 @@ def test_of_syncs_at_once_each_event_is_in_the_lake_once(stores: Stores) -> None
     load_events(stores.url, EVENTS[:1000])
     results = processes.Queue()
     together = processes.Barrier(4)
-    children = [
-        processes.Process(target=_synced, args=(stores.url, stores.lake, together, results)) for _ in range(4)
-    ]
+    children = [processes.Process(target=_synced, args=(stores.url, stores.lake, together, results)) for _ in range(4)]
     for child in children:
         child.start()
     outcomes = [results.get(timeout=60) for _ in children]
@@ -170,9 +168,8 @@ def _synced(url: str, lake: str, together: threading.Barrier, results: multiproc
 
 
 def test_only_one_process_at_a_time_is_alone_with_the_lake_of_a_database(stores: Stores) -> None:
-    with alone(stores.url, 20):
-        with pytest.raises(LakeConflict, match="another process"), alone(stores.url, 20):
-            pass
+    with alone(stores.url, 20), pytest.raises(LakeConflict, match="another process"), alone(stores.url, 20):
+        pass
     with alone(stores.url, 20):
         pass
 
