@@ -25,8 +25,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.lake import lake
 from benchmarks.load import loads
-from benchmarks.questions import UNTIL, Question, questions
+from benchmarks.questions import DAYS, UNTIL, Question, questions
 from benchmarks.running import LEADERBOARD, Running, environment
 from leaderboard.embedded import EmbeddedPostgres
 from leaderboard.migrate import migrate
@@ -51,7 +52,7 @@ def main(sizes: tuple[int, ...], runs: int, seconds: int, json_file: TextIO | No
     figures = []
     for events in sizes:
         figures.append(_benchmark(events, runs, seconds))
-        console.print(_questions_table(figures[-1]), _service_table(figures[-1]))
+        console.print(_questions_table(figures[-1]), _service_table(figures[-1]), _lake_table(figures[-1]["lake"]))
     if json_file:
         json.dump({"runs": runs, "figures": figures}, json_file, indent=1)
 
@@ -64,15 +65,26 @@ def _benchmark(events: int, runs: int, seconds: int) -> dict[str, Any]:
         _fill(data, url, events)
         with closing(psycopg2.connect(url)) as connection:
             asked = questions(connection)
-            with Running(url, workers=1, CACHE_TYPE="NullCache", PIPELINES_CACHE_TIMEOUT="0") as service:
+            with _alone(url, data / "no-lake") as service:
                 first = service.first_answer(asked[0].path)
                 shown = track(asked, "asking", console=Console(stderr=True))
                 answers = [_measure(question, service, connection, runs) for question in shown]
                 memory = service.memory()
         figures = {"events": events, "answers": answers, "first_answer_s": first, "memory_mib": memory}
-        return figures | {"loads": _loads(url, asked[0].path, seconds)}
+        figures["loads"] = _loads(url, asked[0].path, seconds)
+        figures["lake"] = lake(url, data / "lake", events, runs)
+        year = next(question.path for question in asked if question.days == max(DAYS))
+        for name, folder in (("with", data / "lake"), ("without", data / "no-lake")):
+            with _alone(url, folder) as service:
+                figures["lake"][f"first_answer_of_a_year_{name}_lake_s"] = service.first_answer(year)
+        return figures
     finally:
         postgres.release()
+
+
+def _alone(url: str, folder: Path) -> Running:
+    """The service as one worker that keeps no answers."""
+    return Running(url, 1, LAKE_URL=str(folder), CACHE_TYPE="NullCache", PIPELINES_CACHE_TIMEOUT="0")
 
 
 def _fill(data: Path, url: str, events: int) -> None:
@@ -152,6 +164,14 @@ def _service_table(figures: dict[str, Any]) -> Table:
     table.add_row("memory of a worker that holds the year", f"{figures['memory_mib']:,.0f} MiB")
     for load in figures["loads"]:
         table.add_row(f"{load['load']}, {load['connections']} connections", f"{load['per_second']:,.0f} per second")
+    return table
+
+
+def _lake_table(figures: dict[str, Any]) -> Table:
+    table = Table("the lake", "figure")
+    for name, figure in figures.items():
+        value = statistics.median(figure) if isinstance(figure, list) else figure
+        table.add_row(name.replace("_", " "), f"{value:,.2f}" if value < 10 else f"{value:,.0f}")
     return table
 
 
