@@ -14,7 +14,7 @@ from queries.lake import RESULT
 
 PIECE = 100_000
 """Rows of a frame, nearly, and of a row group."""
-FIRST_SPAN, LONGEST_SPAN, SHORTEST_SPAN = timedelta(hours=1), timedelta(hours=6), timedelta(minutes=1)
+FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
 """Of the time whose events are read at once."""
 MICROSECOND = timedelta(microseconds=1)
 
@@ -40,7 +40,7 @@ def bounds(day: date) -> tuple[datetime, datetime]:
 
 def _events(source: StoredEvents, since: datetime, until: datetime) -> Frames:
     """The columns of EVENT_SCHEMA, by event_time and id."""
-    return _pieces(lambda first, last: source.window(first, last), since, until)
+    return map(_plain, _pieces(source.window, since, until))
 
 
 def _raw(source: StoredEvents, since: datetime, until: datetime) -> Frames:
@@ -50,35 +50,39 @@ def _raw(source: StoredEvents, since: datetime, until: datetime) -> Frames:
 
 def _scores(source: StoredEvents, since: datetime, until: datetime) -> Frames:
     """The window as one span of score_history, with its ends as since and until in the place of bucket."""
-    events = _in_order(source.window(since, until)).with_columns(event_time=pl.lit(since, pl.Datetime("us", "UTC")))
-    ends = (pl.col("bucket").alias("since"), pl.lit(until, pl.Datetime("us", "UTC")).alias("until"))
-    yield _history(events, "1us").select(*ends, pl.exclude("bucket"))
+    events = pl.concat(_pieces(source.window, since, until))
+    history = _history(events.with_columns(pl.lit(since, _MOMENT).alias("event_time")), "1us")
+    ends = (pl.col("bucket").alias("since"), pl.lit(until, _MOMENT).alias("until"))
+    yield history.select(*ends, pl.exclude("bucket"))
 
 
 def _scores_by_day(source: StoredEvents, since: datetime, until: datetime) -> Frames:
     """score_history by day, with day (Date) in the place of bucket."""
-    history = _history(_in_order(source.window(since, until)), "1d")
+    history = _history(pl.concat(_pieces(source.window, since, until)), "1d")
     yield history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
 
 
 EVENTS, RAW = Content("events", _events), Content("raw", _raw)
 SCORES, SCORES_BY_DAY = Content("scores", _scores, of_days=False), Content("scores", _scores_by_day)
 
+_MOMENT = pl.Datetime("us", "UTC")
+
 
 def _history(events: pl.DataFrame, every: str) -> pl.DataFrame:
     spans = [score_history(events.lazy(), Query(job_type=job_type), every=every) for job_type in (TRANSCODING, AI)]
     # unlike the streaming engine, this one adds up in the order of the rows, so the last bit is always the same
-    return _plain(pl.concat(spans)).collect(engine="in-memory")
+    return pl.concat(_plain(span.collect(engine="in-memory")) for span in spans)
 
 
 def _pieces(read: Callable[[datetime, datetime], pl.LazyFrame], since: datetime, until: datetime) -> Frames:
+    """The events that are read of a window, by event_time and id, in frames of about PIECE, the last one smaller."""
     held: list[pl.DataFrame] = []
     span = FIRST_SPAN
     while True:
         last = until if until - since < span else since + span - MICROSECOND
-        frame = _in_order(read(since, last))
+        frame = collect(read(since, last)).sort("event_time", "id")
         held.append(frame)
-        if sum(piece.height for piece in held) >= PIECE or last == until:
+        if last == until or sum(piece.height for piece in held) >= PIECE:
             yield pl.concat(held)
             held = []
         if last == until:
@@ -87,12 +91,8 @@ def _pieces(read: Callable[[datetime, datetime], pl.LazyFrame], since: datetime,
         if frame.height > PIECE:
             span = max(span / 2, SHORTEST_SPAN)
         elif frame.height < PIECE // 4:
-            span = min(span * 2, LONGEST_SPAN)
+            span *= 2
 
 
-def _in_order(events: pl.LazyFrame) -> pl.DataFrame:
-    return collect(_plain(events).sort("event_time", "id"))
-
-
-def _plain(frame: pl.LazyFrame) -> pl.LazyFrame:
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
