@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import psycopg2
 
 from leaderboard.cli import period
 from leaderboard.cli.database import DatabaseAway, open_stored_events
 from leaderboard.cli.period import Bound, Day, Month
+from leaderboard.cli.progress import shown
 from leaderboard.export import contents
 from leaderboard.export.contents import Content
 from leaderboard.export.formats import FORMATS
@@ -144,18 +144,8 @@ def _target(to: str, form: str | None) -> Target:
 
 
 def _tell_of(settings: Settings, content: Content, place: Target, wanted: Wanted | None) -> None:
-    columns = (
-        *(TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TextColumn("days")),
-        *(TextColumn("{task.fields[rows]:,} rows"), TimeRemainingColumn()),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=None, rows=0)
-
-        def tell(tally: Tally) -> None:
-            progress.update(task, completed=tally.days, total=tally.of or None, rows=tally.rows)
-
-        tally = Tally(tell)
+    with shown() as progress:
+        tally = Tally(lambda so_far: progress(f"exporting, {so_far.rows:,} rows", so_far.days, so_far.of))
         try:
             with closing(open_stored_events(settings, settings.db_timeout)) as source:
                 run(source, content, place, wanted, tally)
@@ -165,6 +155,8 @@ def _tell_of(settings: Settings, content: Content, place: Target, wanted: Wanted
             raise _failure(_after(tally, error), TRY_AGAIN) from None
         except TargetError as error:
             raise _failure(_after(tally, error), CANNOT_WRITE) from None
+        except psycopg2.Error as error:
+            raise click.ClickException(f"the database fails: {' '.join(str(error).split())}") from None
     if place.of_days and not tally.of:
         click.echo(f"nothing to do: all whole days are at {place.to}", err=True)
     else:

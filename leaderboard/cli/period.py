@@ -1,7 +1,8 @@
 """Days, months and moments on the command line, as windows of time."""
 
 import re
-from datetime import date, datetime, timedelta
+from calendar import monthrange
+from datetime import date, datetime
 
 import click
 
@@ -89,5 +90,4 @@ def _moment(given: date | datetime | None, end: int) -> datetime | None:
 
 
 def _last_of(month: date) -> date:
-    days = range(28, 32)
-    return max(day for day in (month + timedelta(days=number - 1) for number in days) if day.month == month.month)
+    return month.replace(day=monthrange(month.year, month.month)[1])

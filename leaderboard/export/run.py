@@ -64,22 +64,22 @@ def export(source: StoredEvents, content: Content, target: Target, wanted: Wante
 def _days(
     source: StoredEvents, content: Content, target: Target, wanted: Wanted | None, settled: datetime, tally: Tally
 ) -> None:
-    # the last moment of which all days before are whole
+    # up to here all days are whole
     whole = bounds(settled.date())[0] - MICROSECOND
-    until = whole if wanted is None or wanted.until is None else wanted.until
-    if wanted is None or wanted.since is None:
+    asked = whole if wanted is None or wanted.until is None else wanted.until
+    until = min(whole, asked)
+    if wanted is None:
+        days = [day for day in source.days(FIRST, until) if not target.has(day)]
+    elif wanted.since is None:
         days = source.days(FIRST, until)
     else:
         days = _between(wanted.since.date(), until.date())
-    ready = [day for day in days if day <= whole.date()]
-    if wanted is None:
-        ready = [day for day in ready if not target.has(day)]
-    tally.of = len(ready)
-    for day in ready:
+    tally.of = len(days)
+    for day in days:
         target.write(tally.counted(content.read(source, *bounds(day))), day)
         tally.days += 1
         tally.tell(tally)
-    if until > whole:
+    if asked > whole:
         raise NotYet(f"{whole.date() + DAY} is not over, or not settled yet")
 
 
