@@ -22,8 +22,9 @@ from polars.testing import assert_frame_equal
 from leaderboard.cli import main
 from leaderboard.export import contents, run
 from leaderboard.export.contents import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content, bounds
+from leaderboard.export.failures import TargetConflict, TargetError
 from leaderboard.export.run import NotYet, Tally, Wanted
-from leaderboard.export.targets import TargetError, target
+from leaderboard.export.targets import target
 from leaderboard.lake.sync import sync
 from leaderboard.results import whole
 from queries import (
@@ -300,6 +301,19 @@ class TestTheSameAgain:
         both = [start(past, tmp_path, "raw", "--to", str(tmp_path / "both" / "{date}.csv")) for _ in range(2)]
         assert [process.wait(60) for process in both] == [0, 0]
         assert contents_of(tmp_path / "both") == contents_of(tmp_path / "alone")
+
+    def test_of_two_that_overlap_in_a_table_one_is_to_be_tried_again(
+        self, source: StoredEvents, tmp_path: Path
+    ) -> None:
+        day = bounds(date(2024, 9, 12))
+
+        def overlapping() -> Iterator[pl.DataFrame]:
+            yield from EVENTS.read(source, *day)
+            made(source, EVENTS, tmp_path / "table", "delta", Wanted(*day))
+
+        with pytest.raises(TargetConflict):
+            target(str(tmp_path / "table"), "delta").write(overlapping(), day[0].date())
+        assert pl.read_delta(str(tmp_path / "table"))["id"].is_unique().all()
 
     def test_two_at_once_leave_one_table(self, past: str, tmp_path: Path) -> None:
         table = ("events", "--format", "delta", "--to", str(tmp_path / "table"))
