@@ -10,17 +10,22 @@ It leans on a sequence that hands out ids in turn (CACHE 1, as a serial has it).
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from queries.direct import DirectConnection
 from queries.errors import StoreUnavailable
 
 # whoever inserts takes this lock before drawing an id and keeps it until all of it is committed
-_LOOK = """
+_WRITING = """
+    locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+_LOOK = f"""
     SELECT coalesce((SELECT max(id) FROM events), 0),
-        coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE locktype = 'relation'
-            AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())), ''),
-        concat((SELECT oid FROM pg_database WHERE datname = current_database()), '.', pg_relation_filenode('events'))"""
+        coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE {_WRITING}), ''),
+        concat((SELECT oid FROM pg_database WHERE datname = current_database()), '.', pg_relation_filenode('events'))"""  # noqa: S608
+_BEGAN = f"""
+    SELECT least(now(), min(a.xact_start)), coalesce(bool_and(a.xact_start IS NOT NULL), true)
+    FROM (SELECT pid FROM pg_locks WHERE {_WRITING}) w LEFT JOIN pg_stat_activity a ON a.pid = w.pid"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,13 @@ def look(connection: DirectConnection) -> Horizon:
         rows = connection.run(_LOOK)
     ((newest, writers, storage),) = rows
     return Horizon(newest, frozenset(writers.split()), storage)
+
+
+def writers_began(connection: DirectConnection) -> datetime | None:
+    """When the oldest transaction began that is writing events, by the database's clock; now where there is none.
+
+    All that began before and wrote have ended by then. None where a role may
+    not see when another one's began. Raises StoreUnavailable and StoreTimeout.
+    """
+    ((moment, known),) = connection.run(_BEGAN)
+    return moment.astimezone(UTC) if known else None

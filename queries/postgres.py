@@ -7,13 +7,13 @@ text from outside is always bound.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pyarrow as pa
 
 from queries.direct import DirectConnection
-from queries.horizon import Horizon, look
+from queries.horizon import Horizon, look, writers_began
 from queries.reader import Reader
 from queries.schema import ADDRESS, LONGEST_NUMBER, conform
 
@@ -50,6 +50,15 @@ _HOURS = """
     SELECT date_trunc('hour', event_time, 'UTC') AS hour, count(*)::int8 AS events,
         sum(pg_column_size(payload))::int8 AS bytes
     FROM events e WHERE {condition} GROUP BY 1 ORDER BY 1"""
+# one look into the index for each day, over whatever lies between them
+_DAYS = """
+    WITH RECURSIVE days (day) AS (
+        SELECT date_trunc('day', min(event_time), 'UTC') FROM events e WHERE {within}
+        UNION ALL
+        SELECT (SELECT date_trunc('day', min(event_time), 'UTC') FROM events e
+            WHERE {within} AND event_time >= day + interval '24 hours')
+        FROM days WHERE day IS NOT NULL)
+    SELECT day FROM days WHERE day IS NOT NULL ORDER BY day"""
 _SEQUENCE_CACHE = """
     SELECT max(seqcache)::int8 AS cache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
@@ -130,6 +139,15 @@ class PostgresEvents:
     def horizon(self) -> Horizon:
         """How far the events have come by now. For one thread at a time."""
         return look(self._direct)
+
+    def writers_began(self) -> datetime | None:
+        """When the oldest transaction began that is writing events: see queries.horizon. For one thread at a time."""
+        return writers_began(self._direct)
+
+    def days(self, since: datetime, until: datetime) -> list[date]:
+        """The days, in UTC, that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
+        days = pl.DataFrame(pl.from_arrow(self._reader.read(_DAYS.format(within=_within(since, until)))))
+        return days.select(pl.col("day").cast(pl.Datetime("us", "UTC")).dt.date())["day"].to_list()
 
     def nth_before(self, moment: datetime, n: int) -> datetime | None:
         """The event_time of the n-th event before a moment, counted backwards in time; None where there are fewer."""

@@ -9,13 +9,13 @@ that it still has is read from it.
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from queries.errors import StoreUnavailable
 from queries.held import categorical, packed
-from queries.lake import LakeEvents, Snapshot, numbered
+from queries.lake import LakeEvents, Snapshot, collect, numbered
 from queries.postgres import PostgresEvents, State
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class StoredEvents:
         self._database: int | None = None
         self._complained = False
         self.horizon = postgres.horizon
+        self.writers_began = postgres.writers_began
         self.after = postgres.after
         self.hands_out_ids_in_turn = postgres.hands_out_ids_in_turn
 
@@ -79,6 +80,16 @@ class StoredEvents:
             # its index finds them sooner than any lake
             rather_postgres=True,
         )
+
+    def days(self, since: datetime, until: datetime) -> list[date]:
+        """The days, in UTC, that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
+        days = set(self._postgres.days(since, until))
+        pruned = self._state().pruned
+        if pruned is not None and since < pruned:
+            # what may have been deleted is known to the lake alone
+            old = self.window(since, min(until, pruned - MICROSECOND))
+            days |= set(collect(old.select(pl.col("event_time").dt.date().unique()))["event_time"])
+        return sorted(days)
 
     def nth_before(self, moment: datetime, n: int) -> datetime | None:
         """The event_time of about the n-th event before a moment, counted backwards in time; None where fewer."""

@@ -3,6 +3,7 @@
 import click
 
 from leaderboard import logs
+from leaderboard.cli.export import export
 from leaderboard.cli.lake import lake, prune
 from leaderboard.cli.migrate import migrate
 from leaderboard.cli.post import post
@@ -34,5 +35,5 @@ def main(context: click.Context) -> None:
     context.obj = settings
 
 
-for command in (serve, migrate, post, scores, simulate, lake, prune):
+for command in (serve, export, migrate, post, scores, simulate, lake, prune):
     main.add_command(command)

@@ -12,6 +12,10 @@ from leaderboard.system_user import EmbeddedPostgresError
 from queries import LakeEvents, PostgresEvents, StoredEvents
 
 
+class DatabaseAway(click.ClickException):
+    """The database cannot be reached; the same command may work later."""
+
+
 def open_database(settings: Settings) -> str:
     """The URL of the database, the embedded one running until the command ends."""
     exit_on_signals()
@@ -26,7 +30,9 @@ def open_migrated_database(settings: Settings) -> str:
     url = open_database(settings)
     try:
         migrate(url, settings.db_timeout)
-    except (DatabaseUnavailable, MigrationError) as error:
+    except DatabaseUnavailable as error:
+        raise DatabaseAway(str(error)) from None
+    except MigrationError as error:
         raise click.ClickException(str(error)) from None
     return url
 

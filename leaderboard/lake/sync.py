@@ -11,7 +11,7 @@ import polars as pl
 from leaderboard.lake import compare
 from leaderboard.lake.compare import LOWEST, Progress
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
-from queries import PostgresEvents
+from queries import PostgresEvents, StoredEvents
 from queries.horizon import Settled
 from queries.lake import numbered
 from queries.postgres import FIRST
@@ -99,7 +99,7 @@ def sync(
     return Synced(events, anew, settled, as_of)
 
 
-def settle(postgres: PostgresEvents) -> tuple[int, datetime]:
+def settle(postgres: PostgresEvents | StoredEvents) -> tuple[int, datetime]:
     """The highest id for which every event up to it has been committed, and a moment by which all before had been.
 
     -1 where that cannot be told within PATIENCE.
