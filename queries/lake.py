@@ -74,8 +74,7 @@ class Snapshot:
         files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
         if files.is_empty():
             return _NONE
-        events = pl.scan_parquet(files["uri"].to_list(), hive_partitioning=False, storage_options=self.options)
-        return events.filter(pl.col("event_time").is_between(since, until))
+        return scan(files["uri"].to_list(), self.options).filter(pl.col("event_time").is_between(since, until))
 
 
 class LakeEvents:
@@ -144,6 +143,13 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
         return frame.collect(engine="streaming")
     except (OSError, pl.exceptions.ComputeError) as error:
         raise StoreUnavailable("a file of the lake cannot be read") from error
+
+
+def scan(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
+    """The rows of files of a lake, with ``options`` as store_options gives them."""
+    # Polars wants this one as a number, deltalake as text
+    told = None if options is None else options | {"max_retries": int(options["max_retries"])}
+    return pl.scan_parquet(files, hive_partitioning=False, storage_options=told)
 
 
 def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
