@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from threading import Lock
+from urllib.parse import unquote
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -37,7 +38,7 @@ class Snapshot:
     ``database`` (see ``numbered``) when ``changes`` were all that had been
     changed, among them every event that was committed before ``as_of``.
     ``files`` has a row for each file, in the order of time: uri, events,
-    bytes, since and until (its first and last event_time).
+    bytes, since and until (between which the event_time of each is).
     """
 
     version: int
@@ -157,14 +158,15 @@ def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot |
     reached = {name: table.transaction_version(name) for name in (WATERMARK, AS_OF, DATABASE, CHANGES)}
     if reached[WATERMARK] is None:
         return None
-    root = table.table_uri.removeprefix("file://").rstrip("/")
+    root = root_of(table)
     added = pl.DataFrame(table.get_add_actions(flatten=True))
     files = added.select(
         uri=pl.lit(f"{root}/") + pl.col("path"),
         events="num_records",
         bytes="size_bytes",
         since="min.event_time",
-        until="max.event_time",
+        # deltalake cuts off what is below a millisecond when it makes one file of several
+        until=pl.col("max.event_time").dt.truncate("1ms") + pl.duration(microseconds=999),
     )
     return Snapshot(
         version=table.version(),
@@ -175,6 +177,12 @@ def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot |
         files=files.sort("since", "uri"),
         options=options,
     )
+
+
+def root_of(table: DeltaTable) -> str:
+    """What the paths of a table's files follow: a folder, or the URL of one in an object store."""
+    uri = table.table_uri.rstrip("/")
+    return unquote(uri.removeprefix("file://")) if is_folder(uri) else uri
 
 
 def numbered(text: str) -> int:
