@@ -97,24 +97,25 @@ class LakeEvents:
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return self._there().window(since, until)
+        return self.there().window(since, until)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """As PostgresEvents.results."""
-        return self._there().results(orchestrator, since, until, job_type)
+        return self.there().results(orchestrator, since, until, job_type)
 
     def snapshot(self) -> Snapshot | None:
         """The newest version, None where there is no lake yet."""
         return within(self.timeout, self._look)
 
-    def close(self) -> None:
-        """Forgets the table."""
-        self._table = self._snapshot = None
-
-    def _there(self) -> Snapshot:
+    def there(self) -> Snapshot:
+        """As ``snapshot``, of a lake that there is."""
         if (snapshot := self.snapshot()) is None:
             raise StoreUnavailable(f"there is no lake in {self.url}; leaderboard lake sync makes one")
         return snapshot
+
+    def close(self) -> None:
+        """Forgets the table."""
+        self._table = self._snapshot = None
 
     def _look(self) -> Snapshot | None:
         with self._lock:

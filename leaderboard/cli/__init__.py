@@ -8,6 +8,7 @@ from leaderboard.cli.post import post
 from leaderboard.cli.scores import scores
 from leaderboard.cli.serve import serve
 from leaderboard.cli.simulate import simulate
+from leaderboard.cli.sql import sql
 from leaderboard.settings import Settings, SettingsError, described
 
 
@@ -33,5 +34,5 @@ def main(context: click.Context) -> None:
     context.obj = settings
 
 
-for command in (serve, migrate, post, scores, simulate):
+for command in (serve, migrate, post, scores, sql, simulate):
     main.add_command(command)
