@@ -2,7 +2,7 @@
 
 A *source* reads events: ``source.window(since, until)`` gives the one frame of
 ``queries.schema``. A *question* is a pure function ``(events, query) -> frame``
-that runs on Polars (eager or lazy) and DuckDB alike. Neither knows the web
+that runs on Polars (eager or lazy), DuckDB and Spark alike. Neither knows the web
 service or the environment.
 """
 
