@@ -14,8 +14,6 @@ from obstore.store import LocalStore, from_url
 
 from queries.lake import is_folder
 
-TIMEOUT = "120s"
-"""For one request to an object store; a file takes a while."""
 UNFINISHED = ".partial"
 """What the name of a file ends with that is being written; it begins with a dot."""
 
@@ -31,7 +29,8 @@ class Files:
         if self._folder is not None:
             self._store = LocalStore(self._folder, mkdir=True)
         else:
-            self._store = from_url(url, client_options={"timeout": TIMEOUT})
+            # client options would take the place of those in the environment, as AWS_ALLOW_HTTP is one
+            self._store = from_url(url)
 
     def put(self, path: str, content: bytes) -> None:
         """Makes or replaces a file; it outlives the machine's power by then."""

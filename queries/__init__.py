@@ -2,7 +2,7 @@
 
 A *source* reads events: ``source.window(since, until)`` gives the one frame of
 ``queries.schema``. A *question* is a pure function ``(events, query) -> frame``
-that runs on Polars (eager or lazy) and DuckDB alike. Neither knows the web
+that runs on Polars (eager or lazy), DuckDB and Spark alike. Neither knows the web
 service or the environment.
 """
 
@@ -17,6 +17,7 @@ from queries.raw_stats import raw_stats
 from queries.schema import EVENT_SCHEMA, conform
 from queries.score_history import score_history
 from queries.sources import open_events
+from queries.sql import connect
 from queries.stored import StoredEvents
 from queries.top_ai_score import top_ai_score
 
@@ -36,6 +37,7 @@ __all__ = [
     "aggregated_stats",
     "collect",
     "conform",
+    "connect",
     "open_events",
     "pipelines",
     "raw_stats",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from threading import Lock
+from urllib.parse import unquote
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -37,7 +38,7 @@ class Snapshot:
     ``database`` (see ``numbered``) when ``changes`` were all that had been
     changed, among them every event that was committed before ``as_of``.
     ``files`` has a row for each file, in the order of time: uri, events,
-    bytes, since and until (its first and last event_time).
+    bytes, since and until (between which the event_time of each is).
     """
 
     version: int
@@ -74,8 +75,7 @@ class Snapshot:
         files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
         if files.is_empty():
             return _NONE
-        events = pl.scan_parquet(files["uri"].to_list(), hive_partitioning=False, storage_options=self.options)
-        return events.filter(pl.col("event_time").is_between(since, until))
+        return scan(files["uri"].to_list(), self.options).filter(pl.col("event_time").is_between(since, until))
 
 
 class LakeEvents:
@@ -97,24 +97,25 @@ class LakeEvents:
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return self._there().window(since, until)
+        return self.there().window(since, until)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """As PostgresEvents.results."""
-        return self._there().results(orchestrator, since, until, job_type)
+        return self.there().results(orchestrator, since, until, job_type)
 
     def snapshot(self) -> Snapshot | None:
         """The newest version, None where there is no lake yet."""
         return within(self.timeout, self._look)
 
-    def close(self) -> None:
-        """Forgets the table."""
-        self._table = self._snapshot = None
-
-    def _there(self) -> Snapshot:
+    def there(self) -> Snapshot:
+        """As ``snapshot``, of a lake that there is."""
         if (snapshot := self.snapshot()) is None:
             raise StoreUnavailable(f"there is no lake in {self.url}; leaderboard lake sync makes one")
         return snapshot
+
+    def close(self) -> None:
+        """Forgets the table."""
+        self._table = self._snapshot = None
 
     def _look(self) -> Snapshot | None:
         with self._lock:
@@ -146,19 +147,27 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
         raise StoreUnavailable("a file of the lake cannot be read") from error
 
 
+def scan(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
+    """The rows of files of a lake, with ``options`` as store_options gives them."""
+    # Polars wants this one as a number, deltalake as text
+    told = None if options is None else options | {"max_retries": int(options["max_retries"])}
+    return pl.scan_parquet(files, hive_partitioning=False, storage_options=told)
+
+
 def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
     """What a table holds at the version it was opened at; None before the first events were brought."""
     reached = {name: table.transaction_version(name) for name in (WATERMARK, AS_OF, DATABASE, CHANGES)}
     if reached[WATERMARK] is None:
         return None
-    root = table.table_uri.removeprefix("file://").rstrip("/")
+    root = root_of(table)
     added = pl.DataFrame(table.get_add_actions(flatten=True))
     files = added.select(
         uri=pl.lit(f"{root}/") + pl.col("path"),
         events="num_records",
         bytes="size_bytes",
         since="min.event_time",
-        until="max.event_time",
+        # deltalake cuts off what is below a millisecond when it makes one file of several
+        until=pl.col("max.event_time").dt.truncate("1ms") + pl.duration(microseconds=999),
     )
     return Snapshot(
         version=table.version(),
@@ -169,6 +178,12 @@ def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot |
         files=files.sort("since", "uri"),
         options=options,
     )
+
+
+def root_of(table: DeltaTable) -> str:
+    """What the paths of a table's files follow: a folder, or the URL of one in an object store."""
+    uri = table.table_uri.rstrip("/")
+    return unquote(uri.removeprefix("file://")) if is_folder(uri) else uri
 
 
 def numbered(text: str) -> int:

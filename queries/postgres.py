@@ -59,6 +59,9 @@ _DAYS = """
             WHERE {within} AND event_time >= day + interval '24 hours')
         FROM days WHERE day IS NOT NULL)
     SELECT day FROM days WHERE day IS NOT NULL ORDER BY day"""
+_REGIONS = """
+    SELECT upper(r.name)::text AS name, r.display_name::text AS display_name, j.name::text AS job_type
+    FROM regions r JOIN job_types j ON j.id = r.job_type_id ORDER BY 3, 1"""
 _SEQUENCE_CACHE = """
     SELECT max(seqcache)::int8 AS cache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
@@ -186,6 +189,10 @@ class PostgresEvents:
             statement = self._state
         (row,) = self._reader.read(statement).to_pylist()
         return State(**row)
+
+    def regions(self) -> pl.DataFrame:
+        """The regions that jobs are tested from: name (a code in upper case), display_name and job_type, all String."""
+        return pl.DataFrame(pl.from_arrow(self._reader.read(_REGIONS)))
 
     def hands_out_ids_in_turn(self) -> bool:
         """Whether no session draws ids of events ahead, as ``horizon`` needs."""

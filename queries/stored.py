@@ -10,15 +10,17 @@ that it still has is read from it.
 import logging
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 import polars as pl
 
 from queries.errors import StoreUnavailable
 from queries.held import categorical, packed
 from queries.lake import LakeEvents, Snapshot, collect, numbered
-from queries.postgres import PostgresEvents, State
+from queries.postgres import FIRST, LAST, PostgresEvents, State
 
 log = logging.getLogger(__name__)
+Part = TypeVar("Part")
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -69,6 +71,25 @@ class StoredEvents:
             lambda snapshot, first, last: snapshot.window(first, last, payload=True),
             lambda first, last, above: self._postgres.window(first, last, above=above, payload=True),
         )
+
+    def parts(
+        self, of_lake: Callable[[Snapshot, datetime, datetime], Part], of_postgres: Callable[[pl.LazyFrame], Part]
+    ) -> list[Part]:
+        """All events, as ``rows`` has them, in parts that share none: what is made of each.
+
+        ``of_lake`` is given a version of the lake and the bounds, both
+        inclusive, of the time that is to be read from it.
+        """
+        return self._parts(
+            FIRST,
+            LAST,
+            of_lake,
+            lambda first, last, above: of_postgres(self._postgres.window(first, last, above=above, payload=True)),
+        )
+
+    def regions(self) -> pl.DataFrame:
+        """As PostgresEvents.regions."""
+        return self._postgres.regions()
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type, as PostgresEvents.results gives them."""
@@ -128,6 +149,17 @@ class StoredEvents:
         of_postgres: Callable[[datetime, datetime, int | None], pl.LazyFrame],
         rather_postgres: bool = False,
     ) -> pl.LazyFrame:
+        parts = self._parts(since, until, of_lake, of_postgres, rather_postgres)
+        return pl.concat(parts, rechunk=False) if parts else of_postgres(since, until, None)
+
+    def _parts(
+        self,
+        since: datetime,
+        until: datetime,
+        of_lake: Callable[[Snapshot, datetime, datetime], Part],
+        of_postgres: Callable[[datetime, datetime, int | None], Part],
+        rather_postgres: bool = False,
+    ) -> list[Part]:
         while True:
             state = self._state()
             begin = since if state.pruned is None else max(since, state.pruned)
@@ -144,7 +176,7 @@ class StoredEvents:
                 parts += [of_lake(snapshot, since, end), of_postgres(since, end, snapshot.watermark)]
             # what was deleted in between would be missing
             if self._state().pruned == state.pruned:
-                return pl.concat(parts, rechunk=False) if parts else of_postgres(since, until, None)
+                return parts
 
     def _state(self) -> State:
         state = self._postgres.state()

@@ -10,6 +10,7 @@ from leaderboard.cli.post import post
 from leaderboard.cli.scores import scores
 from leaderboard.cli.serve import serve
 from leaderboard.cli.simulate import simulate
+from leaderboard.cli.sql import sql
 from leaderboard.settings import Settings, SettingsError, described
 
 
@@ -35,5 +36,5 @@ def main(context: click.Context) -> None:
     context.obj = settings
 
 
-for command in (serve, export, migrate, post, scores, simulate, lake, prune):
+for command in (serve, export, migrate, post, scores, sql, simulate, lake, prune):
     main.add_command(command)

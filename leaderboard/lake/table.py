@@ -15,7 +15,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import BaseError
 
 from leaderboard.store import Files
-from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, snapshot_of, store_options
+from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, root_of, scan, snapshot_of, store_options
 
 STORE_TIMEOUT = 120.0
 """Seconds for one request to an object store; a file takes a while."""
@@ -180,9 +180,9 @@ class LakeTable:
 
     def _rest(self, files: pl.DataFrame, days: Collection[date]) -> Iterator[pl.DataFrame]:
         """What the files have of other days."""
-        root = self._table.table_uri.removeprefix("file://").rstrip("/")
+        root = root_of(self._table)
         for path in files["path"]:
-            events = pl.scan_parquet(f"{root}/{path}", hive_partitioning=False, storage_options=self._options)
+            events = scan([f"{root}/{path}"], self._options)
             other = events.filter(~pl.col("event_time").dt.date().is_in(sorted(days)))
             yield from other.collect_batches(chunk_size=ROWS, maintain_order=True)
 

@@ -1,0 +1,67 @@
+"""On Spark, the questions give the numbers that they give on Polars, over the files of a real lake."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from leaderboard.lake.sync import sync
+from queries import AI, LakeEvents, PostgresEvents, Query, aggregated_stats, collect, pipelines, score_history
+from queries.lake import Snapshot
+from queries.postgres import FIRST, LAST
+
+spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java, which Spark runs on"),
+    # pyspark's own, and what it leaves open to the end of the process
+    pytest.mark.filterwarnings("ignore"),
+]
+
+AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
+ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
+CASES = {
+    "aggregated_stats, transcoding": (aggregated_stats, Query()),
+    "aggregated_stats, AI": (aggregated_stats, Query(**AI_JOB)),
+    "aggregated_stats, AI, one orchestrator": (aggregated_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR)),
+    "pipelines": (pipelines, Query(job_type=AI)),
+    "score_history, transcoding": (score_history, Query()),
+    "score_history, AI": (score_history, Query(job_type=AI)),
+}
+
+
+@pytest.fixture(scope="module")
+def lake(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """A lake with the events of the conformance set."""
+    postgres, url = PostgresEvents(events_database), str(tmp_path_factory.mktemp("lake"))
+    sync(postgres, url, lambda *_: None)
+    postgres.close()
+    return LakeEvents(url).there()
+
+
+@pytest.fixture(scope="module")
+def spark_events(lake: Snapshot) -> Iterator[Any]:
+    """Its files as Spark reads them."""
+    session = (
+        spark_sql.SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .getOrCreate()
+    )
+    yield session.read.parquet(*lake.files["uri"])
+    session.stop()
+
+
+@pytest.mark.parametrize(("question", "query"), CASES.values(), ids=CASES.keys())
+def test_spark_agrees_with_polars(lake: Snapshot, spark_events: Any, question: Any, query: Query) -> None:
+    expected = collect(question(lake.window(FIRST, LAST), query))
+    answer = pl.DataFrame(pl.from_arrow(question(spark_events, query).toArrow()))
+    assert not answer.is_empty()
+    times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
+    assert_frame_equal(answer.with_columns(times), expected, rel_tol=1e-9, abs_tol=1e-9)

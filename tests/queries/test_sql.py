@@ -1,0 +1,251 @@
+"""What an analyst sees through SQL is what there is, and all that there is to see."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from leaderboard.lake.sync import sync
+from leaderboard.lake.table import LakeTable
+from queries import (
+    AI,
+    EVENT_SCHEMA,
+    PostgresEvents,
+    Query,
+    StoreUnavailable,
+    aggregated_stats,
+    connect,
+    open_events,
+    score_history,
+)
+from queries.postgres import FIRST, LAST
+from tests.conftest import clone, conformance, load_events, rows
+from tests.queries.conftest import collected
+
+DAY = datetime(2026, 9, 2, tzinfo=UTC)
+SPLIT = 1000
+"""How many events the lake has; the database alone has the others."""
+
+
+def export(url: str, lake: str) -> None:
+    """Brings a lake up to date."""
+    postgres = PostgresEvents(url)
+    try:
+        sync(postgres, lake, lambda *_: None)
+    finally:
+        postgres.close()
+
+
+def result(moment: datetime, **payload: object) -> list[object]:
+    return [moment.timestamp(), "0x" + "a" * 40, "FRA", "transcoding", payload]
+
+
+@pytest.fixture(scope="module")
+def places(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A database with the events of the conformance set, and a lake that has the first of them."""
+    url, lake = clone(server, template, "sql"), str(tmp_path_factory.mktemp("lake"))
+    events = conformance("events")["events"]
+    assert len(events) > SPLIT
+    load_events(url, events[:SPLIT])
+    export(url, lake)
+    load_events(url, events[SPLIT:])
+    return url, lake
+
+
+@pytest.fixture
+def both(places: tuple[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    url, lake = places
+    with connect(url, lake=lake) as connection:
+        yield connection
+
+
+def everything(url: str, lake: str | None = None) -> pl.DataFrame:
+    source = open_events(url, lake=lake)
+    events = source.window(FIRST, LAST).collect()
+    source.close()
+    return collected(events).sort("id")
+
+
+def test_the_lake_and_what_it_lacks_are_one_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+    events = collected(both.sql("FROM events ORDER BY id"))
+    assert_frame_equal(events.drop("payload"), everything(places[0]))
+    assert events.height > SPLIT
+
+
+def test_a_database_without_a_lake_is_whole(places: tuple[str, str]) -> None:
+    with connect(places[0]) as connection:
+        assert_frame_equal(collected(connection.sql("FROM events ORDER BY id")).drop("payload"), everything(places[0]))
+
+
+def test_a_lake_alone_has_what_was_exported(places: tuple[str, str]) -> None:
+    with connect(places[1]) as connection:
+        events = collected(connection.sql("FROM events ORDER BY id"))
+        regions = connection.sql("FROM regions").fetchall()
+    assert_frame_equal(events.drop("payload"), everything(places[1]))
+    assert events.height == SPLIT
+    seen = events.select("region", "job_type").unique()
+    assert sorted(regions) == sorted((region, None, job_type) for region, job_type in seen.iter_rows())
+
+
+def test_what_is_changed_in_the_database_counts(database: str, tmp_path: Path) -> None:
+    load_events(database, [result(DAY, success_rate=1), result(DAY, success_rate=1)])
+    export(database, str(tmp_path))
+    rows(database, "DELETE FROM events WHERE id = (SELECT min(id) FROM events)")
+    # the server counts what has been changed when the session ends
+    while len(everything(database, str(tmp_path))) != 1:
+        time.sleep(0.05)
+    with connect(database, lake=str(tmp_path)) as connection:
+        assert connection.sql("SELECT count(*) FROM events").fetchall() == [(1,)]
+
+
+def test_no_events_are_no_rows(database: str, tmp_path: Path) -> None:
+    export(database, str(tmp_path))
+    for url, lake in ((database, None), (database, str(tmp_path)), (str(tmp_path), None)):
+        with connect(url, lake=lake) as connection:
+            for view in ("events", "event_details", "scores_daily"):
+                assert connection.sql(f"FROM {view}").fetchall() == []
+
+
+def test_event_details_is_the_databases_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+    columns = "id, region_name, job_type_name, event_time, success_rate, seg_duration, round_trip_time, orchestrator"
+    statement = f"SELECT {columns} FROM event_details ORDER BY id"
+    ours = [(*row[:3], row[3].astimezone(UTC), *row[4:]) for row in both.sql(statement).fetchall()]
+    theirs = [(*row[:3], row[3].astimezone(UTC), *row[4:-1], row[-1].lower()) for row in rows(places[0], statement)]
+    assert ours == theirs
+    assert both.sql("FROM event_details").columns == [
+        *("region_name", "job_type_name", "id", "event_time"),
+        *("success_rate", "seg_duration", "round_trip_time", "orchestrator", "payload"),
+    ]
+
+
+def test_a_measure_that_was_not_posted_is_null_in_event_details(database: str) -> None:
+    load_events(database, [result(DAY, success_rate=1), result(DAY, success_rate="many", round_trip_time=2)])
+    with connect(database) as connection:
+        statement = "SELECT success_rate, seg_duration, round_trip_time FROM event_details ORDER BY id"
+        assert connection.sql(statement).fetchall() == [(1, None, None), (None, None, 2)]
+
+
+def test_the_payload_is_json(both: duckdb.DuckDBPyConnection) -> None:
+    counts = both.sql("SELECT count(*) FILTER (payload->>'model' = model), count(model) FROM events").fetchall()[0]
+    assert counts[0] == counts[1] > 0
+
+
+def test_regions_are_the_databases(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+    theirs = rows(
+        places[0], "SELECT r.name, r.display_name, j.name FROM regions r JOIN job_types j ON j.id = r.job_type_id"
+    )
+    assert sorted(both.sql("SELECT name, display_name, job_type FROM regions").fetchall()) == sorted(theirs)
+
+
+def test_scores_daily_is_the_score_history(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+    events = everything(places[0])
+    expected = pl.concat(
+        [score_history(events, Query()), score_history(events, Query(job_type=AI))], how="vertical_relaxed"
+    )
+    order = ["job_type", "bucket", "orchestrator", "region", "pipeline", "model"]
+    answer = collected(both.sql("FROM scores_daily")).sort(order)
+    assert_frame_equal(answer, collected(expected.sort(order)), rel_tol=1e-9, abs_tol=1e-9)
+    assert set(answer["job_type"]) == {"ai", "transcoding"}
+
+
+def test_the_questions_take_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+    answer = collected(aggregated_stats(both.table("events"), Query()))
+    expected = aggregated_stats(everything(places[0]), Query())
+    assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "event_time >= '2026-03-04' AND event_time < '2026-03-05'",
+        "event_time BETWEEN TIMESTAMPTZ '2026-03-04 00:00Z' AND TIMESTAMPTZ '2026-03-04 23:00Z'",
+        "date_trunc('day', event_time) = '2026-03-04'",
+    ],
+)
+def test_a_question_about_a_day_opens_its_files_alone(database: str, tmp_path: Path, condition: str) -> None:
+    moments = [datetime(2026, month, 4, 12, tzinfo=UTC) for month in range(1, 9)]
+    load_events(database, [result(moment, success_rate=1) for moment in moments])
+    export(database, str(tmp_path))
+    with connect(str(tmp_path)) as connection:
+        for folder in tmp_path.glob("month=*"):
+            if folder.name != "month=2026-03":
+                next(folder.iterdir()).unlink()
+        statement = f"SELECT count(*), sum(success_rate) FROM events WHERE {condition}"
+        assert connection.sql(statement).fetchall() == [(1, 1)]
+        with pytest.raises(duckdb.Error, match="parquet"):
+            connection.sql("SELECT sum(success_rate) FROM events").fetchall()
+
+
+def test_no_event_at_the_edge_of_a_compacted_file_is_missed(database: str, tmp_path: Path) -> None:
+    last = DAY + timedelta(microseconds=1_234_567)
+    for moment in (DAY, last):
+        load_events(database, [result(moment, success_rate=1)])
+        export(database, str(tmp_path))
+    assert LakeTable(str(tmp_path)).compact() == 1
+    with connect(str(tmp_path)) as connection:
+        statement = f"SELECT count(*) FROM events WHERE event_time >= '{last.isoformat()}'"
+        assert connection.sql(statement).fetchall() == [(1,)]
+    assert open_events(str(tmp_path)).window(last, last).collect().height == 1
+
+
+def test_a_folder_may_have_any_name(database: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / "der See é")
+    load_events(database, [result(DAY, success_rate=1)])
+    export(database, folder)
+    assert everything(folder).height == 1
+    with connect(folder) as connection:
+        assert connection.sql("SELECT count(*) FROM events").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_text('{folder}/secret')",
+        "SELECT * FROM read_csv('{folder}/secret')",
+        "SELECT * FROM sniff_csv('{folder}/secret')",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM read_parquet('s3://bucket/x.parquet')",
+        "SELECT * FROM 'http://127.0.0.1:1/x.parquet'",
+        "COPY events TO '{folder}/made'",
+        "COPY (SELECT 1) TO ':memory:'",
+        "COPY (SELECT 1) TO '.tmp/made'",
+        "EXPORT DATABASE '{folder}/made'",
+        "ATTACH '{folder}/made'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CREATE PERSISTENT SECRET s (TYPE s3)",
+        "SET enable_external_access = true",
+        "SET disabled_filesystems = ''",
+        "RESET disabled_filesystems",
+        "SET lock_configuration = false",
+        "SET TimeZone = 'Asia/Tokyo'",
+        "PRAGMA enable_profiling = 'json'",
+        "SELECT * FROM statement",
+    ],
+)
+def test_statements_reach_nothing_else(
+    both: duckdb.DuckDBPyConnection, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "secret").write_text("a,b\n1,2\n")
+    with pytest.raises(duckdb.Error):
+        both.sql(statement.format(folder=tmp_path)).fetchall()
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no source of events is known"):
+        connect("mysql://host/x")
+    with pytest.raises(StoreUnavailable, match="there is no lake in"):
+        connect(str(tmp_path / "nothing"))
+    with pytest.raises(StoreUnavailable, match="the database is not available"):
+        connect("postgresql://u@127.0.0.1:1/x")
+
+
+def test_the_schema_is_that_of_events(both: duckdb.DuckDBPyConnection) -> None:
+    assert both.table("events").columns == [*EVENT_SCHEMA, "payload"]
