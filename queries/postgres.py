@@ -6,7 +6,6 @@ path, so the bounds of a window, which are datetimes here, go in as literals;
 text from outside is always bound.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -16,6 +15,7 @@ from queries.direct import DirectConnection
 from queries.horizon import Horizon, look, writers_began
 from queries.reader import Reader
 from queries.schema import ADDRESS, LONGEST_NUMBER, conform
+from queries.state import State, StateReader
 
 
 def _number(field: str) -> str:
@@ -37,15 +37,6 @@ _FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """The bounds of every window."""
 
-_DATABASE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
-_CAN = """
-    SELECT has_function_privilege('pg_control_system()', 'execute') AS see_system,
-        to_regclass('pruned') IS NOT NULL AS be_pruned"""
-_STATE = f"""
-    SELECT concat({{system}}, '.', {_DATABASE}) AS database, {{pruned}} AS pruned,
-        (SELECT concat(pg_relation_filenode('events'), '-', string_agg(
-            concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid))
-        FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""  # noqa: S608
 _HOURS = """
     SELECT date_trunc('hour', event_time, 'UTC') AS hour, count(*)::int8 AS events,
         sum(pg_column_size(payload))::int8 AS bytes
@@ -67,21 +58,6 @@ _SEQUENCE_CACHE = """
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
 
 
-@dataclass(frozen=True)
-class State:
-    """What has been done to a database beside inserting.
-
-    ``database`` names the server and the database on it, ``changes`` is
-    another text some time after stored events or regions were changed or
-    deleted. Events before ``pruned`` may have been deleted because a lake has
-    them; None where none have.
-    """
-
-    database: str
-    changes: str
-    pruned: datetime | None
-
-
 class PostgresEvents:
     """Events of a database with the schema of this project's migrations.
 
@@ -96,7 +72,7 @@ class PostgresEvents:
     def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
         self._reader = Reader(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout)
-        self._state: str | None = None
+        self._state = StateReader(self._reader)
 
     @property
     def timeout(self) -> float:
@@ -176,19 +152,11 @@ class PostgresEvents:
 
     def state(self) -> State:
         """What has been done to the database by now."""
-        if self._state is None:
-            (can,) = self._reader.read(_CAN).to_pylist()
-            statement = _STATE.format(
-                # a role that may not see it still tells the databases of one server apart
-                system="(SELECT system_identifier FROM pg_control_system())" if can["see_system"] else "NULL",
-                pruned="(SELECT max(before) FROM pruned)" if can["be_pruned"] else "NULL::timestamptz",
-            )
-            # a table that is not there yet may be made any time
-            self._state = statement if can["be_pruned"] else None
-        else:
-            statement = self._state
-        (row,) = self._reader.read(statement).to_pylist()
-        return State(**row)
+        return self._state.now()
+
+    def pruned(self) -> datetime | None:
+        """Before which moment events may have been deleted because a lake has them; None where none have."""
+        return self._state.pruned()
 
     def regions(self) -> pl.DataFrame:
         """The regions that jobs are tested from: name (a code in upper case), display_name and job_type, all String."""

@@ -17,7 +17,8 @@ import polars as pl
 from queries.errors import StoreUnavailable
 from queries.held import categorical, packed
 from queries.lake import LakeEvents, Snapshot, collect, numbered
-from queries.postgres import FIRST, LAST, PostgresEvents, State
+from queries.postgres import FIRST, LAST, PostgresEvents
+from queries.state import State
 
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -160,10 +161,15 @@ class StoredEvents:
         of_postgres: Callable[[datetime, datetime, int | None], Part],
         rather_postgres: bool = False,
     ) -> list[Part]:
+        if rather_postgres:
+            parts = [of_postgres(since, until, None)]
+            pruned = self._postgres.pruned()
+            if pruned is None or pruned <= since:
+                return parts
         while True:
             state = self._state()
             begin = since if state.pruned is None else max(since, state.pruned)
-            snapshot = None if rather_postgres and begin == since else self._snapshot()
+            snapshot = self._snapshot()
             if rather_postgres or snapshot is None or snapshot.changes != numbered(state.changes):
                 # the lake for what may have been deleted, the database for the rest
                 parts = [of_postgres(begin, until, None)] if begin <= until else []

@@ -14,6 +14,8 @@ from queries.postgres import LAST
 
 PIECE, PIECE_BYTES = 100_000, 64 << 20
 """Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""
+AHEAD = 2
+"""How many such pieces are read meanwhile, as one keeps a single core of the database busy."""
 LOWEST = -(2**62)
 """Below every id."""
 HOUR = timedelta(hours=1)
@@ -60,7 +62,7 @@ def days(postgres: PostgresEvents, *, up_to: int) -> list[date]:
 def frames(
     postgres: PostgresEvents, wanted: list[Span], progress: Progress, doing: str, *, above: int, up_to: int
 ) -> Iterator[pl.DataFrame]:
-    """The events of each span, with their payloads, sorted by time; the next is read while one is worked on."""
+    """The events of each span, with their payloads, sorted by time; the next two are read while one is worked on."""
 
     def read(span: Span) -> pl.DataFrame:
         until = span.until - _MICROSECOND
@@ -68,8 +70,8 @@ def frames(
         return events.sort("event_time", "id").collect()
 
     total, done = sum(span.events for span in wanted), 0
-    coming = deque(background(read, span) for span in wanted[:1])
-    for number, span in enumerate(wanted, 1):
+    coming = deque(background(read, span) for span in wanted[:AHEAD])
+    for number, span in enumerate(wanted, AHEAD):
         progress(doing, done, total)
         frame = coming.popleft().result()
         coming.extend(background(read, after) for after in wanted[number : number + 1])
@@ -101,7 +103,8 @@ def compared(
     parts = spans(postgres, above=LOWEST, up_to=up_to, of=wanted)
     read = frames(postgres, parts, progress, "comparing", above=LOWEST, up_to=up_to)
     of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
-    of_lake = collect(_by_day(lake.window(since, end, payload=True)))
+    months = (lake.window(*month, payload=True) for month in _months(lake, since, end))
+    of_lake = pl.concat([_NO_DAYS, *(collect(_by_day(month)) for month in months)])
     return (
         # a day may have been read in several parts
         of_database.group_by("day")
@@ -132,6 +135,16 @@ def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress
         missing = collect(frame.lazy().join(of_lake, on=frame.columns, how="anti", nulls_equal=True))
         found |= set(missing["event_time"].dt.date())
     return sorted(found)
+
+
+def _months(lake: Snapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """That time, both ends inclusive, as far as there are files, by the month: no file has events of two."""
+    first = pl.col("since").dt.truncate("1mo")
+    last = first.dt.month_end() + pl.duration(days=1) - pl.duration(microseconds=1)
+    months = lake.files.select(first.alias("first"), last.alias("last")).unique().sort("first")
+    return [
+        (max(begin, since), min(end, until)) for begin, end in months.iter_rows() if begin <= until and end >= since
+    ]
 
 
 def _by_day(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -11,8 +11,9 @@ from leaderboard.lake.compare import Progress, compared, lacking
 from leaderboard.lake.table import LakeError
 from queries import PostgresEvents
 from queries.lake import Snapshot, numbered
-from queries.postgres import FIRST, State
+from queries.postgres import FIRST
 from queries.schema import ADDRESS
+from queries.state import State
 
 BATCH = 10_000
 """Events that one transaction deletes."""

@@ -20,7 +20,7 @@ from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, root_of,
 STORE_TIMEOUT = 120.0
 """Seconds for one request to an object store; a file takes a while."""
 MONTH = "month"
-COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
+COMPRESSION, COMPRESSION_LEVEL = "zstd", 1
 ROWS = 100_000
 """Of a row group: within a file, what is outside a window is left out by these."""
 ENOUGH_FILES = 32
