@@ -44,29 +44,26 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     job that succeeded in part counts there as failed.
     """
     chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
-    # DuckDB's sum of integers is a decimal
     counts = nw.col("events", "succeeded").sum().cast(nw.Int64())
+    last_seen = nw.col("last_seen").max()
     of_models = scored(chosen, chosen, query.job_type, ("orchestrator", "region"))
     if query.job_type == AI and query.model is None:
         weight = nw.col("events")
         weighted = of_models.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS))
-        sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), counts)
+        sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), counts, last_seen)
         of_regions = sums.with_columns(*(nw.col(field) / weight for field in SCORE_FIELDS))
     else:
         of_regions = of_models
     overall = of_regions.group_by("orchestrator").agg(
-        nw.col(*SCORE_FIELDS).mean(),
-        counts,
-        nw.len().cast(nw.Int64()).alias("regions"),
+        nw.col(*SCORE_FIELDS).mean(), counts, last_seen, nw.len().cast(nw.Int64()).alias("regions")
     )
-    seconds = nw.when(scores.successful()).then(nw.col("round_trip_time"))
+    seconds = nw.col("round_trip_time")
     times = (
-        chosen.with_columns(seconds=seconds)
+        chosen.filter(scores.successful())
         .group_by("orchestrator")
         .agg(
-            nw.col("seconds").median().alias("p50_round_trip_time"),
-            nw.col("seconds").quantile(0.95, interpolation="linear").alias("p95_round_trip_time"),
-            nw.col("event_time").max().alias("last_seen"),
+            seconds.median().alias("p50_round_trip_time"),
+            seconds.quantile(0.95, interpolation="linear").alias("p95_round_trip_time"),
         )
     )
     ranked = (

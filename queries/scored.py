@@ -23,17 +23,22 @@ def scored(events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], w
 
     AI jobs are scored against the median over all ``events`` with the same
     pipeline, model and ``within``. Columns: those of ``by``, pipeline, model,
-    events and succeeded (Int64), the means and sums of the measures,
+    events and succeeded (Int64), last_seen, the sums and means of the measures,
     median_round_trip_time, round_trip_score, score. pipeline, model and the
     median are null for transcoding, and the median where no job succeeded.
     """
-    whole = scores.succeeded().cast(nw.Int64()).sum().cast(nw.Int64())
-    counts = (nw.len().cast(nw.Int64()).alias("events"), whole.alias("succeeded"))
-    aggregations = (*counts, *scores.means(), *scores.sums())
+    aggregations = (
+        nw.len().cast(nw.Int64()).alias("events"),
+        # DuckDB's sum of integers is a decimal
+        scores.succeeded().cast(nw.Int64()).sum().cast(nw.Int64()).alias("succeeded"),
+        nw.col("event_time").max().alias("last_seen"),
+        *scores.sums(),
+    )
     if job_type == AI:
-        means = chosen.group_by(*by, *JOB).agg(*aggregations)
+        means = chosen.group_by(*by, *JOB).agg(*aggregations).with_columns(*scores.means_of_sums())
         medians = events.filter(scores.successful()).group_by(*within, *JOB).agg(scores.median_round_trip_time())
         return means.join(medians, on=[*within, *JOB], how="left").with_columns(*scores.ai_scores())
     absent = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
     nothing = [nw.lit(None).cast(dtype).alias(name) for name, dtype in absent.items()]
-    return chosen.group_by(*by).agg(*aggregations).with_columns(*nothing, *scores.transcoding_scores())
+    means = chosen.group_by(*by).agg(*aggregations).with_columns(*scores.means_of_sums())
+    return means.with_columns(*nothing, *scores.transcoding_scores())
