@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 from flask import Response, g, request
 
-from leaderboard import formats, results
+from leaderboard import formats, ranges, results
 from leaderboard.caching import remember
 from leaderboard.formats import JSON, Format
 from queries import AI, Query, Window, collect, raw_stats
@@ -126,6 +126,8 @@ def respond(answer: Answer, form: Format | None = None, name: str = "") -> Respo
         response.vary.add("Accept")
         if form is not JSON:
             response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form.name}"'
+        if form.in_parts and response.status_code == 200:
+            ranges.cut(response, request)
     if answer.cursor is not None:
         asked = [(key, value) for key, value in request.args.items(multi=True) if key != "cursor"]
         response.headers["Link"] = f'<{request.path}?{urlencode([*asked, ("cursor", answer.cursor)])}>; rel="next"'

@@ -5,31 +5,47 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import polars as pl
+import pyarrow.parquet
 from flask import Request
 
 from leaderboard.params import InvalidParameter
 
 FORMULA = r"^[=+\-@\t\r]"
 """How text begins that a spreadsheet may take for a formula."""
+DECIMALS = 12
+"""Of numbers in CSV."""
 TIME = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 class Format(NamedTuple):
     """One way to answer: its name, which ends a file's name too, its media type, and what writes a frame in it.
 
-    JSON is no file: each question has a document of its own.
+    JSON is no file: each question has a document of its own. ``in_parts`` is
+    whether readers may fetch ranges of it. These may come from several
+    workers, whose means differ in their last bits, so a number takes the same
+    space whatever these are.
     """
 
     name: str
     mimetype: str
     write: Callable[[pl.DataFrame], bytes] | None = None
+    in_parts: bool = False
 
 
 def _csv(frame: pl.DataFrame) -> bytes:
     # testers choose the names of models and errors, and whoever opens the file must not run them
     text = pl.col(pl.String)
     safe = pl.when(text.str.contains(FORMULA)).then(pl.lit("'") + text).otherwise(text).name.keep()
-    return frame.with_columns(safe).write_csv(datetime_format=TIME).encode()
+    return frame.with_columns(safe).write_csv(datetime_format=TIME, float_precision=DECIMALS).encode()
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    # see Format: numbers are written plain
+    file, table = io.BytesIO(), frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    text = frame.select(pl.col(pl.String)).columns
+    codecs = {name: "zstd" if name in text else "none" for name in frame.columns}
+    pyarrow.parquet.write_table(table, file, use_dictionary=text, compression=codecs)
+    return file.getvalue()
 
 
 def _written(write: Callable[[pl.DataFrame, io.BytesIO], object]) -> Callable[[pl.DataFrame], bytes]:
@@ -44,9 +60,9 @@ def _written(write: Callable[[pl.DataFrame, io.BytesIO], object]) -> Callable[[p
 JSON = Format("json", "application/json")
 FORMATS = (
     JSON,
-    Format("csv", "text/csv", _csv),
-    Format("parquet", "application/vnd.apache.parquet", _written(pl.DataFrame.write_parquet)),
-    Format("arrow", "application/vnd.apache.arrow.file", _written(pl.DataFrame.write_ipc)),
+    Format("csv", "text/csv", _csv, in_parts=True),
+    Format("parquet", "application/vnd.apache.parquet", _parquet, in_parts=True),
+    Format("arrow", "application/vnd.apache.arrow.file", _written(pl.DataFrame.write_ipc), in_parts=True),
     Format("ndjson", "application/x-ndjson", _written(pl.DataFrame.write_ndjson)),
 )
 STREAM = Format("arrows", "application/vnd.apache.arrow.stream", _written(pl.DataFrame.write_ipc_stream))

@@ -11,9 +11,10 @@ from urllib.parse import quote
 import polars as pl
 import pyarrow.ipc
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from flask.testing import FlaskClient
 
+from leaderboard import formats
 from leaderboard.answers import CACHE_CONTROL
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
@@ -196,6 +197,51 @@ def test_a_spreadsheet_is_given_no_formulas(database: str, client: FlaskClient) 
     assert not [value for row in rows for value in row.values() if value[:1] in tuple("=+-@\t\r")]
     exact = client.get(f"/api/orchestrators/{address}?since=0&until=2000&format=parquet").data
     assert set(pl.read_parquet(io.BytesIO(exact))["model"]) == set(names)
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow", "csv"])
+def test_a_part_of_a_file_is_what_a_reader_asks_for(recorded: FlaskClient, name: str) -> None:
+    path = f"{TABLES['leaderboard']}&format={name}"
+    whole = recorded.get(path)
+    length = len(whole.data)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    for asked, part in {
+        "bytes=0-3": slice(0, 4),
+        "bytes=10-": slice(10, None),
+        "bytes=-8": slice(-8, None),
+        f"bytes=-{length * 9}": slice(None),
+        f"bytes=4-{length * 9}": slice(4, None),
+    }.items():
+        response = recorded.get(path, headers={"Range": asked})
+        assert (response.status_code, response.data) == (206, whole.data[part])
+        begin, end, _ = part.indices(length)
+        assert response.headers["Content-Range"] == f"bytes {begin}-{end - 1}/{length}"
+        assert response.headers["Content-Length"] == str(end - begin)
+    beyond = recorded.get(path, headers={"Range": f"bytes={length}-"})
+    assert (beyond.status_code, list(beyond.json)) == (416, ["error"])
+    for nothing in ("bytes=-", "bytes=5-2", "bytes=0-1,4-5", "lines=0-1", "x"):
+        assert recorded.get(path, headers={"Range": nothing}).status_code == 200
+    conditional = {"Range": "bytes=0-3", "If-Range": whole.headers["ETag"]}
+    assert recorded.get(path, headers=conditional).status_code == 200
+
+
+def test_a_part_of_a_text_is_not_compressed_and_taken_for_the_whole(recorded: FlaskClient) -> None:
+    asked = {"Range": "bytes=0-999", "Accept-Encoding": "gzip"}
+    response = recorded.get(f"{TABLES['leaderboard']}&format=csv", headers=asked)
+    assert (response.status_code, response.headers["Content-Encoding"]) == (200, "gzip")
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow", "csv"])
+def test_numbers_are_at_the_same_places_whatever_their_last_bits(name: str) -> None:
+    numbers = [number / 7 + 0.01 for number in range(5000)]
+    one, other = (
+        formats.wanted(Request({"QUERY_STRING": f"format={name}"})).write(
+            pl.DataFrame({"score": [math.nextafter(number, up) for number in numbers], "name": ["a", "b"] * 2500})
+        )
+        for up in (0, 9e9)
+    )
+    assert len(one) == len(other)
+    assert READERS[name](one)["score"].to_list() == pytest.approx(numbers, abs=1e-9)
 
 
 def test_polars_reads_the_url(events_database: str) -> None:
