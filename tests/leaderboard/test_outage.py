@@ -33,6 +33,9 @@ RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 ASKED = [
     "/api/aggregated_stats",
     "/api/raw_stats?orchestrator=0x1",
+    "/api/score_history",
+    "/api/leaderboard",
+    f"/api/orchestrators/0x{'a' * 40}",
     "/api/top_ai_score?orchestrator=0x1",
     "/api/pipelines",
     "/api/regions",
