@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 from flask import Response
+from msgspec import Raw
 
 import queries
 from leaderboard import answers
@@ -99,14 +100,14 @@ def of_orchestrator(window: Window, results: Results, query: Query, form: Format
     return answers.kept((query.orchestrator, query), window, form, compute)
 
 
-def rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:
     """The rows as JSON has them: times in whole unix seconds, and what there is not is absent."""
     there = [column.name for column in frame if column.null_count() < frame.height]
     plain = frame.select(there).with_columns(pl.selectors.datetime(time_zone="*").dt.epoch("s"))
-    found = list(plain.iter_rows(named=True))
-    if not any(column.null_count() for column in plain):
-        return found
-    return [{name: value for name, value in row.items() if value is not None} for row in found]
+    if not plain.is_empty() and not any(column.null_count() for column in plain):
+        # the thousands of a history, at a third of the time
+        return Raw(plain.write_json().encode())
+    return [{name: value for name, value in row.items() if value is not None} for row in plain.iter_rows(named=True)]
 
 
 def _glance(frame: pl.DataFrame, query: Query) -> dict[str, Any]:
