@@ -92,7 +92,7 @@ def of_orchestrator(window: Window, results: Results, query: Query, form: Format
             lambda: _glance(frame.with_columns(pl.col("errors").fill_null([])), query),
             form,
             window.as_of and min([window.as_of, *moments]),
-            "orchestrator",
+            query.orchestrator,
         )
 
     if window.as_of is not None:

@@ -234,9 +234,10 @@ def test_pages_are_of_one_window_and_what_comes_in_between_moves_none(database: 
     load_events(database, [result(now - 60, name, success_rate=rate) for name, rate in rates.items()])
     page = client.get("/api/leaderboard?limit=1").json
     assert [row["orchestrator"] for row in page["leaderboard"]] == [first]
-    # one that would be the first, and one that would change the second
-    load_events(database, [result(now + 3600, new), result(now + 3600, second, success_rate=0)])
-    load_events(database, [result(datetime.now(UTC).timestamp(), new)])
+    # one that would be the last, and one that would change the second
+    later = datetime.now(UTC).timestamp()
+    load_events(database, [result(later, new, success_rate=0.1), result(later, second, success_rate=0)])
+    assert len(client.get("/api/leaderboard").json["leaderboard"]) == 4
     seen = []
     while "next" in page:
         page = client.get(f"/api/leaderboard?limit=1&cursor={page['next']}").json
@@ -292,6 +293,10 @@ class TestGlance:
         assert response.status_code == 200
         empty = {name: [] for name in ("job_types", "regions", "pipelines", "jobs")}
         assert response.json == {"orchestrator": self.ADDRESS.lower()} | empty
+
+    def test_two_that_were_not_tested_are_two_answers(self, client: FlaskClient) -> None:
+        paths = (f"/api/orchestrators/0x{letter * 40}" for letter in "ab")
+        assert len({client.get(path).headers["ETag"] for path in paths}) == 2
 
     @pytest.mark.parametrize("address", ["0x1", "b" * 40, "0x" + "g" * 40])
     def test_what_is_no_address_is_told(self, client: FlaskClient, address: str) -> None:
