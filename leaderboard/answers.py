@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import msgspec
 import polars as pl
 from flask import Response, g, request
 
-from leaderboard import results
+from leaderboard import formats, ranges, results
 from leaderboard.caching import remember
+from leaderboard.formats import JSON, Format
 from queries import AI, Query, Window, collect, raw_stats
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
@@ -25,38 +27,65 @@ encode = msgspec.json.Encoder().encode
 
 
 class Answer(NamedTuple):
-    """A document as JSON, and the name of its content; as a tuple it is small wherever it is kept."""
+    """A document as JSON or a file, and the name of its content; as a tuple it is small wherever it is kept."""
 
     body: bytes | Iterator[bytes]
     etag: str
     as_of: datetime | None = None
     """Where the database is away, the moment that the content is of."""
+    cursor: str | None = None
+    """Where there is more, what asks for it."""
 
 
 def of_window(
-    question: Question, window: Window, query: Query, render: Callable[[pl.DataFrame, Query], Any]
+    question: Question,
+    window: Window,
+    query: Query,
+    render: Callable[[pl.DataFrame, Query], Any],
+    form: Format | None = None,
 ) -> Response:
-    """The answer to a question about a window, computed once as long as the window has the same events."""
-    if window.version is None:
-        return respond(ask(question, window, query, render))
-    key = (question.__name__, query, window.version)
-    answer = remember(key, None, lambda: ask(question, window, query, render))
-    # equal events are kept under one key, whenever they were asked for
-    return respond(answer._replace(as_of=window.as_of))
+    """The answer to a question about a window; its file has the rows as the question gives them."""
+    return kept((question.__name__, query), window, form, lambda: ask(question, window, query, render, form))
 
 
-def ask(question: Question, window: Window, query: Query, render: Callable[[pl.DataFrame, Query], Any]) -> Answer:
-    """The answer to a question about a window.
+def kept(key: tuple[Any, ...], window: Window, form: Format | None, compute: Callable[[], Answer]) -> Response:
+    """An answer about a window, computed once as long as that has the same events.
 
-    Its content is named by the frame: means differ in their last bits from
-    one computation to the next.
+    ``key`` begins with what a file is called; ``form`` is None where there is one format alone.
     """
+    if window.version is None:
+        return respond(compute(), form, key[0])
+    answer = remember((*key, (form or JSON).mimetype, window.version), None, compute)
+    # equal events are kept under one key, whenever they were asked for
+    return respond(answer._replace(as_of=window.as_of), form, key[0])
+
+
+def ask(
+    question: Question,
+    window: Window,
+    query: Query,
+    render: Callable[[pl.DataFrame, Query], Any],
+    form: Format | None = None,
+) -> Answer:
+    """The answer to a question about a window."""
     frame = collect(question(window.read(), query))
-    return Answer(
-        encode(render(frame, query)),
-        _name(frame.with_columns(pl.selectors.float().round(9)), question.__name__, query.job_type),
-        window.as_of,
-    )
+    return made(frame, lambda: render(frame, query), form, window.as_of, question.__name__, query.job_type)
+
+
+def made(
+    frame: pl.DataFrame, document: Callable[[], Any], form: Format | None, as_of: datetime | None, *rendered: str
+) -> Answer:
+    """The answer that has these rows, as a file or as the document that tells of them.
+
+    Its content is named by the frame and how it is ``rendered``: means differ
+    in their last bits from one computation to the next.
+    """
+    body = formats.file(frame, form or JSON)
+    if body is None:
+        body = encode(document())
+    else:
+        rendered = (*rendered, form.mimetype)
+    return Answer(body, _name(frame.with_columns(pl.selectors.float().round(9)), *rendered), as_of)
 
 
 def of_document(document: object, as_of: datetime | None = None) -> Response:
@@ -65,28 +94,43 @@ def of_document(document: object, as_of: datetime | None = None) -> Response:
     return respond(Answer(body, blake2b(body, digest_size=ETAG_BYTES).hexdigest(), as_of))
 
 
-def of_results(window: Window, query: Query) -> Response:
-    """The rows of raw_stats as ``{region: [result, …]}``, in the order of the rows.
+def of_results(window: Window, query: Query, form: Format) -> Response:
+    """The rows of raw_stats as ``{region: [result, …]}``, in the order of the rows, or as a file.
 
-    A long answer is sent while it is made, but only once all of it has been read.
+    A long document is sent while it is made, but only once all of it has been read.
     """
     frame = collect(raw_stats(window.read(), query))
-    parts = results.by_region(frame, query.job_type)
-    body = parts if frame["payload"].str.len_bytes().sum() > LONG else b"".join(parts)
-    return respond(Answer(body, _name(frame, "raw_stats", query.job_type), window.as_of))
+    rendered = ("raw_stats", query.job_type)
+    if form is JSON:
+        parts = results.by_region(frame, query.job_type)
+        body = parts if frame["payload"].str.len_bytes().sum() > LONG else b"".join(parts)
+    else:
+        body = formats.file(results.table(frame, query.job_type), form)
+        rendered = (*rendered, form.mimetype)
+    return respond(Answer(body, _name(frame, *rendered), window.as_of), form, "raw_stats")
 
 
-def respond(answer: Answer) -> Response:
+def respond(answer: Answer, form: Format | None = None, name: str = "") -> Response:
     """A good answer, which caches may keep for a while and ask about by its ETag.
 
     The ETag is weak, as the same content may be compressed in several ways.
+    ``form`` is None where there is one format alone, ``name`` what a file is called.
     """
     if request.if_none_match.contains_weak(answer.etag):
         response = Response(status=304)
     else:
-        response = Response(answer.body, mimetype="application/json")
+        response = Response(answer.body, content_type=(form or JSON).mimetype)
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.set_etag(answer.etag, weak=True)
+    if form is not None:
+        response.vary.add("Accept")
+        if form is not JSON:
+            response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form.name}"'
+        if form.in_parts and response.status_code == 200:
+            ranges.cut(response, request)
+    if answer.cursor is not None:
+        asked = [(key, value) for key, value in request.args.items(multi=True) if key != "cursor"]
+        response.headers["Link"] = f'<{request.path}?{urlencode([*asked, ("cursor", answer.cursor)])}>; rel="next"'
     if answer.as_of is not None:
         response.headers[DATA_AS_OF] = answer.as_of.isoformat()
     g.answer_etag = answer.etag

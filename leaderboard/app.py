@@ -6,7 +6,7 @@ from leaderboard import caching, compression, cors, errors, logs, requests_log
 from leaderboard.batches import MAX_BATCH
 from leaderboard.service import Service
 from leaderboard.settings import Settings
-from leaderboard.views import posting, registry, stats
+from leaderboard.views import posting, rankings, registry, stats
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -32,6 +32,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init_app(app)
 
     app.extensions["leaderboard"] = Service.open(settings)
-    for views in (stats, posting, registry):
+    for views in (stats, rankings, posting, registry):
         app.register_blueprint(views.bp, url_prefix="/api")
     return app

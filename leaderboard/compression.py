@@ -6,11 +6,14 @@ from flask_compress import Compress
 from leaderboard.caching import Compressed
 
 CODINGS = ["zstd", "br", "gzip"]
+TEXT = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]
+"""What is compressed; Parquet is already, and Arrow is mapped into memory as it is."""
 
 
 def init_app(app: Flask) -> None:
     """Compresses answers with zstd, brotli or gzip."""
     app.config.from_mapping(
+        COMPRESS_MIMETYPES=TEXT,
         COMPRESS_ALGORITHM=CODINGS,
         COMPRESS_ALGORITHM_STREAMING=CODINGS,
         COMPRESS_CACHE_BACKEND=Compressed,

@@ -4,7 +4,7 @@ from flask import Flask, Response, request
 
 HEADERS = "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization"
 METHODS = "GET, POST, OPTIONS"
-READABLE = "ETag, Retry-After, X-Data-As-Of"
+READABLE = "ETag, Link, Content-Disposition, Retry-After, X-Data-As-Of"
 
 
 def init_app(app: Flask) -> None:

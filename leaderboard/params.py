@@ -82,7 +82,7 @@ def parse_moment(given: str) -> datetime:
 
 def scores_query(request: Request) -> Query:
     """What aggregated_stats is asked: AI needs both pipeline and model."""
-    query = _query(request)
+    query = jobs_query(request)
     if query.model and not query.pipeline:
         raise InvalidParameter("pipeline required")
     if query.pipeline and not query.model:
@@ -94,7 +94,7 @@ def scores_query(request: Request) -> Query:
 
 def results_query(request: Request) -> Query:
     """What raw_stats is asked: it needs an orchestrator, and a model needs its pipeline."""
-    query = _query(request)
+    query = jobs_query(request)
     if query.orchestrator is None:
         raise InvalidParameter("orchestrator is a required parameter")
     if query.model and not query.pipeline:
@@ -112,7 +112,8 @@ def orchestrator_query(request: Request) -> Query:
     return Query(job_type=AI, orchestrator=request.args.get("orchestrator", "").lower())
 
 
-def _query(request: Request) -> Query:
+def jobs_query(request: Request) -> Query:
+    """Which events a request names, whatever its question makes of them."""
     orchestrator = _text(request, "orchestrator")
     pipeline, model = _text(request, "pipeline"), _text(request, "model")
     job_type = _text(request, "job_type") or (AI if pipeline or model else TRANSCODING)

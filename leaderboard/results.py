@@ -1,7 +1,7 @@
 """What is answered of a stored result: what was posted, made whole."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import polars as pl
@@ -78,11 +78,37 @@ def by_region(frame: pl.DataFrame, job_type: str) -> Iterator[bytes]:
         separator = b"["
         for part in rows.iter_slices(PART):
             yield separator + b",".join(
-                whole(payload, region, orchestrator, job_type) for region, orchestrator, payload in part.iter_rows()
+                whole(payload, region, orchestrator, job_type) for region, orchestrator, payload, _ in part.iter_rows()
             )
             separator = b","
         yield b"]"
     yield b"}"
+
+
+def table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:
+    """The rows of raw_stats, of one job type, with a column for each field that a result always carries.
+
+    Columns: event_time, region, orchestrator, the fields (numbers Float64,
+    counts Int64, errors String, as JSON), result (String, all of it as JSON).
+    """
+    answered = [whole(*row, job_type) for row in frame.select("payload", "region", "orchestrator").iter_rows()]
+    documents = [msgspec.json.decode(result) for result in answered]
+    columns = [
+        _column(field, kind, [document[field] for document in documents])
+        for field, (_, kind) in _CARRIED[job_type].items()
+    ]
+    result = pl.Series("result", [result.decode() for result in answered], pl.String)
+    return frame.select("event_time", "region", "orchestrator").with_columns(*columns, result)
+
+
+def _column(field: str, kind: bytes, values: list[Any]) -> pl.Series:
+    if kind is _LIST:
+        return pl.Series(field, [msgspec.json.encode(value).decode() for value in values], pl.String)
+    if kind is _NUMBER:
+        dtype = pl.Int64 if field in COUNTS else pl.Float64
+        # a count that no integer of this size holds is none that a tester posted
+        return pl.Series(field, values, dtype, strict=False).fill_null(0)
+    return pl.Series(field, values, pl.String if kind is _TEXT else pl.Boolean)
 
 
 def whole(payload: str, region: str, orchestrator: str, job_type: str) -> bytes:

@@ -9,7 +9,9 @@ service or the environment.
 from queries.aggregated_stats import aggregated_stats
 from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
 from queries.lake import LakeEvents, collect
+from queries.leaderboard import leaderboard
 from queries.live import LiveEvents, Window
+from queries.orchestrator import orchestrator_errors, orchestrator_jobs
 from queries.pipelines import pipelines
 from queries.postgres import PostgresEvents
 from queries.query import AI, TRANSCODING, Query
@@ -38,7 +40,10 @@ __all__ = [
     "collect",
     "conform",
     "connect",
+    "leaderboard",
     "open_events",
+    "orchestrator_errors",
+    "orchestrator_jobs",
     "pipelines",
     "raw_stats",
     "score_history",

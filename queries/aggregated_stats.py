@@ -5,8 +5,7 @@ from narwhals.stable.v2.typing import IntoFrameT
 
 from queries import scores
 from queries.query import AI, Query, select
-
-SCORE_FIELDS = ("success_rate", "round_trip_score", "score")
+from queries.scored import SCORE_FIELDS
 
 
 def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:

@@ -7,7 +7,10 @@ from queries.query import Query, select
 
 
 def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
-    """The results the query chooses, newest first: region, orchestrator, payload (String, the result as JSON).
+    """The results the query chooses, newest first.
+
+    Columns: region, orchestrator, payload (String, the result as JSON),
+    event_time (when it was received).
 
     ``results`` is a frame of events with the column ``payload``, as
     ``PostgresEvents.results`` gives it; it need not have the measures. Results
@@ -16,6 +19,6 @@ def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
     return (
         select(nw.from_native(results), query, "orchestrator", "region", "pipeline", "model")
         .sort("event_time", "id", descending=True)
-        .select("region", "orchestrator", "payload")
+        .select("region", "orchestrator", "payload", "event_time")
         .to_native()
     )

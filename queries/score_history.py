@@ -1,54 +1,79 @@
 """How good has each orchestrator been, over time?"""
 
+from collections.abc import Collection
+
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries import scores
-from queries.aggregated_stats import SCORE_FIELDS
-from queries.query import AI, Query, select
+from queries.query import Query, select
+from queries.scored import JOB, SCORE_FIELDS, of_jobs, scored
 
-GROUP = ("bucket", "orchestrator", "region", "pipeline", "model")
+EVERY = ("1h", "6h", "1d", "7d")
+"""The lengths of a span that every engine knows."""
+BY = ("orchestrator", "region")
+GROUP = ("bucket", *BY, *JOB)
 SUMS = ("sum_success_rate", "sum_round_trip_time", "sum_seg_duration")
 COLUMNS = (
     *("bucket", "orchestrator", "region", "job_type", "pipeline", "model", "events"),
     *(*SUMS, "median_round_trip_time", *SCORE_FIELDS),
 )
+_THURSDAY = 4
 
 
-def score_history(events: IntoFrameT, query: Query = Query(), *, every: str = "1d") -> IntoFrameT:
+def score_history(
+    events: IntoFrameT,
+    query: Query = Query(),
+    *,
+    every: str = "1d",
+    orchestrators: Collection[str] = (),
+    by: Collection[str] = BY,
+) -> IntoFrameT:
     """One row per span of time, orchestrator, region, pipeline and model that has events, sorted by these.
 
-    ``every`` is the length of a span in UTC, one of 1h, 1d, 1mo, and on Polars
-    any multiple. Each is scored by itself, AI jobs against the median of all
-    orchestrators' jobs in the span with the same pipeline and model; those
-    that name neither are left out. The query's region, pipeline and model
-    choose the events, its orchestrator the rows of the answer only.
+    ``every`` is the length of a span in UTC, one of EVERY or 1mo, and on Polars
+    any multiple; one of 7d begins on a Thursday, as 1970 did. Each is scored by
+    itself, AI jobs against the median of all orchestrators' jobs in the span
+    with the same pipeline and model; those that name neither are left out. The
+    query's region, pipeline and model choose the events, its orchestrator, or
+    any of ``orchestrators`` (lower case), the rows of the answer only.
 
-    Columns: bucket (Datetime, UTC, when the span begins), orchestrator,
-    region, job_type, pipeline, model (null for transcoding), events (Int64),
-    the sums of success_rate (each counting as 1 at most), round_trip_time and
-    seg_duration as sum_success_rate and so on (Float64), the
-    median_round_trip_time of the network (null for transcoding, and where no
-    job succeeded), and success_rate, round_trip_score, score (0..1). From the
-    sums and counts of several spans follow the means of them all. The engine's
-    session must be in UTC.
+    ``by`` tells which of orchestrator and region have rows of their own, as
+    both have; what is left out is scored as if it were one: with
+    ``by=["region"]`` the whole network is, in each region.
+
+    Columns: bucket (Datetime, UTC, when the span begins), orchestrator and
+    region (those of ``by``), job_type, pipeline, model (null for transcoding),
+    events (Int64), the sums of success_rate (each counting as 1 at most),
+    round_trip_time and seg_duration as sum_success_rate and so on (Float64),
+    the median_round_trip_time of the network in seconds (null for transcoding,
+    and where no job succeeded), and success_rate, round_trip_score, score
+    (0..1). From the sums and counts of several spans follow the means of them
+    all. The engine's session must be in UTC.
     """
-    chosen = select(nw.from_native(events), query, "region", "pipeline", "model")
-    chosen = chosen.with_columns(bucket=nw.col("event_time").dt.truncate(every))
-    if query.job_type == AI:
-        chosen = chosen.filter(~nw.col("pipeline").is_null(), ~nw.col("model").is_null())
-        group = GROUP
-    else:
-        group = GROUP[:3]
-    of_answer = chosen if query.orchestrator is None else chosen.filter(nw.col("orchestrator") == query.orchestrator)
-    means = of_answer.group_by(*group).agg(nw.len().cast(nw.Int64()).alias("events"), *scores.means(), *scores.sums())
-    if query.job_type == AI:
-        job = ["bucket", "pipeline", "model"]
-        medians = chosen.filter(scores.successful()).group_by(*job).agg(scores.median_round_trip_time())
-        scored = means.join(medians, on=job, how="left").with_columns(*scores.ai_scores())
-    else:
-        absent = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
-        nothing = [nw.lit(None).cast(dtype).alias(name) for name, dtype in absent.items()]
-        scored = means.with_columns(*nothing, *scores.transcoding_scores())
-    job_type = nw.lit(query.job_type).alias("job_type")
-    return scored.with_columns(job_type).select(*COLUMNS).sort(*GROUP).to_native()
+    group = [name for name in GROUP if name not in BY or name in by]
+    source = nw.from_native(events)
+    bucket = _bucket(every, source.implementation.is_polars())
+    jobs = of_jobs(select(source, query, "region", "pipeline", "model"), query.job_type).with_columns(bucket=bucket)
+    wanted = [*orchestrators, *([query.orchestrator] if query.orchestrator else [])]
+    chosen = jobs.filter(nw.col("orchestrator").is_in(wanted)) if wanted else jobs
+    spans = scored(jobs, chosen, query.job_type, tuple(name for name in group if name not in JOB), ("bucket",))
+    columns = [name for name in COLUMNS if name not in BY or name in by]
+    return spans.with_columns(nw.lit(query.job_type).alias("job_type")).select(*columns).sort(*group).to_native()
+
+
+def _bucket(every: str, polars: bool) -> nw.Expr:
+    """When the span of an event begins."""
+    time = nw.col("event_time")
+    if polars or every not in ("6h", "7d"):
+        return time.dt.truncate(every)
+    # the others cut at single hours and days, from which it is some more to go back
+    if every == "6h":
+        return _back(time.dt.truncate("1h"), time.dt.hour() % 6, 6, "h")
+    return _back(time.dt.truncate("1d"), (time.dt.weekday() + 7 - _THURSDAY) % 7, 7, "d")
+
+
+def _back(begin: nw.Expr, steps: nw.Expr, most: int, unit: str) -> nw.Expr:
+    bucket = begin
+    for step in range(1, most):
+        bucket = nw.when(steps == step).then(begin.dt.offset_by(f"-{step}{unit}")).otherwise(bucket)
+    return bucket

@@ -19,6 +19,7 @@ from math import log
 
 import narwhals.stable.v2 as nw
 
+MEASURES = ("success_rate", "round_trip_time", "seg_duration")
 AI_SUCCESS_WEIGHT = 0.65
 AI_ROUND_TRIP_WEIGHT = 0.35
 AI_ROUND_TRIP_SCORE_AT_MEDIAN = 0.8
@@ -37,6 +38,11 @@ def sums() -> list[nw.Expr]:
     return [measure.sum().name.prefix("sum_") for measure in _measures()]
 
 
+def means_of_sums() -> list[nw.Expr]:
+    """The same means, of a frame that carries the sums and the number of ``events``: half the work of both."""
+    return [(nw.col(f"sum_{name}") / nw.col("events")).alias(name) for name in MEASURES]
+
+
 def median_round_trip_time() -> nw.Expr:
     """Aggregation: the median, by linear interpolation, of the round trip times in seconds (m above).
 
@@ -48,6 +54,11 @@ def median_round_trip_time() -> nw.Expr:
 def successful() -> nw.Expr:
     """Whether an event counts towards the network's median: it succeeded and took time."""
     return (nw.col("success_rate") == 1) & (nw.col("round_trip_time") != 0)
+
+
+def succeeded() -> nw.Expr:
+    """Whether all of a job succeeded; one that a tester counted more of than there was did too."""
+    return nw.col("success_rate") >= 1
 
 
 def transcoding_scores() -> list[nw.Expr]:
@@ -67,7 +78,7 @@ def ai_scores() -> list[nw.Expr]:
 
 
 def _measures() -> list[nw.Expr]:
-    return [nw.col("success_rate").clip(upper_bound=1.0), nw.col("round_trip_time"), nw.col("seg_duration")]
+    return [nw.col(name).clip(upper_bound=1.0) if name == "success_rate" else nw.col(name) for name in MEASURES]
 
 
 def _named(round_trip_score: nw.Expr, score: nw.Expr) -> list[nw.Expr]:

@@ -4,12 +4,19 @@ import re
 import shlex
 
 import pytest
+from flask import Blueprint, Flask
 
 from leaderboard.cli import main
+from leaderboard.formats import DECIMALS, FORMATS
+from leaderboard.ranking_params import INTERVALS, LIMIT, MOST_ROWS
+from leaderboard.rankings import HISTORY_ROWS
 from leaderboard.settings import described
+from leaderboard.views import posting, rankings, registry, stats
+from queries.leaderboard import COLUMNS
 from tests.http import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
 COMMANDS = re.findall(r"^(?:\w+=\S+ )*(?:\.venv/bin/)?leaderboard (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
 
 
@@ -36,12 +43,35 @@ def test_every_command_that_is_told_exists(command: str) -> None:
             assert word in options, command
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    ["aggregated_stats", "raw_stats", "top_ai_score", "pipelines", "regions", "post_stats", "health"],
-)
-def test_every_endpoint_is_told(endpoint: str) -> None:
-    assert f"/api/{endpoint}" in README
+def rules(blueprint: Blueprint) -> list[str]:
+    """The paths that a blueprint answers."""
+    app = Flask("docs", static_folder=None)
+    app.register_blueprint(blueprint)
+    return [rule.rule for rule in app.url_map.iter_rules()]
+
+
+RULES = [rule for views in (stats, rankings, posting, registry) for rule in rules(views.bp)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_endpoint_is_told(rule: str) -> None:
+    assert f" /api{rule.partition('<')[0]}" in README
+
+
+@pytest.mark.parametrize("name", ["interval", "sort", "order", "min_events", "limit", "cursor", "format"])
+def test_every_parameter_of_the_tables_is_told(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def test_the_fields_and_limits_of_the_tables_are_told() -> None:
+    for name in (*COLUMNS[5:], "ranked", "last_success", "last_failure", "error_code", "share"):
+        assert name in README, name
+    for form in FORMATS:
+        assert form.name in README
+    assert all(interval in README for interval in INTERVALS)
+    assert f"{HISTORY_ROWS:,} rows at most" in README
+    assert f"(1 to {MOST_ROWS}, else {LIMIT})" in README
+    assert f"numbers have {DECIMALS} decimals" in README
 
 
 def test_the_commands_to_run_and_to_test_are_one_line_each() -> None:

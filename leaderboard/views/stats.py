@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 import queries
-from leaderboard import answers, params
+from leaderboard import answers, formats, params
 from leaderboard.caching import remember
 from leaderboard.service import service
 
@@ -13,18 +13,18 @@ bp = Blueprint("stats", __name__)
 @bp.get("/aggregated_stats")
 def aggregated_stats() -> Response:
     """How good is each orchestrator, in each region?"""
-    query = params.scores_query(request)
+    query, form = params.scores_query(request), formats.wanted(request)
     window = params.window(request, service().settings.start_time_window)
     events = service().look(*window)
-    return answers.of_window(queries.aggregated_stats, events, query, answers.scores)
+    return answers.of_window(queries.aggregated_stats, events, query, answers.scores, form)
 
 
 @bp.get("/raw_stats")
 def raw_stats() -> Response:
     """What exactly did the testers post of one orchestrator?"""
-    query = params.results_query(request)
+    query, form = params.results_query(request), formats.wanted(request)
     window = params.window(request, service().settings.start_time_window)
-    return answers.of_results(service().results(query.orchestrator, *window, query.job_type), query)
+    return answers.of_results(service().results(query.orchestrator, *window, query.job_type), query, form)
 
 
 @bp.get("/top_ai_score")

@@ -28,6 +28,11 @@ GETS = {
     "aggregated_stats, AI": f"/api/aggregated_stats?{ASKED}&{AI_QUERY}",
     "raw_stats": f"/api/raw_stats?{ASKED}&orchestrator={ADDRESS}",
     "raw_stats, AI": f"/api/raw_stats?{ASKED}&orchestrator={ADDRESS}&{AI_QUERY}",
+    "score_history": f"/api/score_history?{ASKED}&orchestrator={ADDRESS}",
+    "score_history, AI of the network": f"/api/score_history?{ASKED}&{AI_QUERY}",
+    "leaderboard": f"/api/leaderboard?{ASKED}",
+    "leaderboard, AI": f"/api/leaderboard?{ASKED}&job_type=ai",
+    "orchestrators": f"/api/orchestrators/{ADDRESS}?{ASKED}",
     "top_ai_score": f"/api/top_ai_score?orchestrator={ADDRESS}",
     "pipelines": f"/api/pipelines?{ASKED}",
     "regions": "/api/regions",
@@ -129,7 +134,13 @@ def test_clients_read_these_sentences(client: FlaskClient, query: str, sentence:
     assert client.get(f"/api/{query}").json == {"error": sentence}
 
 
-@pytest.mark.parametrize("endpoint", ["aggregated_stats", "pipelines", f"raw_stats?orchestrator={ADDRESS}"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("aggregated_stats", "pipelines", f"raw_stats?orchestrator={ADDRESS}"),
+        *("score_history", "leaderboard", f"orchestrators/{ADDRESS}"),
+    ],
+)
 @pytest.mark.parametrize("name", ["since", "until"])
 @pytest.mark.parametrize("value", ["abc", "nan", "1790000000000"])
 def test_a_moment_that_is_none_is_a_400_that_names_it(

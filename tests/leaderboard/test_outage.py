@@ -33,6 +33,9 @@ RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 ASKED = [
     "/api/aggregated_stats",
     "/api/raw_stats?orchestrator=0x1",
+    "/api/score_history",
+    "/api/leaderboard",
+    f"/api/orchestrators/0x{'a' * 40}",
     "/api/top_ai_score?orchestrator=0x1",
     "/api/pipelines",
     "/api/regions",
@@ -97,9 +100,11 @@ def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> Non
 
         own.stop()
         # what neither memory nor a lake has
-        results = "/api/raw_stats?orchestrator=0x1"
-        assert [service.get(path).status for path in ASKED if path != results] == [200] * (len(ASKED) - 1)
-        for answer in (service.post(RESULT), service.get(results), service.get("/api/aggregated_stats?since=1")):
+        lacking = ["/api/raw_stats?orchestrator=0x1", f"/api/orchestrators/0x{'a' * 40}"]
+        held = [path for path in ASKED if path not in lacking]
+        assert [service.get(path).status for path in held] == [200] * (len(ASKED) - 2)
+        refused = [service.get(path) for path in (*lacking, "/api/aggregated_stats?since=1")]
+        for answer in (service.post(RESULT), *refused):
             assert answer.status == 503
             assert answer.json == {"error": "the database is not available, try again later"}
             assert int(answer.headers["Retry-After"]) > 0

@@ -1,17 +1,29 @@
 """Each question gives the same numbers on every engine."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from queries import AI, Query, aggregated_stats, pipelines, raw_stats, score_history, top_ai_score
+from queries import (
+    AI,
+    Query,
+    aggregated_stats,
+    leaderboard,
+    orchestrator_jobs,
+    pipelines,
+    raw_stats,
+    score_history,
+    top_ai_score,
+)
 from tests.queries.conftest import collected, frame, recorded_events
 
 EVENTS = recorded_events()
 ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
+OTHER = "0x1ead8f062d15a4f4ef27e9589c6948f6d30c01c3"
 AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
 
 QUESTIONS = {
@@ -35,6 +47,19 @@ QUESTIONS = {
     ),
     "score_history, AI": (score_history, Query(job_type=AI)),
     "score_history, AI, one job and orchestrator": (score_history, Query(**AI_JOB, orchestrator=ORCHESTRATOR)),
+    "score_history, the network by 6 hours": (partial(score_history, every="6h", by=["region"]), Query()),
+    "score_history, AI, the network by 7 days": (partial(score_history, every="7d", by=[]), Query(job_type=AI)),
+    "score_history, by the hour, several orchestrators": (
+        partial(score_history, every="1h", orchestrators=[ORCHESTRATOR, OTHER]),
+        Query(**AI_JOB),
+    ),
+    "leaderboard, transcoding": (leaderboard, Query()),
+    "leaderboard, transcoding, one region": (partial(leaderboard, min_events=8), Query(region="FRA")),
+    "leaderboard, AI, one job": (leaderboard, Query(**AI_JOB)),
+    "leaderboard, AI, one pipeline": (leaderboard, Query(job_type=AI, pipeline=AI_JOB["pipeline"])),
+    "leaderboard, AI, one orchestrator": (leaderboard, Query(job_type=AI, orchestrator=ORCHESTRATOR)),
+    "orchestrator_jobs": (orchestrator_jobs, Query(orchestrator=ORCHESTRATOR)),
+    "orchestrator_jobs, nobody": (orchestrator_jobs, Query(orchestrator="0xnobody")),
     "raw_stats, transcoding": (raw_stats, Query(orchestrator=ORCHESTRATOR)),
     "raw_stats, AI": (raw_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
 }

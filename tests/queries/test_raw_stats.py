@@ -19,4 +19,4 @@ def test_results_of_one_moment_come_in_the_reverse_order_of_their_ids(
     events = frame([{"id": number, "event_time": moment, "payload": str(number)} for number, moment in moments.items()])
     answer = collected(raw_stats(on_engine(events), Query(orchestrator="0xa")))
     assert answer["payload"].to_list() == ["5", "4", "2", "1", "3"]
-    assert answer.columns == ["region", "orchestrator", "payload"]
+    assert answer.columns == ["region", "orchestrator", "payload", "event_time"]

@@ -144,6 +144,9 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
             f"/api/top_ai_score?orchestrator={ADDRESS}",
             "/api/pipelines",
             "/api/regions",
+            "/api/score_history",
+            f"/api/leaderboard?since={week}",
+            f"/api/orchestrators/{ADDRESS}?since={week}",
         ]
         # each of the workers is to have seen it
         for _ in range(8):
@@ -158,6 +161,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
             assert "X-Data-As-Of" in answer.headers["Access-Control-Expose-Headers"]
         # results are the lake's alone
         assert as_of(service.get(paths[2])) < synced
+        assert as_of(service.get(paths[-1])) < synced
         assert service.post({"region": "FRA", "orchestrator": ADDRESS}).status == 503
         health = service.get("/api/health")
         assert (health.status, health.json["status"]) == (503, "degraded")

@@ -1,0 +1,124 @@
+"""One orchestrator at a glance, against values worked out by hand."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from queries import AI, Query, orchestrator_errors, orchestrator_jobs
+from tests.queries.conftest import collected, frame
+
+Engine = Callable[[pl.DataFrame], Any]
+OWN = Query(orchestrator="0xa")
+AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
+
+
+def jobs(engine: Engine, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return collected(orchestrator_jobs(engine(frame(rows)), OWN)).to_dicts()
+
+
+def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple[Any, ...]]:
+    """error_code, results, count, share of the results of 0xa with these payloads."""
+    rows = [
+        {"id": number, "payload": payload if isinstance(payload, str) else json.dumps(payload)} | columns
+        for number, payload in enumerate(payloads)
+    ]
+    events = frame(rows)
+    answer = collected(orchestrator_errors(events.lazy() if lazy else events, OWN))
+    return answer.select("error_code", "results", "count", "share").rows()
+
+
+def test_every_job_and_region_has_a_row_of_its_own(on_engine: Engine) -> None:
+    rows = [{}, {"region": "LON"}, AI_JOB, AI_JOB | {"model": "n"}, {"orchestrator": "0xb", "region": "NYC"}]
+    found = jobs(on_engine, rows)
+    assert [(row["job_type"], row["region"], row["pipeline"], row["model"]) for row in found] == [
+        ("ai", "FRA", "LLM", "m"),
+        ("ai", "FRA", "LLM", "n"),
+        ("transcoding", "FRA", None, None),
+        ("transcoding", "LON", None, None),
+    ]
+    assert {row["orchestrator"] for row in found} == {"0xa"}
+
+
+def test_a_rank_is_among_those_that_did_the_same_there(on_engine: Engine) -> None:
+    rows = [
+        {"success_rate": 0.5},
+        {"orchestrator": "0xb", "success_rate": 0.9},
+        {"orchestrator": "0xc", "success_rate": 0.5},
+        {"orchestrator": "0xd", "success_rate": 0.1},
+        {"orchestrator": "0xe", "region": "LON"},
+        AI_JOB,
+    ]
+    assert [(row["rank"], row["ranked"]) for row in jobs(on_engine, rows)] == [(1, 1), (2, 4)]
+
+
+def test_an_ai_job_is_scored_against_the_median_of_all_regions(on_engine: Engine) -> None:
+    rows = [
+        AI_JOB | {"round_trip_time": 2.0},
+        AI_JOB | {"round_trip_time": 4.0, "region": "LON", "orchestrator": "0xb"},
+    ]
+    (found,) = jobs(on_engine, rows)
+    assert (found["round_trip_time"], found["median_round_trip_time"]) == (2.0, 3.0)
+    assert found["score"] == pytest.approx(0.65 + 0.35 * 0.8 ** (2 / 3), abs=1e-9)
+
+
+def test_the_last_success_and_the_last_failure_are_told(on_engine: Engine) -> None:
+    first, second, third = (datetime(2026, 9, day, tzinfo=UTC) for day in (1, 2, 3))
+    rows = [
+        {"event_time": first, "success_rate": 0.5},
+        {"event_time": second, "success_rate": 3.0},
+        {"event_time": third, "orchestrator": "0xb"},
+        {"event_time": third, "region": "LON"},
+    ]
+    fra, lon = jobs(on_engine, rows)
+    assert (fra["succeeded"], fra["failed"], fra["last_success"], fra["last_failure"]) == (1, 1, second, first)
+    assert (lon["succeeded"], lon["failed"], lon["last_success"], lon["last_failure"]) == (1, 0, third, None)
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_errors_are_counted_by_their_code(lazy: bool) -> None:
+    payloads = [
+        {"errors": [{"error_code": "NoSession", "message": "a", "count": 2}, {"error_code": "Timeout", "count": 1}]},
+        {"errors": [{"error_code": "NoSession", "count": 1}]},
+        {"errors": []},
+    ]
+    assert errors(payloads, lazy) == [("NoSession", 2, 3, 0.75), ("Timeout", 1, 1, 0.25)]
+
+
+def test_a_share_is_of_the_errors_of_one_job_in_one_region() -> None:
+    payload = json.dumps({"errors": [{"error_code": "E", "count": 3}]})
+    rows = [{"payload": payload}, {"payload": payload, "region": "LON"}, {"payload": payload} | AI_JOB]
+    found = orchestrator_errors(frame(rows), OWN)
+    assert found["share"].to_list() == [1.0] * 3
+    assert found["job_type"].to_list() == ["ai", "transcoding", "transcoding"]
+
+
+def test_braces_and_quotes_in_a_message_end_nothing() -> None:
+    message = 'got {"error_code": "no}", [\\" {{'
+    assert errors([{"errors": [{"message": message, "error_code": 'a"b}', "count": 1}]}]) == [('a"b}', 1, 1, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "found"),
+    [
+        ({"errors": None}, []),
+        ({}, []),
+        ("[1]", []),
+        ({"errors": "x"}, []),
+        ({"errors": [1, None, "x"]}, []),
+        ({"errors": [{"count": 4}]}, [("", 1, 4, 1.0)]),
+        ({"errors": [{"error_code": "E", "count": 0}]}, [("E", 1, 1, 1.0)]),
+        ({"errors": [{"error_code": "E", "count": "many"}]}, [("E", 1, 1, 1.0)]),
+        ({"errors": [{"error_code": "E", "count": 2.0, "more": {"a": "}"}}]}, [("E", 1, 2, 1.0)]),
+        ({"errors": [{"error_code": "E", "count": 10**40}]}, [("E", 1, 10**9, 1.0)]),
+    ],
+)
+def test_rows_of_others_break_nothing(payload: Any, found: list[tuple[Any, ...]]) -> None:
+    assert errors([payload]) == found
+
+
+def test_the_errors_of_others_are_not_counted() -> None:
+    assert errors([{"errors": [{"error_code": "E"}]}], orchestrator="0xb") == []
