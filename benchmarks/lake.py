@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg2
+import pyarrow.parquet
 
 from benchmarks.questions import UNTIL
 from benchmarks.running import LEADERBOARD, environment
@@ -57,7 +59,20 @@ def lake(url: str, folder: Path, events: int, runs: int) -> dict[str, Any]:
     }
     verified = _run("lake", "verify", **settings)
     figures |= {"verify_per_second": events / verified.seconds, "verify_peak_mib": verified.peak_mib}
-    return figures | _little(url, settings)
+    return figures | _exports(folder.with_name("exports"), settings) | _little(url, settings)
+
+
+def _exports(folder: Path, settings: dict[str, str]) -> dict[str, float]:
+    """Rows per second, and peaks, of exports of the last month, which end with one file for each of its days."""
+    figures: dict[str, float] = {}
+    month = ["--month", f"{UNTIL - timedelta(days=1):%Y-%m}"]
+    for name, of in (("events", []), ("raw", []), ("scores", ["--by", "day"])):
+        shutil.rmtree(folder, ignore_errors=True)
+        done = _run("export", name, *of, *month, "--to", f"{folder}/{{date}}.parquet", **settings)
+        rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+        figures |= {f"export_{name}_rows_per_second": rows / done.seconds, f"export_{name}_peak_mib": done.peak_mib}
+    shutil.rmtree(folder)
+    return figures
 
 
 def _little(url: str, settings: dict[str, str]) -> dict[str, float]:

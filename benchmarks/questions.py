@@ -11,8 +11,9 @@ UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
 DAYS = (1, 30, 365)
 
 _WINDOW = "event_time >= %(since)s AND event_time <= %(until)s"
-_MEANS = """SELECT orchestrator, region_name, avg(coalesce(success_rate, 0)), avg(coalesce(seg_duration, 0)),
-    avg(coalesce(round_trip_time, 0))"""
+_AVERAGES = "avg(coalesce(success_rate, 0)), avg(coalesce(seg_duration, 0)), avg(coalesce(round_trip_time, 0))"
+_MEANS = f"SELECT orchestrator, region_name, {_AVERAGES}"
+_DAILY = f"SELECT date_trunc('day', event_time, 'UTC'), region_name, count(*), {_AVERAGES}"
 _JOB = "job_type_name = 'ai' AND payload->>'pipeline' = %(pipeline)s AND payload->>'model' = %(model)s"
 SQL = {
     "transcoding scores": [
@@ -26,6 +27,20 @@ SQL = {
     "raw results": [
         f"""SELECT payload FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding'
             AND orchestrator = %(orchestrator)s ORDER BY event_time DESC"""
+    ],
+    "history of one orchestrator": [
+        f"""{_DAILY} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding'
+            AND orchestrator = %(orchestrator)s GROUP BY 1, 2 ORDER BY 1, 2"""
+    ],
+    "history of the network": [
+        f"{_DAILY} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' GROUP BY 1, 2 ORDER BY 1, 2"
+    ],
+    "ranking": [
+        f"{_MEANS}, count(*), max(event_time) FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' "
+        "GROUP BY 1, 2",
+        f"""SELECT orchestrator, percentile_cont(array[0.5, 0.95]) WITHIN GROUP (ORDER BY round_trip_time)
+            FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' AND success_rate = 1
+            AND round_trip_time <> 0 GROUP BY 1""",
     ],
     "pipelines": [
         f"""SELECT payload->>'pipeline', array_agg(DISTINCT payload->>'model'), array_agg(DISTINCT region_name)
@@ -56,6 +71,9 @@ def questions(connection: psycopg2.extensions.connection) -> list[Question]:
         "transcoding scores": ("aggregated_stats", {}),
         "AI scores": ("aggregated_stats", {"pipeline": pipeline, "model": model}),
         "raw results": ("raw_stats", {"orchestrator": orchestrator}),
+        "history of one orchestrator": ("score_history", {"interval": "1d", "orchestrator": orchestrator}),
+        "history of the network": ("score_history", {"interval": "1d"}),
+        "ranking": ("leaderboard", {}),
         "pipelines": ("pipelines", {}),
     }
     found = []
