@@ -775,7 +775,7 @@ def test_answers_stay_whole_while_all_that_can_happen_to_memory_happens(
                     insert(writer)
             rewrite(database)
             time.sleep(0.1)
-        assert all(each.result(20) > 10 for each in asking)
+        assert all(each.result(20) > 0 for each in asking)
 
 
 @pytest.fixture
