@@ -16,6 +16,8 @@ READ_TIMEOUT = 600.0
 """Seconds for one read of the database; nobody waits for an answer."""
 KEEP_HOURS = 24
 """For how long files that were replaced are kept for those who read them."""
+FIRST_PAUSE = 10.0
+"""Seconds at most before the first sync of a process."""
 VACUUM_EVERY = 6 * 3600.0
 """Seconds."""
 
@@ -48,6 +50,8 @@ class LakeKeeper:
             self._thread.join(1)
 
     def _keep(self) -> None:
+        # a process that starts has to answer first
+        self._closed.wait(min(self._interval, FIRST_PAUSE))
         with closing(PostgresEvents(self._url, timeout=READ_TIMEOUT, connections=2)) as postgres:
             while not self._closed.is_set():
                 try:

@@ -9,7 +9,19 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.lake.sync import sync
-from queries import AI, LakeEvents, PostgresEvents, Query, aggregated_stats, collect, pipelines, score_history
+from queries import (
+    AI,
+    LakeEvents,
+    PostgresEvents,
+    Query,
+    aggregated_stats,
+    collect,
+    leaderboard,
+    orchestrator_jobs,
+    pipelines,
+    score_history,
+    top_ai_score,
+)
 from queries.lake import Snapshot
 from queries.postgres import FIRST, LAST
 
@@ -29,6 +41,10 @@ CASES = {
     "pipelines": (pipelines, Query(job_type=AI)),
     "score_history, transcoding": (score_history, Query()),
     "score_history, AI": (score_history, Query(job_type=AI)),
+    "leaderboard, transcoding": (leaderboard, Query()),
+    "leaderboard, AI": (leaderboard, Query(job_type=AI)),
+    "orchestrator_jobs": (orchestrator_jobs, Query(orchestrator=ORCHESTRATOR)),
+    "top_ai_score": (top_ai_score, Query(orchestrator=ORCHESTRATOR)),
 }
 
 
