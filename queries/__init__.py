@@ -4,10 +4,26 @@ A *source* reads events: ``source.window(since, until)`` gives the one frame of
 ``queries.schema``. A *question* is a pure function ``(events, query) -> frame``
 that runs on Polars (eager or lazy), DuckDB and Spark alike. Neither knows the web
 service or the environment.
+
+>>> from queries import aggregated_stats, example
+>>> aggregated_stats(example.events()).head(1)
+shape: (1, 5)
+┌──────────────┬────────┬──────────────┬──────────────────┬──────────┐
+│ orchestrator ┆ region ┆ success_rate ┆ round_trip_score ┆ score    │
+│ ---          ┆ ---    ┆ ---          ┆ ---              ┆ ---      │
+│ str          ┆ str    ┆ f64          ┆ f64              ┆ f64      │
+╞══════════════╪════════╪══════════════╪══════════════════╪══════════╡
+│ 0xaa         ┆ FRA    ┆ 0.75         ┆ 0.959238         ┆ 0.719428 │
+└──────────────┴────────┴──────────────┴──────────────────┴──────────┘
+
+``queries.charts`` draws what the questions answer. It needs the extra
+``notebooks``, as nothing else here does.
 """
 
+from queries import example
 from queries.aggregated_stats import aggregated_stats
 from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
+from queries.exported import ExportedEvents
 from queries.lake import LakeEvents, collect
 from queries.leaderboard import leaderboard
 from queries.live import LiveEvents, Window
@@ -27,6 +43,7 @@ __all__ = [
     "AI",
     "EVENT_SCHEMA",
     "TRANSCODING",
+    "ExportedEvents",
     "LakeEvents",
     "LiveEvents",
     "PostgresEvents",
@@ -40,6 +57,7 @@ __all__ = [
     "collect",
     "conform",
     "connect",
+    "example",
     "leaderboard",
     "open_events",
     "orchestrator_errors",

@@ -14,6 +14,28 @@ def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:
     The query's region, pipeline and model choose the events. Its orchestrator
     chooses the rows of the answer only, since the median that AI jobs are
     scored against is the whole network's.
+
+    >>> from queries import AI, Query, aggregated_stats, example
+    >>> aggregated_stats(example.events(), Query(region="FRA"))
+    shape: (2, 5)
+    ┌──────────────┬────────┬──────────────┬──────────────────┬──────────┐
+    │ orchestrator ┆ region ┆ success_rate ┆ round_trip_score ┆ score    │
+    │ ---          ┆ ---    ┆ ---          ┆ ---              ┆ ---      │
+    │ str          ┆ str    ┆ f64          ┆ f64              ┆ f64      │
+    ╞══════════════╪════════╪══════════════╪══════════════════╪══════════╡
+    │ 0xaa         ┆ FRA    ┆ 0.75         ┆ 0.959238         ┆ 0.719428 │
+    │ 0xbb         ┆ FRA    ┆ 1.0          ┆ 0.632121         ┆ 0.632121 │
+    └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
+    >>> aggregated_stats(example.events(), Query(job_type=AI, pipeline="llm", model="small"))
+    shape: (2, 5)
+    ┌──────────────┬────────┬──────────────┬──────────────────┬──────────┐
+    │ orchestrator ┆ region ┆ success_rate ┆ round_trip_score ┆ score    │
+    │ ---          ┆ ---    ┆ ---          ┆ ---              ┆ ---      │
+    │ str          ┆ str    ┆ f64          ┆ f64              ┆ f64      │
+    ╞══════════════╪════════╪══════════════╪══════════════════╪══════════╡
+    │ 0xaa         ┆ FRA    ┆ 1.0          ┆ 0.845897         ┆ 0.946064 │
+    │ 0xbb         ┆ FRA    ┆ 0.5          ┆ 0.676718         ┆ 0.561851 │
+    └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
     chosen = select(nw.from_native(events), query, "region", "pipeline", "model")
     of_answer = chosen if query.orchestrator is None else chosen.filter(nw.col("orchestrator") == query.orchestrator)

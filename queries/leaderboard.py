@@ -42,6 +42,19 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     statistical inference", JASA 22 (1927): with n events, p = succeeded/n and
     z = NORMAL_QUANTILE, (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). A
     job that succeeded in part counts there as failed.
+
+    >>> from queries import example, leaderboard
+    >>> ranking = leaderboard(example.events())
+    >>> ranking.select("rank", "orchestrator", "score", "events", "succeeded", "success_low", "success_high")
+    shape: (2, 7)
+    ┌──────┬──────────────┬──────────┬────────┬───────────┬─────────────┬──────────────┐
+    │ rank ┆ orchestrator ┆ score    ┆ events ┆ succeeded ┆ success_low ┆ success_high │
+    │ ---  ┆ ---          ┆ ---      ┆ ---    ┆ ---       ┆ ---         ┆ ---          │
+    │ i64  ┆ str          ┆ f64      ┆ i64    ┆ i64       ┆ f64         ┆ f64          │
+    ╞══════╪══════════════╪══════════╪════════╪═══════════╪═════════════╪══════════════╡
+    │ 1    ┆ 0xaa         ┆ 0.792047 ┆ 3      ┆ 2         ┆ 0.20766     ┆ 0.938508     │
+    │ 2    ┆ 0xbb         ┆ 0.31606  ┆ 2      ┆ 1         ┆ 0.094531    ┆ 0.905469     │
+    └──────┴──────────────┴──────────┴────────┴───────────┴─────────────┴──────────────┘
     """
     chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
     counts = nw.col("events", "succeeded").sum().cast(nw.Int64())

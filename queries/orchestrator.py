@@ -41,6 +41,20 @@ def orchestrator_jobs(events: IntoFrameT, query: Query) -> IntoFrameT:
     transcoding, and where no job succeeded) in seconds, and last_success and
     last_failure (Datetime, UTC; null where there was none). AI jobs that name
     no pipeline or no model are left out.
+
+    >>> from queries import Query, example, orchestrator_jobs
+    >>> jobs = orchestrator_jobs(example.events(), Query(orchestrator="0xbb"))
+    >>> jobs.select("job_type", "region", "model", "rank", "ranked", "events", "failed", "score")
+    shape: (3, 8)
+    ┌─────────────┬────────┬───────┬──────┬────────┬────────┬────────┬──────────┐
+    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked ┆ events ┆ failed ┆ score    │
+    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---    ┆ ---    ┆ ---    ┆ ---      │
+    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64    ┆ i64    ┆ i64    ┆ f64      │
+    ╞═════════════╪════════╪═══════╪══════╪════════╪════════╪════════╪══════════╡
+    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2      ┆ 2      ┆ 1      ┆ 0.561851 │
+    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 0      ┆ 0.632121 │
+    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 1      ┆ 0.0      │
+    └─────────────┴────────┴───────┴──────┴────────┴────────┴────────┴──────────┘
     """
     source = nw.from_native(events)
     parts = [_jobs(source, query, job_type) for job_type in (AI, TRANSCODING)]
@@ -93,6 +107,19 @@ def orchestrator_errors(results: Results, query: Query) -> Results:
     share (Float64, 0..1, of all errors in the same job_type, region, pipeline
     and model) and last_seen (Datetime, UTC). Sorted by the first four, then
     count, then error_code.
+
+    >>> from queries import Query, example, orchestrator_errors
+    >>> errors = orchestrator_errors(example.results(), Query(orchestrator="0xbb"))
+    >>> errors.select("job_type", "region", "model", "error_code", "results", "count", "share")
+    shape: (2, 7)
+    ┌─────────────┬────────┬───────┬────────────┬─────────┬───────┬───────┐
+    │ job_type    ┆ region ┆ model ┆ error_code ┆ results ┆ count ┆ share │
+    │ ---         ┆ ---    ┆ ---   ┆ ---        ┆ ---     ┆ ---   ┆ ---   │
+    │ str         ┆ str    ┆ str   ┆ str        ┆ u32     ┆ i64   ┆ f64   │
+    ╞═════════════╪════════╪═══════╪════════════╪═════════╪═══════╪═══════╡
+    │ ai          ┆ FRA    ┆ small ┆ Timeout    ┆ 1       ┆ 1     ┆ 1.0   │
+    │ transcoding ┆ NYC    ┆ null  ┆ Timeout    ┆ 1       ┆ 1     ┆ 1.0   │
+    └─────────────┴────────┴───────┴────────────┴─────────┴───────┴───────┘
     """
     error = pl.col("error")
     count = error.str.json_path_match("$.count").cast(pl.Float64, strict=False).clip(1, LARGEST_COUNT).fill_null(1)

@@ -11,6 +11,17 @@ def pipelines(events: IntoFrameT, query: Query = Query(job_type=AI)) -> IntoFram
 
     ``model`` is null where a result named a pipeline alone. Of the query only
     the region matters.
+
+    >>> from queries import example, pipelines
+    >>> pipelines(example.events())
+    shape: (1, 3)
+    ┌──────────┬───────┬────────┐
+    │ pipeline ┆ model ┆ region │
+    │ ---      ┆ ---   ┆ ---    │
+    │ str      ┆ str   ┆ str    │
+    ╞══════════╪═══════╪════════╡
+    │ llm      ┆ small ┆ FRA    │
+    └──────────┴───────┴────────┘
     """
     named = ("pipeline", "model", "region")
     return (

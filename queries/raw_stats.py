@@ -15,6 +15,20 @@ def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
     ``results`` is a frame of events with the column ``payload``, as
     ``PostgresEvents.results`` gives it; it need not have the measures. Results
     of the same moment come in the reverse order of their ids.
+
+    >>> from queries import Query, example, raw_stats
+    >>> results = raw_stats(example.results(), Query(orchestrator="0xaa", region="NYC"))
+    >>> results.select("event_time", "region", "orchestrator")
+    shape: (1, 3)
+    ┌─────────────────────────┬────────┬──────────────┐
+    │ event_time              ┆ region ┆ orchestrator │
+    │ ---                     ┆ ---    ┆ ---          │
+    │ datetime[μs, UTC]       ┆ str    ┆ str          │
+    ╞═════════════════════════╪════════╪══════════════╡
+    │ 2026-09-01 18:00:00 UTC ┆ NYC    ┆ 0xaa         │
+    └─────────────────────────┴────────┴──────────────┘
+    >>> print(results["payload"].item())
+    {"success_rate":1.0,"round_trip_time":1.0,"errors":null}
     """
     return (
         select(nw.from_native(results), query, "orchestrator", "region", "pipeline", "model")

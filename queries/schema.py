@@ -38,6 +38,11 @@ def conform(frame: IntoFrameT) -> IntoFrameT:
     A measure that is null, NaN, negative or above LARGEST_MEASURE becomes 0,
     as a result that lacks it counts.
     Raises SchemaError where a column is missing or is of another kind.
+
+    >>> from queries import conform, example
+    >>> mine = example.events().with_columns(seg_duration=2)
+    >>> conform(mine).schema["seg_duration"]
+    Float64
     """
     events = nw.from_native(frame)
     schema, duckdb = events.collect_schema(), events.implementation.is_duckdb()

@@ -49,6 +49,20 @@ def score_history(
     and where no job succeeded), and success_rate, round_trip_score, score
     (0..1). From the sums and counts of several spans follow the means of them
     all. The engine's session must be in UTC.
+
+    >>> from queries import example, score_history
+    >>> days = score_history(example.events(), by=["orchestrator"])
+    >>> days.select("bucket", "orchestrator", "events", "success_rate", "round_trip_score", "score")
+    shape: (3, 6)
+    ┌─────────────────────────┬──────────────┬────────┬──────────────┬──────────────────┬──────────┐
+    │ bucket                  ┆ orchestrator ┆ events ┆ success_rate ┆ round_trip_score ┆ score    │
+    │ ---                     ┆ ---          ┆ ---    ┆ ---          ┆ ---              ┆ ---      │
+    │ datetime[μs, UTC]       ┆ str          ┆ i64    ┆ f64          ┆ f64              ┆ f64      │
+    ╞═════════════════════════╪══════════════╪════════╪══════════════╪══════════════════╪══════════╡
+    │ 2026-09-01 00:00:00 UTC ┆ 0xaa         ┆ 3      ┆ 0.833333     ┆ 0.930517         ┆ 0.77543  │
+    │ 2026-09-01 00:00:00 UTC ┆ 0xbb         ┆ 1      ┆ 1.0          ┆ 0.632121         ┆ 0.632121 │
+    │ 2026-09-02 00:00:00 UTC ┆ 0xbb         ┆ 1      ┆ 0.0          ┆ 0.0              ┆ 0.0      │
+    └─────────────────────────┴──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
     group = [name for name in GROUP if name not in BY or name in by]
     source = nw.from_native(events)

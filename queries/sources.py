@@ -1,17 +1,38 @@
 """Where events come from."""
 
+from queries.exported import SCANS, ExportedEvents, is_file
 from queries.lake import SCHEMES, LakeEvents
 from queries.postgres import PostgresEvents
 from queries.stored import StoredEvents
 
 
-def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> StoredEvents | LakeEvents:
-    """The source behind a URL: a database's, or a lake's.
+def open_events(
+    url: str, *, lake: str | None = None, timeout: float = 20.0
+) -> StoredEvents | LakeEvents | ExportedEvents:
+    """The source behind a URL: a database's, exported files', or a lake's.
 
     ``postgresql://user@host/database`` (or ``postgres://``) is a database, with
-    ``lake`` the lake that it is exported to; any other URL, or a folder, is a
-    lake. ``timeout`` is the seconds that one read may take. Raises ValueError
-    for a URL that cannot be read.
+    ``lake`` the lake that it is exported to. What ends with .parquet, .csv,
+    .ndjson or .arrow is a file of exported events, or several where it has a
+    ``*`` in it; any other URL, or a folder, is a lake. ``timeout`` is the
+    seconds that one read may take. Raises ValueError for a URL that cannot be
+    read.
+
+    >>> from datetime import UTC, datetime
+    >>> from queries import example, open_events
+    >>> example.events().write_parquet("export.parquet")
+    >>> september = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 30, tzinfo=UTC)
+    >>> events = open_events("export.parquet").window(*september).collect()
+    >>> events.select("event_time", "orchestrator", "region", "success_rate", "round_trip_time").head(2)
+    shape: (2, 5)
+    ┌─────────────────────────┬──────────────┬────────┬──────────────┬─────────────────┐
+    │ event_time              ┆ orchestrator ┆ region ┆ success_rate ┆ round_trip_time │
+    │ ---                     ┆ ---          ┆ ---    ┆ ---          ┆ ---             │
+    │ datetime[μs, UTC]       ┆ str          ┆ str    ┆ f64          ┆ f64             │
+    ╞═════════════════════════╪══════════════╪════════╪══════════════╪═════════════════╡
+    │ 2026-09-01 12:00:00 UTC ┆ 0xaa         ┆ FRA    ┆ 1.0          ┆ 0.5             │
+    │ 2026-09-01 15:00:00 UTC ┆ 0xaa         ┆ FRA    ┆ 0.5          ┆ 0.75            │
+    └─────────────────────────┴──────────────┴────────┴──────────────┴─────────────────┘
     """
     if url.startswith(("postgres://", "postgresql://")):
         past = None if lake is None else LakeEvents(lake, timeout=timeout)
@@ -22,6 +43,6 @@ def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> 
     if not url or (separator and scheme not in SCHEMES):
         raise ValueError(
             f"no source of events is known for {url!r}; valid are postgresql://user@host/database, the folder of a "
-            f"lake, and {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+            f"lake, a file that ends with {', '.join(SCANS)}, and {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
         )
-    return LakeEvents(url, timeout=timeout)
+    return ExportedEvents(url, timeout=timeout) if is_file(url) else LakeEvents(url, timeout=timeout)

@@ -14,6 +14,17 @@ def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
     aggregated_stats has it without a region filter). Best is the highest mean
     success_rate, then the lowest mean round_trip_time, then the first by
     pipeline, model and region.
+
+    >>> from queries import Query, example, top_ai_score
+    >>> top_ai_score(example.events(), Query(orchestrator="0xaa"))
+    shape: (1, 5)
+    ┌──────────────┬────────┬──────────┬───────┬──────────┐
+    │ orchestrator ┆ region ┆ pipeline ┆ model ┆ score    │
+    │ ---          ┆ ---    ┆ ---      ┆ ---   ┆ ---      │
+    │ str          ┆ str    ┆ str      ┆ str   ┆ f64      │
+    ╞══════════════╪════════╪══════════╪═══════╪══════════╡
+    │ 0xaa         ┆ FRA    ┆ llm      ┆ small ┆ 0.946064 │
+    └──────────────┴────────┴──────────┴───────┴──────────┘
     """
     job = ("pipeline", "model")
     jobs = select(nw.from_native(events), Query(job_type=AI)).filter(

@@ -1,0 +1,37 @@
+"""What the docstrings show is what happens."""
+
+import doctest
+import inspect
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+import queries
+
+MODULES = sorted(module.name for module in pkgutil.walk_packages(queries.__path__, "queries."))
+QUESTIONS = (
+    *(queries.aggregated_stats, queries.leaderboard, queries.orchestrator_errors, queries.orchestrator_jobs),
+    *(queries.pipelines, queries.raw_stats, queries.score_history, queries.top_ai_score),
+)
+
+
+@pytest.mark.parametrize("name", ["queries", *MODULES])
+def test_the_examples_of_a_module_hold(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module: ModuleType = import_module(name)
+    with pl.Config(tbl_width_chars=100):
+        assert doctest.testmod(module, report=True).failed == 0
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS, queries.open_events, queries.conform], ids=lambda q: q.__name__)
+def test_every_function_shows_a_call_and_its_result_and_is_typed(question: object) -> None:
+    examples = doctest.DocTestParser().get_examples(inspect.getdoc(question))
+    assert any(question.__name__ in example.source for example in examples)
+    assert any(example.want for example in examples)
+    signature = inspect.signature(question)
+    types = [parameter.annotation for parameter in signature.parameters.values()]
+    assert inspect.Signature.empty not in [*types, signature.return_annotation]
