@@ -1,0 +1,16 @@
+"""Charts of what the questions answer, for notebooks and reports.
+
+Each takes a frame on any engine and gives an Altair chart, which draws without
+the network: ``chart.save("ranking.png")``, or .svg, or .html. An empty frame
+gives an empty chart that says so. Needs the extra ``notebooks``.
+"""
+
+from queries.charts.errors import errors
+from queries.charts.heat_map import heat_map
+from queries.charts.history import history
+from queries.charts.latency import success_against_latency
+from queries.charts.notebook import draw_as_svg
+from queries.charts.ranking import ranking
+from queries.charts.round_trips import round_trip_times
+
+__all__ = ["draw_as_svg", "errors", "heat_map", "history", "ranking", "round_trip_times", "success_against_latency"]

@@ -1,0 +1,37 @@
+"""Errors as bars."""
+
+import altair as alt
+import polars as pl
+from narwhals.stable.v2.typing import IntoFrame
+
+from queries.charts.look import MAIN, collected, data, titled
+
+
+def errors(frame: IntoFrame) -> alt.LayerChart:
+    """Of what ``orchestrator_errors`` answers: how often each error happened, the most frequent on top.
+
+    Regions and models are added up; the two job types have a colour each.
+
+    >>> from queries import Query, charts, example, orchestrator_errors
+    >>> found = orchestrator_errors(example.results(), Query(orchestrator="0xbb"))
+    >>> charts.errors(found).save("errors.svg")
+    """
+    rows = (
+        collected(frame)
+        .group_by("job_type", "error_code")
+        .agg(pl.col("count").sum())
+        .sort("count", "error_code", "job_type", descending=[True, False, False])
+        .with_columns(row=pl.format("{} {}", "job_type", "error_code"))
+    )
+    code = "slice(datum.label, indexof(datum.label, ' ') + 1)"
+    axis = alt.Axis(labelExpr=f"{code} || 'no code'", labelLimit=240, ticks=False, domain=False, title=None)
+    base = alt.Chart().encode(
+        alt.X("count:Q", axis=alt.Axis(title="how often", tickMinStep=1, tickCount=5)),
+        alt.Y("row:N", sort=None, axis=axis),
+    )
+    scale = alt.Scale(domain=["transcoding", "ai"], range=[MAIN, "#e8a33d"])
+    bars = base.mark_bar().encode(alt.Color("job_type:N", scale=scale, legend=alt.Legend(title=None, orient="top")))
+    counts = base.mark_text(align="left", dx=4, color="#444").encode(text=alt.Text("count:Q", format=","))
+    return alt.layer(bars, counts, data=data(rows)).properties(
+        title=titled("Errors", rows), width=480, height=alt.Step(18)
+    )

@@ -1,0 +1,60 @@
+"""Success against latency as dots."""
+
+import altair as alt
+import polars as pl
+from narwhals.stable.v2.typing import IntoFrame
+
+from queries.charts.look import ACCENT, SCORE, SOFT, collected, data, short, titled
+
+
+def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart:
+    """Of what ``leaderboard`` answers: a dot for each orchestrator, fast to the left, reliable above.
+
+    Across is the median round trip time of its successful jobs (seconds, by
+    orders of magnitude), upwards the share of its jobs that succeeded with its
+    95 % interval; the colour is the score, the size the number of events.
+    ``highlight`` is an orchestrator that is ringed and named. Those without a
+    success have no round trip time: how many these are is told.
+
+    >>> from queries import charts, example, leaderboard
+    >>> charts.success_against_latency(leaderboard(example.events())).save("latency.svg")
+    """
+    every = collected(frame)
+    rows = every.filter(pl.col("p50_round_trip_time").is_not_null()).with_columns(
+        share=pl.col("succeeded") / pl.col("events")
+    )
+    absent = every.height - rows.height
+    seconds = alt.X(
+        "p50_round_trip_time:Q",
+        scale=alt.Scale(type="log", nice=False, padding=15),
+        axis=alt.Axis(title="median round trip time of successful jobs (s)", format="~g", labelOverlap=True),
+    )
+    upwards = alt.Scale(zero=False, nice=True)
+    share = alt.Y("share:Q", scale=upwards, axis=alt.Axis(title="share of jobs that succeeded", format="%"))
+    base = alt.Chart().encode(seconds)
+    intervals = base.mark_rule(color=SOFT, opacity=0.6).encode(
+        alt.Y("success_low:Q", scale=upwards), alt.Y2("success_high:Q")
+    )
+    dots = base.mark_circle(opacity=0.9, stroke="white", strokeWidth=0.5).encode(
+        share,
+        alt.Color("score:Q", scale=SCORE, legend=alt.Legend(title="score")),
+        alt.Size("events:Q", scale=alt.Scale(range=[10, 90]), legend=alt.Legend(title="events", tickCount=3)),
+        tooltip=["rank:Q", "orchestrator:N", alt.Tooltip("score:Q", format=".4f"), "events:Q"],
+    )
+    named = base.transform_filter(alt.FieldEqualPredicate(field="orchestrator", equal=highlight or ""))
+    ring = named.mark_point(color=ACCENT, size=200, strokeWidth=2).encode(share)
+    name = (
+        named.transform_calculate(name=short("datum.orchestrator"))
+        .mark_text(color=ACCENT, dy=-15, fontWeight="bold")
+        .encode(share, text="name:N")
+    )
+    return alt.layer(intervals, dots, ring, name, data=data(rows)).properties(
+        title=titled(
+            "Success against latency",
+            every,
+            "Line: the 95 % interval of the share.",
+            f"Not shown, as none of their jobs succeeded: {absent}." if absent else "",
+        ),
+        width=560,
+        height=360,
+    )

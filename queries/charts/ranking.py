@@ -1,0 +1,50 @@
+"""The ranking as bars."""
+
+import altair as alt
+import polars as pl
+from narwhals.stable.v2.typing import IntoFrame
+
+from queries.charts.look import ACCENT, MAIN, SHARE, SOFT, collected, data, short, titled
+
+
+def ranking(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart:
+    """Of what ``leaderboard`` answers: a bar for each score, the best on top.
+
+    Over each is the share of jobs that succeeded as a dot, with its 95 %
+    interval: a long line means few tests. ``highlight`` is an orchestrator
+    whose bar stands out.
+
+    >>> from queries import charts, example, leaderboard
+    >>> charts.ranking(leaderboard(example.events())).save("ranking.svg")
+    """
+    rows = collected(frame).with_columns(
+        place=pl.format("{} {}", "rank", "orchestrator"),
+        share=pl.col("succeeded") / pl.col("events"),
+        highlighted=pl.col("orchestrator") == pl.lit(highlight, pl.String).fill_null(""),
+    )
+    number, address = "split(datum.label, ' ')[0]", "split(datum.label, ' ')[1]"
+    label = f"{number} + '   ' + ({short(address)})"
+    axis = alt.Axis(labelExpr=label, labelLimit=200, labelFont="monospace", ticks=False, domain=False, title=None)
+    place = alt.Y("place:N", sort=None, axis=axis)
+    tooltip = [
+        *("rank:Q", "orchestrator:N", alt.Tooltip("score:Q", format=".4f"), "events:Q", "regions:Q"),
+        *("succeeded:Q", "failed:Q", alt.Tooltip("p50_round_trip_time:Q", format=".3f", title="median time (s)")),
+    ]
+    base = alt.Chart().encode(place)
+    bars = base.mark_bar(height={"band": 0.8}).encode(
+        alt.X("score:Q", scale=SHARE, axis=alt.Axis(title="score; dot: share of jobs that succeeded", orient="top")),
+        color=alt.condition("datum.highlighted", alt.value(ACCENT), alt.value(SOFT)),
+        tooltip=tooltip,
+    )
+    intervals = base.mark_rule(color=MAIN).encode(alt.X("success_low:Q", scale=SHARE), alt.X2("success_high:Q"))
+    shares = base.mark_circle(color=MAIN, size=22, opacity=1).encode(alt.X("share:Q", scale=SHARE))
+    return alt.layer(bars, intervals, shares, data=data(rows)).properties(
+        title=titled(
+            "Ranking",
+            rows,
+            "Bar: score, the mean over regions.",
+            "Dot and line: the share of all jobs that succeeded, with its 95 % interval.",
+        ),
+        width=480,
+        height=alt.Step(15),
+    )

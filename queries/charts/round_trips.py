@@ -1,0 +1,95 @@
+"""How round trip times are distributed, as histograms."""
+
+import altair as alt
+import narwhals.stable.v2 as nw
+import polars as pl
+from narwhals.stable.v2.typing import IntoFrame
+
+from queries import scores
+from queries.charts.look import ACCENT, MAIN, SOFT, collected, data, shortened, titled
+from queries.query import AI, Query, select
+from queries.scored import of_jobs
+
+BINS = 12
+"""Bars for each factor of ten."""
+NETWORK = "network"
+
+
+def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChart | alt.FacetChart:
+    """Of events: how long the successful jobs took (seconds, by orders of magnitude), with the median marked.
+
+    The query's region, pipeline and model choose the events; AI jobs have a
+    panel for each pipeline and model, and their median is the one that they
+    are scored against. With the query's orchestrator its own jobs stand before
+    those of the network, each as a share of their number.
+
+    >>> from queries import Query, charts, example
+    >>> charts.round_trip_times(example.events(), Query(orchestrator="0xaa")).save("round_trip_times.svg")
+    """
+    chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
+    jobs = chosen.filter(scores.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
+    rows = _series(collected(jobs.to_native()), query)
+    own = [shortened(query.orchestrator)] if query.orchestrator else []
+    colours = alt.Color(
+        "of:N",
+        scale=alt.Scale(domain=[NETWORK, *own], range=[SOFT, ACCENT]),
+        legend=alt.Legend(title=None, orient="top") if own else None,
+    )
+    seconds = alt.Scale(type="log", nice=False)
+    axis = alt.Axis(title="round trip time (s)", format="~g", labelOverlap=True, grid=False, tickCount=5)
+    bars = (
+        alt.Chart()
+        .transform_filter("isValid(datum.share)")
+        .mark_bar(opacity=0.7)
+        .encode(
+            alt.X("from:Q", scale=seconds, axis=axis),
+            alt.X2("to:Q"),
+            alt.Y("share:Q", stack=None, axis=alt.Axis(title="share of jobs", format="%", tickCount=4)),
+            alt.Y2Datum(0),
+            colours,
+        )
+    )
+    at_median = alt.X("median:Q", scale=seconds)
+    shade = alt.condition(f"datum.of == '{NETWORK}'", alt.value(MAIN), alt.value(ACCENT))
+    medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=shade)
+    # above the bars, on that side of its line where no other median is
+    texts = [
+        medians.transform_filter(f"datum.side == '{side}'")
+        .mark_text(align=side, dx=dx, dy=-4, baseline="bottom", fontWeight="bold")
+        .encode(y=alt.value(0), text="label:N")
+        for side, dx in (("left", 2), ("right", -4))
+    ]
+    marks = medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
+    chart = alt.layer(bars, marks, *texts)
+    heading = titled("Round trip times of successful jobs", rows, "Dashed: the median.")
+    if query.job_type != AI:
+        return chart.properties(data=data(rows), title=heading, width=640, height=260)
+    panels = alt.Facet(
+        "panel:N", title=None, header=alt.Header(labelFontWeight="bold", labelAnchor="start", labelPadding=18)
+    )
+    return (
+        chart.properties(width=300, height=120)
+        .facet(panels, columns=2, data=data(rows), title=heading)
+        .resolve_scale(x="independent", y="independent")
+    )
+
+
+def _series(jobs: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Of each panel and ``of`` whom: a row for each bar (from, to in seconds; share) and one for the median."""
+    bar = (pl.col("round_trip_time").log10() * BINS).floor()
+    jobs = jobs.with_columns(
+        panel=pl.concat_str("pipeline", "model", separator=" · ", ignore_nulls=True), bar=bar, of=pl.lit(NETWORK)
+    )
+    if query.orchestrator:
+        own = jobs.filter(pl.col("orchestrator") == query.orchestrator)
+        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shortened(query.orchestrator)))])
+    bars = jobs.group_by("panel", "of", "bar").agg(count=pl.len())
+    ends = {"from": 10 ** (pl.col("bar") / BINS), "to": 10 ** ((pl.col("bar") + 1) / BINS)}
+    bars = bars.select("panel", "of", share=pl.col("count") / pl.col("count").sum().over("panel", "of"), **ends)
+    medians = jobs.group_by("panel", "of").agg(median=pl.col("round_trip_time").median())
+    later = pl.col("median").rank("ordinal").over("panel") == pl.len().over("panel")
+    marked = medians.with_columns(
+        label=pl.format("median {} s", pl.col("median").round_sig_figs(3)),
+        side=pl.when(later).then(pl.lit("left")).otherwise(pl.lit("right")),
+    )
+    return pl.concat([bars, marked], how="diagonal").sort("panel", "of", "from")

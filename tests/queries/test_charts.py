@@ -1,0 +1,221 @@
+"""The charts show what the questions answered."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import altair as alt
+import duckdb
+import polars as pl
+import pytest
+import vl_convert
+
+from queries import (
+    AI,
+    Query,
+    aggregated_stats,
+    charts,
+    leaderboard,
+    orchestrator_errors,
+    score_history,
+)
+from queries.charts.history import MOST_COLOURS
+from tests.queries.conftest import frame
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+ADDRESS = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
+NOTHING = "There is nothing in this window."
+
+
+def drawn(chart: alt.TopLevelMixin) -> str:
+    """The chart as SVG, without its descriptions for screen readers."""
+    return re.sub(r' aria-[a-z]+="[^"]*"', "", vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def texts(svg: str) -> list[str]:
+    return re.findall(r"<(?:text|tspan)[^>]*>([^<]+)</", svg)
+
+
+def marks(svg: str, kind: str) -> int:
+    """How many marks of a kind there are: as many as there are rows."""
+    groups = re.findall(rf'<g class="mark-{kind} role-mark[^"]*"[^>]*[^/]>(.*?)</g>', svg, re.DOTALL)
+    return sum(len(re.findall("<path|<line", group)) for group in groups)
+
+
+def job(orchestrator: str, region: str = "FRA", **fields: Any) -> dict[str, Any]:
+    return {"orchestrator": orchestrator, "region": region} | fields
+
+
+def ai(model: str, orchestrator: str = "0xa", **fields: Any) -> dict[str, Any]:
+    return job(orchestrator, job_type="ai", pipeline="llm", model=model) | fields
+
+
+class TestRanking:
+    def test_each_orchestrator_has_a_bar_and_a_number(self) -> None:
+        svg = drawn(charts.ranking(leaderboard(frame([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
+        assert marks(svg, "rect") == marks(svg, "rule") == marks(svg, "symbol") == 2
+        found = texts(svg)
+        assert found.index("1   0x10e0a9…7fb7") < found.index("2   0xb")
+
+    def test_one_bar_stands_out(self) -> None:
+        rows = leaderboard(frame([job("0xa"), job("0xb")]))
+        shade = charts.look.ACCENT
+        assert drawn(charts.ranking(rows)).count(shade) == 0
+        assert drawn(charts.ranking(rows, highlight="0xb")).count(shade) == 1
+
+    def test_a_hundred_orchestrators_are_all_named(self) -> None:
+        rows = leaderboard(frame([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
+        assert (
+            sum(text.partition(" ")[0].isdigit() and "…" in text for text in texts(drawn(charts.ranking(rows)))) == 100
+        )
+
+
+class TestHeatMap:
+    def test_each_pair_that_was_tested_has_a_colour(self) -> None:
+        rows = aggregated_stats(frame([job("0xa", "FRA"), job("0xa", "NYC"), job("0xb", "FRA", success_rate=0.0)]))
+        svg = drawn(charts.heat_map(rows))
+        assert marks(svg, "rect") == 3
+        found = texts(svg)
+        assert found.index("0xa") < found.index("0xb")
+        assert {"FRA", "NYC"} < set(found)
+
+    def test_the_colours_are_those_of_0_to_1_whatever_the_scores(self) -> None:
+        svg = drawn(charts.heat_map(aggregated_stats(frame([job("0xa", success_rate=0.0)]))))
+        assert {"0.00", "0.50", "1.00"} < set(texts(svg))
+        # the darkest of the scale
+        assert re.search(r'<path d="M[^"]*" fill="#440154"|fill="rgb\(68, 1, 84\)"', svg)
+
+    def test_another_field_may_be_shown(self) -> None:
+        rows = aggregated_stats(frame([job("0xa")]))
+        assert "Success rate by region" in texts(drawn(charts.heat_map(rows, field="success_rate")))
+
+
+class TestHistory:
+    def days(self, *orchestrators: str, regions: tuple[str, ...] = ("FRA",)) -> pl.DataFrame:
+        moments = [NOON + timedelta(days=day) for day in range(4)]
+        return frame([job(o, region, event_time=at) for o in orchestrators for region in regions for at in moments])
+
+    def test_a_day_has_a_dot_and_a_line_through_them(self) -> None:
+        svg = drawn(charts.history(score_history(self.days("0xa"))))
+        assert (marks(svg, "line"), marks(svg, "symbol")) == (1, 4)
+        assert {"FRA · 0xa · times in UTC", "03 Sep", "time (UTC)"} < set(texts(svg))
+
+    def test_each_region_has_a_panel(self) -> None:
+        svg = drawn(charts.history(score_history(self.days("0xa", regions=("FRA", "NYC")))))
+        assert marks(svg, "line") == 2
+        assert {"FRA", "NYC"} < set(texts(svg))
+
+    def test_each_model_has_a_panel(self) -> None:
+        svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), Query(job_type=AI))))
+        assert {"m", "n"} < set(texts(svg))
+
+    def test_a_few_orchestrators_have_a_colour_each(self) -> None:
+        svg = drawn(charts.history(score_history(self.days("0xa", ADDRESS))))
+        assert marks(svg, "line") == 2
+        assert {"0xa", "0x10e0a9…7fb7"} < set(texts(svg))
+
+    def test_many_are_a_crowd_with_its_median(self) -> None:
+        crowd = [f"0x{n}" for n in range(MOST_COLOURS + 1)]
+        svg = drawn(charts.history(score_history(self.days(*crowd))))
+        assert marks(svg, "line") == len(crowd) + 1
+        assert f"Faint: {len(crowd)} orchestrators. Strong: their median." in texts(svg)
+
+    def test_a_history_of_hours_tells_the_hour(self) -> None:
+        events = frame([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
+        assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, every="1h"))))
+
+
+class TestSuccessAgainstLatency:
+    def test_each_orchestrator_has_a_dot_and_an_interval(self) -> None:
+        svg = drawn(charts.success_against_latency(leaderboard(frame([job("0xa"), job("0xb", round_trip_time=2.0)]))))
+        assert marks(svg, "symbol") == marks(svg, "rule") == 2
+
+    def test_those_without_a_success_are_counted(self) -> None:
+        rows = leaderboard(frame([job("0xa"), job("0xb", success_rate=0.0)]))
+        svg = drawn(charts.success_against_latency(rows))
+        assert marks(svg, "symbol") == 1
+        assert "Not shown, as none of their jobs succeeded: 1." in texts(svg)
+
+    def test_one_is_ringed_and_named(self) -> None:
+        svg = drawn(charts.success_against_latency(leaderboard(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
+        assert marks(svg, "symbol") == 3
+        assert "0x10e0a9…7fb7" in texts(svg)
+
+
+class TestRoundTripTimes:
+    def test_the_median_is_marked_of_what_succeeded(self) -> None:
+        times = [1.0, 2.0, 4.0]
+        events = frame(
+            [job("0xa", round_trip_time=t) for t in times] + [job("0xa", success_rate=0, round_trip_time=99.0)]
+        )
+        svg = drawn(charts.round_trip_times(events))
+        assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 1)
+        assert "median 2.0 s" in texts(svg)
+
+    def test_each_model_has_a_panel_with_a_median_of_its_own(self) -> None:
+        svg = drawn(charts.round_trip_times(frame([ai("m"), ai("n", round_trip_time=7.0)]), Query(job_type=AI)))
+        assert {"llm · m", "llm · n", "median 1.0 s", "median 7.0 s"} < set(texts(svg))
+
+    def test_an_orchestrator_stands_before_its_network(self) -> None:
+        events = frame([job("0xa"), job("0xb", round_trip_time=3.0)])
+        svg = drawn(charts.round_trip_times(events, Query(orchestrator="0xb")))
+        assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 2)
+        assert {"network", "0xb", "median 2.0 s", "median 3.0 s"} < set(texts(svg))
+
+
+def test_errors_are_bars_with_their_counts() -> None:
+    payloads = ['{"errors":[{"error_code":"Timeout","count":3},{"count":2}]}', '{"errors":[{"error_code":"Timeout"}]}']
+    results = frame([job("0xa", id=number, payload=text) for number, text in enumerate(payloads)])
+    svg = drawn(charts.errors(orchestrator_errors(results, Query(orchestrator="0xa"))))
+    assert marks(svg, "rect") == 2
+    found = texts(svg)
+    assert found.index("Timeout") < found.index("no code")
+    assert {"4", "2"} < set(found)
+
+
+EMPTY = frame([])
+CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
+    "ranking": partial(charts.ranking, leaderboard(EMPTY)),
+    "heat_map": partial(charts.heat_map, aggregated_stats(EMPTY)),
+    "history": partial(charts.history, score_history(EMPTY)),
+    "history of the network": partial(charts.history, score_history(EMPTY, by=[])),
+    "success_against_latency": partial(charts.success_against_latency, leaderboard(EMPTY)),
+    "round_trip_times": partial(charts.round_trip_times, EMPTY),
+    "round_trip_times of one": partial(charts.round_trip_times, EMPTY, Query(job_type=AI, orchestrator="0xa")),
+    "errors": lambda: charts.errors(
+        orchestrator_errors(EMPTY.with_columns(payload=pl.lit("{}")), Query(orchestrator="0xa"))
+    ),
+}
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS.keys())
+def test_where_there_is_nothing_a_chart_says_so(chart: Callable[[], alt.TopLevelMixin]) -> None:
+    assert NOTHING in texts(drawn(chart()))
+
+
+def test_frames_of_any_engine_are_drawn() -> None:
+    events = frame([job("0xa"), job("0xb")])
+    lazy = charts.round_trip_times(events.lazy().with_columns(pl.col(pl.String).cast(pl.Categorical)))
+    eager = charts.round_trip_times(events)
+    of_duckdb = charts.ranking(leaderboard(duckdb.from_arrow(events.to_arrow())))
+    assert drawn(lazy) == drawn(eager)
+    assert marks(drawn(of_duckdb), "rect") == 2
+
+
+def test_charts_in_notebooks_are_pictures() -> None:
+    charts.draw_as_svg()
+    try:
+        bundle = charts.heat_map(aggregated_stats(frame([job("0xa")])))._repr_mimebundle_()
+    finally:
+        alt.renderers.enable("default")
+    assert bundle.keys() == {"image/svg+xml", "text/plain"}
+    assert "0xa" in texts(bundle["image/svg+xml"])
+
+
+def test_the_library_alone_loads_no_charts() -> None:
+    code = "import sys, queries; print({'altair', 'vl_convert'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
