@@ -7,6 +7,7 @@ from leaderboard.cli.export import export
 from leaderboard.cli.lake import lake, prune
 from leaderboard.cli.migrate import migrate
 from leaderboard.cli.post import post
+from leaderboard.cli.report import report
 from leaderboard.cli.scores import scores
 from leaderboard.cli.serve import serve
 from leaderboard.cli.simulate import simulate
@@ -36,5 +37,5 @@ def main(context: click.Context) -> None:
     context.obj = settings
 
 
-for command in (serve, export, migrate, post, scores, sql, simulate, lake, prune):
+for command in (serve, export, migrate, post, report, scores, sql, simulate, lake, prune):
     main.add_command(command)

@@ -10,6 +10,7 @@ import psycopg2
 
 from leaderboard.cli import period
 from leaderboard.cli.database import DatabaseAway, open_stored_events
+from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, failure
 from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
 from leaderboard.export import contents
@@ -21,9 +22,6 @@ from leaderboard.export.run import export as run
 from leaderboard.export.targets import DATE, DELTA, Target, suffix_format, target
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable
-
-CANNOT_WRITE, TRY_AGAIN = 73, 75
-"""Exit codes, as sysexits.h has them; 1 is any other failure and 2 wrong usage."""
 
 
 @click.group()
@@ -151,11 +149,11 @@ def _tell_of(settings: Settings, content: Content, place: Target, wanted: Wanted
             with closing(open_stored_events(settings, settings.db_timeout)) as source:
                 run(source, content, place, wanted, tally)
         except DatabaseAway as error:
-            raise _failure(error.message, TRY_AGAIN) from None
+            raise failure(error.message, TRY_AGAIN) from None
         except (StoreUnavailable, StoreTimeout, TargetConflict, NotYet) as error:
-            raise _failure(_after(tally, error), TRY_AGAIN) from None
+            raise failure(_after(tally, error), TRY_AGAIN) from None
         except TargetError as error:
-            raise _failure(_after(tally, error), CANNOT_WRITE) from None
+            raise failure(_after(tally, error), CANNOT_WRITE) from None
         except psycopg2.Error as error:
             raise click.ClickException(f"the database fails: {' '.join(str(error).split())}") from None
     if place.of_days and not tally.of:
@@ -171,9 +169,3 @@ def _after(tally: Tally, error: Exception) -> str:
 
 def _noun(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
-
-
-def _failure(sentence: str, exit_code: int) -> click.ClickException:
-    failure = click.ClickException(sentence)
-    failure.exit_code = exit_code
-    return failure
