@@ -15,6 +15,8 @@ from leaderboard.settings import Settings
 from leaderboard.store import Files
 
 WEEK = timedelta(days=7)
+OPTIONS = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
+"""The parameters that have an option of their own."""
 
 
 class Parameter(click.ParamType):
@@ -29,9 +31,12 @@ class Parameter(click.ParamType):
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
+        name = name.strip().upper()
         if not equals:
             self.fail(f"must be NAME=VALUE, not {value!r}", parameter, context)
-        return name.strip().upper(), text
+        if name in OPTIONS:
+            self.fail(f"{name} is given as --{name.lower()}", parameter, context)
+        return name, text
 
 
 @click.command()
@@ -87,9 +92,8 @@ def report(
     if unknown := given.keys() - known:
         raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(known)}")
     try:
-        given |= _source(settings, database)
-        made = page(notebooks.run(loaded, given), notebook).encode()
-        _write(made, to)
+        made = notebooks.run(loaded, _source(settings, database) | given)
+        _write(page(made, notebook).encode(), to)
     except DatabaseAway as error:
         raise failure(error.message, TRY_AGAIN) from None
     except notebooks.NotebookFailed as error:

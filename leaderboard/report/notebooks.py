@@ -28,7 +28,7 @@ class NotebookFailed(Exception):
     """A cell of a notebook failed; ``later`` tells whether the same may work later."""
 
     def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"{name}: {message}" if message else name)
+        super().__init__(" ".join(f"{name}: {message}".split()) if message else name)
         self.later = name in AWAY
 
 
@@ -69,11 +69,14 @@ def run(notebook: "NotebookNode", given: Mapping[str, Any]) -> "NotebookNode":
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
     from nbformat.v4 import new_code_cell
+    from traitlets.config import Config
 
     lines = "\n".join(f"{name} = {value!r}" for name, value in given.items())
     notebook.cells.insert(_place(notebook) + 1, new_code_cell(lines, metadata={"tags": [GIVEN]}))
+    # over sockets in a folder of this user's, as the database's password is among the values
+    config = Config(KernelManager={"transport": "ipc"})
     # what a notebook reads is waited for as long as its source does
-    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(Path.cwd())}})
+    client = NotebookClient(notebook, timeout=None, config=config, resources={"metadata": {"path": str(Path.cwd())}})
     try:
         return client.execute()
     except CellExecutionError as error:

@@ -1,9 +1,12 @@
 """A notebook's text, tables and charts as one page."""
 
+from base64 import b64encode
 from html import escape
 
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+
+SVG = "image/svg+xml"
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
@@ -26,6 +29,10 @@ def page(notebook: NotebookNode, title: str) -> str:
     Its code is left out, and with it what the parameters were: a database's
     URL has a password.
     """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if SVG in output.get("data", ()):
+                output.data["text/html"] = _picture(output.data[SVG], output.data["text/plain"])
     exporter = HTMLExporter(
         template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
@@ -36,3 +43,8 @@ def page(notebook: NotebookNode, title: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _picture(svg: str, title: str) -> str:
+    """A picture by itself, as the parts of several SVGs in one page would share their names."""
+    return f'<img alt="{escape(title)}" src="data:{SVG};base64,{b64encode(svg.encode()).decode()}">'

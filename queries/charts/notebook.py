@@ -18,4 +18,8 @@ def draw_as_svg() -> None:
 def _svg(spec: dict[str, Any], **_: Any) -> dict[str, str]:
     # what is said of each mark is most of a picture's size
     plain = spec | {"config": spec.get("config", {}) | {"aria": False}}
-    return {"image/svg+xml": vl_convert.vegalite_to_svg(plain), "text/plain": "<a chart>"}
+    title = spec.get("title", "a chart")
+    return {
+        "image/svg+xml": vl_convert.vegalite_to_svg(plain),
+        "text/plain": title if isinstance(title, str) else title["text"],
+    }
