@@ -10,8 +10,10 @@ from leaderboard.cli import main
 from leaderboard.formats import DECIMALS, FORMATS
 from leaderboard.ranking_params import INTERVALS, LIMIT, MOST_ROWS
 from leaderboard.rankings import HISTORY_ROWS
+from leaderboard.report import notebooks
 from leaderboard.settings import described
 from leaderboard.views import posting, rankings, registry, stats
+from queries import charts
 from queries.leaderboard import COLUMNS
 from tests.http import PROJECT
 
@@ -72,6 +74,11 @@ def test_the_fields_and_limits_of_the_tables_are_told() -> None:
     assert f"{HISTORY_ROWS:,} rows at most" in README
     assert f"(1 to {MOST_ROWS}, else {LIMIT})" in README
     assert f"numbers have {DECIMALS} decimals" in README
+
+
+@pytest.mark.parametrize("name", [*notebooks.names(), *charts.__all__])
+def test_every_notebook_and_every_chart_is_told(name: str) -> None:
+    assert f"`{name}`" in README
 
 
 def test_the_commands_to_run_and_to_test_are_one_line_each() -> None:

@@ -38,8 +38,10 @@ def missing() -> list[str]:
 
 
 def names() -> list[str]:
-    """The names of all notebooks, in order."""
-    return sorted(file.name.removesuffix(SUFFIX) for file in _folder().iterdir() if file.name.endswith(SUFFIX))
+    """The names of all notebooks, in order; none where the service was installed without them."""
+    folder = _folder()
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file.name.removesuffix(SUFFIX) for file in found if file.name.endswith(SUFFIX))
 
 
 def load(name: str) -> "NotebookNode":

@@ -92,7 +92,7 @@ def test_exported_files_are_read_and_a_parameter_given_and_standard_output_writt
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("<!doctype html>")
     # where success alone counts, the score is the success rate
-    assert re.findall(r"<td>&quot;(0x..)&quot;</td><td>([0-9.]+)</td><td>(\d)</td></tr>", done.stdout)[:2] == [
+    assert re.findall(r'<td>"(0x..)"</td><td>([0-9.]+)</td><td>(\d)</td></tr>', done.stdout)[:2] == [
         ("0xaa", "1.0000", "1"),
         ("0xbb", "0.5000", "2"),
     ]
