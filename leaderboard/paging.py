@@ -7,7 +7,6 @@ window of the first portion, so that all are of one ranking.
 
 import base64
 import binascii
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -16,11 +15,10 @@ import polars as pl
 
 from leaderboard.params import InvalidParameter, Window
 from queries.leaderboard import COLUMNS, DIGITS
+from queries.moments import EPOCH, MICROSECOND, micros
 
 BEST_IS_LEAST = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
 """Of the columns, those that are sorted upwards unless another order is asked for."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Place = float | int | str | None
 
@@ -60,7 +58,7 @@ def resumed(paging: Paging, cursor: str) -> Paging:
     """From where a cursor points to on. Raises InvalidParameter where it is of no answer to the same question."""
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
-        window = Window(*(_EPOCH + timedelta(microseconds=end) for end in (found.since, found.until)))
+        window = Window(*(EPOCH + end * MICROSECOND for end in (found.since, found.until)))
     except (msgspec.MsgspecError, binascii.Error, ValueError, OverflowError):
         raise InvalidParameter(f"cursor must be the next of an answer, not {cursor!r}") from None
     if found.question != paging.question or isinstance(found.place, str) != (paging.sort == "orchestrator"):
@@ -92,6 +90,6 @@ def page(ranking: pl.DataFrame, paging: Paging) -> tuple[pl.DataFrame, str | Non
     part = rows.head(paging.limit)
     if part.height == rows.height:
         return part.select(COLUMNS), None
-    since, until = ((end - _EPOCH) // timedelta(microseconds=1) for end in paging.window)
+    since, until = map(micros, paging.window)
     cursor = _Cursor(paging.question, since, until, *part.select("place", "orchestrator").row(-1))
     return part.select(COLUMNS), base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")

@@ -6,7 +6,6 @@ Moments are microseconds since 1970, as the frames have them.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
 
@@ -27,19 +26,7 @@ UNSORTED = 4096
 
 Place = Callable[[memoryview, int], int]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _TEXT = [name for name, dtype in EVENT_SCHEMA.items() if dtype == nw.String()]
-
-
-def micros(moment: datetime) -> int:
-    """A moment as microseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(micros: int) -> datetime:
-    """Microseconds since 1970 as a moment, the last one that there is for any after it."""
-    return _EPOCH + timedelta(microseconds=min(micros, _LAST))
 
 
 def categorical(events: pl.LazyFrame) -> pl.LazyFrame:

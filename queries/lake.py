@@ -7,7 +7,7 @@ columns are those of EVENT_SCHEMA, ``payload`` (the result as JSON) and
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from threading import Lock
 from urllib.parse import unquote
@@ -19,15 +19,13 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from queries.deadline import within
 from queries.errors import StoreUnavailable
+from queries.moments import moment
 from queries.schema import EVENT_SCHEMA
 
 WATERMARK, AS_OF, DATABASE, CHANGES = (f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes"))
 """The application transactions: see Snapshot, where as_of is microseconds since 1970."""
 RESULT = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
 """The columns of a result as it was posted."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +170,7 @@ def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot |
     return Snapshot(
         version=table.version(),
         watermark=reached[WATERMARK],
-        as_of=_EPOCH + reached[AS_OF] * _MICROSECOND,
+        as_of=moment(reached[AS_OF]),
         database=reached[DATABASE],
         changes=reached[CHANGES],
         files=files.sort("since", "uri"),

@@ -11,9 +11,10 @@ import polars as pl
 
 from queries.deadline import GRACE, background
 from queries.errors import StoreTimeout, StoreUnavailable
-from queries.held import DAY, NEVER, NONE, Held, by_day, categorical, micros, moment, packed
+from queries.held import DAY, NEVER, NONE, Held, by_day, categorical, packed
 from queries.horizon import Horizon, Settled
 from queries.lake import Snapshot, numbered
+from queries.moments import micros, moment
 from queries.shared_call import SharedCall
 from queries.stored import StoredEvents
 

@@ -136,13 +136,13 @@ class PostgresEvents:
         )["event_time"].to_pylist()
         return times[0] if times else None
 
-    def hours(self, *, above: int, up_to: int) -> pl.DataFrame:
-        """How many events there are of the ids above the one and at most the other, by the hour.
+    def hours(self, since: datetime, until: datetime, *, above: int, up_to: int) -> pl.DataFrame:
+        """How many events of a window there are of the ids above the one and at most the other, by the hour.
 
         Columns, in the order of time: hour (Datetime(us, UTC)), events, and
         bytes of their payloads as they are stored.
         """
-        condition = f"{_within(FIRST, LAST)}{_ids(above, up_to)}"
+        condition = f"{_within(since, until)}{_ids(above, up_to)}"
         return pl.DataFrame(pl.from_arrow(self._reader.read(_HOURS.format(condition=condition))))
 
     def count_above(self, settled: int) -> int:

@@ -9,7 +9,7 @@ that it still has is read from it.
 
 import logging
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TypeVar
 
 import polars as pl
@@ -17,13 +17,12 @@ import polars as pl
 from queries.errors import StoreUnavailable
 from queries.held import categorical, packed
 from queries.lake import LakeEvents, Snapshot, collect, numbered
+from queries.moments import MICROSECOND
 from queries.postgres import FIRST, LAST, PostgresEvents
 from queries.state import State
 
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 class StoredEvents:

@@ -10,7 +10,7 @@ import psycopg2
 
 from leaderboard.cli import period
 from leaderboard.cli.database import DatabaseAway, open_stored_events
-from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, failure
+from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, database_failure, failure
 from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
 from leaderboard.export import contents
@@ -155,7 +155,7 @@ def _tell_of(settings: Settings, content: Content, place: Target, wanted: Wanted
         except TargetError as error:
             raise failure(_after(tally, error), CANNOT_WRITE) from None
         except psycopg2.Error as error:
-            raise click.ClickException(f"the database fails: {' '.join(str(error).split())}") from None
+            raise database_failure(error) from None
     if place.of_days and not tally.of:
         click.echo(f"nothing to do: all whole days are at {place.to}", err=True)
     else:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from leaderboard.bootstrap import DatabaseUnavailable
 from leaderboard.cli.database import open_migrated_database
+from leaderboard.cli.failure import database_failure
 from leaderboard.cli.progress import shown
 from leaderboard.lake.alone import alone
 from leaderboard.lake.compare import compared
@@ -186,7 +187,7 @@ def _opened(settings: Settings) -> Iterator[Opened]:
         except (LakeError, StoreUnavailable, StoreTimeout, DatabaseUnavailable) as error:
             raise click.ClickException(str(error)) from None
         except psycopg2.Error as error:
-            raise click.ClickException(f"the database fails: {' '.join(str(error).split())}") from None
+            raise database_failure(error) from None
 
 
 def _snapshot(settings: Settings) -> Snapshot:

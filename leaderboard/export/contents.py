@@ -11,12 +11,12 @@ import polars as pl
 
 from queries import AI, TRANSCODING, Query, StoredEvents, collect, score_history
 from queries.lake import RESULT
+from queries.moments import MICROSECOND
 
 PIECE = 100_000
 """Rows of a frame, nearly, and of a row group."""
 FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
 """Of the time whose events are read at once."""
-MICROSECOND = timedelta(microseconds=1)
 
 Frames = Iterator[pl.DataFrame]
 Read = Callable[[StoredEvents, datetime, datetime], Frames]

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deltalake.exceptions import DeltaError
-from obstore.exceptions import BaseError
+from leaderboard.delta import FAILURES, reason
 
 
 class TargetError(Exception):
@@ -20,6 +19,5 @@ def failures(to: str) -> Iterator[None]:
     """Has what the stores raise rise as TargetError."""
     try:
         yield
-    except (OSError, BaseError, DeltaError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TargetError(f"{to} cannot be written: {reason}") from error
+    except FAILURES as error:
+        raise TargetError(f"{to} cannot be written: {reason(error)}") from error

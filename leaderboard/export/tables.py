@@ -7,8 +7,9 @@ from itertools import chain
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
+from leaderboard.delta import STORE_TIMEOUT, open_or_create
 from leaderboard.export.contents import Frames
 from leaderboard.export.failures import TargetConflict, failures
 from leaderboard.export.formats import COMPRESSION, COMPRESSION_LEVEL, to_arrow
@@ -18,8 +19,6 @@ from queries.lake import store_options
 DAY = "day"
 EXPORTS = "leaderboard.exports"
 """The application transaction that counts the exports: of two that began with the same count, one fails."""
-STORE_TIMEOUT = 120.0
-"""Seconds for one request to an object store; a file takes a while."""
 
 _PROPERTIES = WriterProperties(compression=COMPRESSION.upper(), compression_level=COMPRESSION_LEVEL)
 
@@ -48,7 +47,7 @@ class TableTarget:
         following = _Following(first, frames)
         with failures(self.to):
             try:
-                table = self._opened(first.schema)
+                table = open_or_create(self.to, first.schema, DAY, self._options)
                 count = (table.transaction_version(EXPORTS) or 0) + 1
                 write_deltalake(
                     table,
@@ -67,17 +66,6 @@ class TableTarget:
                 # what the table makes of it tells less
                 raise following.failure from error
         return following.rows
-
-    def _opened(self, schema: pa.Schema) -> DeltaTable:
-        try:
-            return DeltaTable(self.to, storage_options=self._options)
-        except TableNotFoundError:
-            pass
-        try:
-            return DeltaTable.create(self.to, schema, partition_by=[DAY], storage_options=self._options)
-        except DeltaError:
-            # another process may have been first
-            return DeltaTable(self.to, storage_options=self._options)
 
     def _found(self) -> set[str]:
         with failures(self.to):

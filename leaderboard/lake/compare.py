@@ -10,7 +10,8 @@ import polars as pl
 from queries import PostgresEvents, collect
 from queries.deadline import background
 from queries.lake import Snapshot
-from queries.postgres import LAST
+from queries.moments import MICROSECOND
+from queries.postgres import FIRST, LAST
 
 PIECE, PIECE_BYTES = 100_000, 64 << 20
 """Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""
@@ -20,7 +21,6 @@ LOWEST = -(2**62)
 """Below every id."""
 HOUR = timedelta(hours=1)
 _SUM = 1 << 32
-_MICROSECOND = timedelta(microseconds=1)
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many events of it are done, and of how many."""
@@ -34,9 +34,20 @@ class Span(NamedTuple):
     events: int
 
 
-def spans(postgres: PostgresEvents, *, above: int, up_to: int, of: Collection[date] | None = None) -> list[Span]:
-    """The time of the events with these ids in spans of whole hours, of about PIECE events; ``of`` these days alone."""
-    hours = postgres.hours(above=above, up_to=up_to)
+def spans(
+    postgres: PostgresEvents,
+    *,
+    above: int,
+    up_to: int,
+    since: datetime = FIRST,
+    until: datetime = LAST,
+    of: Collection[date] | None = None,
+) -> list[Span]:
+    """The time of the events with these ids in spans of whole hours, of about PIECE events.
+
+    That is the time from ``since`` (a midnight) to ``until``, or ``of`` it these days alone.
+    """
+    hours = postgres.hours(since, until, above=above, up_to=up_to)
     if of is not None:
         hours = hours.filter(pl.col("hour").dt.date().is_in(sorted(of)))
     found: list[Span] = []
@@ -56,7 +67,7 @@ def spans(postgres: PostgresEvents, *, above: int, up_to: int, of: Collection[da
 
 def days(postgres: PostgresEvents, *, up_to: int) -> list[date]:
     """The days that the database has events of, of ids at most ``up_to``."""
-    return postgres.hours(above=LOWEST, up_to=up_to)["hour"].dt.date().unique().sort().to_list()
+    return postgres.hours(FIRST, LAST, above=LOWEST, up_to=up_to)["hour"].dt.date().unique().sort().to_list()
 
 
 def frames(
@@ -65,7 +76,7 @@ def frames(
     """The events of each span, with their payloads, sorted by time; the next two are read while one is worked on."""
 
     def read(span: Span) -> pl.DataFrame:
-        until = span.until - _MICROSECOND
+        until = span.until - MICROSECOND
         events = postgres.window(span.since, until, above=above, up_to=up_to, payload=True)
         return events.sort("event_time", "id").collect()
 
@@ -98,9 +109,8 @@ def compared(
     (Boolean), in the order of the days. A checksum can be compared with others
     of one release of Polars only.
     """
-    end = LAST if before is None else before - _MICROSECOND
-    wanted = [day for day in days(postgres, up_to=up_to) if since.date() <= day <= end.date()]
-    parts = spans(postgres, above=LOWEST, up_to=up_to, of=wanted)
+    end = LAST if before is None else before - MICROSECOND
+    parts = spans(postgres, above=LOWEST, up_to=up_to, since=since, until=end)
     read = frames(postgres, parts, progress, "comparing", above=LOWEST, up_to=up_to)
     of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
     months = (lake.window(*month, payload=True) for month in _months(lake, since, end))
@@ -126,8 +136,7 @@ def compared(
 
 def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress: Progress) -> list[date]:
     """The days before a midnight of which the database has events that the lake should have, and has not the same."""
-    older = [day for day in days(postgres, up_to=lake.watermark) if day < before.date()]
-    wanted = spans(postgres, above=LOWEST, up_to=lake.watermark, of=older) if older else []
+    wanted = spans(postgres, above=LOWEST, up_to=lake.watermark, until=before - MICROSECOND) if before > FIRST else []
     found: set[date] = set()
     for frame in frames(postgres, wanted, progress, "comparing", above=LOWEST, up_to=lake.watermark):
         times = frame["event_time"]

@@ -3,41 +3,34 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from io import BytesIO
 from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import CommitProperties, Transaction, WriterProperties
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
-from obstore.exceptions import BaseError
 
+from leaderboard.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
 from leaderboard.store import Files
+from queries.dataset import SCHEMA as EVENTS
 from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, root_of, scan, snapshot_of, store_options
+from queries.moments import micros
 
-STORE_TIMEOUT = 120.0
-"""Seconds for one request to an object store; a file takes a while."""
 MONTH = "month"
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 1
 ROWS = 100_000
 """Of a row group: within a file, what is outside a window is left out by these."""
+DESCRIPTION = {
+    "name": "events",
+    "description": "Results of jobs, a row each, as they were received; exported by leaderboard lake sync.",
+    "configuration": {"delta.logRetentionDuration": "interval 7 days"},
+}
 ENOUGH_FILES = 32
 """Files in a month from which these are to be made one."""
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.int64()),
-        pa.field("event_time", pa.timestamp("us", "UTC")),
-        *(pa.field(name, pa.string()) for name in ("orchestrator", "region", "job_type", "pipeline", "model")),
-        *(pa.field(name, pa.float64()) for name in ("success_rate", "round_trip_time", "seg_duration")),
-        pa.field("payload", pa.string()),
-        pa.field(MONTH, pa.string()),
-    ]
-)
-
-_FAILURES = (DeltaError, OSError, BaseError)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SCHEMA = EVENTS.append(pa.field(MONTH, pa.string()))
 
 
 class LakeError(Exception):
@@ -61,7 +54,7 @@ class Reached:
         """These as a part of a commit, which fails where another one brought them meanwhile."""
         values = {
             WATERMARK: self.watermark,
-            AS_OF: (self.as_of - _EPOCH) // timedelta(microseconds=1),
+            AS_OF: micros(self.as_of),
             DATABASE: self.database,
             CHANGES: self.changes,
         }
@@ -78,12 +71,9 @@ class LakeTable:
         self.url = url
         self._options = store_options(url, STORE_TIMEOUT)
         try:
-            try:
-                self._table = DeltaTable(url, storage_options=self._options)
-            except TableNotFoundError:
-                self._table = self._created()
-        except _FAILURES as error:
-            raise LakeError(f"the lake in {url} cannot be opened: {_first_line(error)}") from error
+            self._table = open_or_create(url, SCHEMA, MONTH, self._options, **DESCRIPTION)
+        except FAILURES as error:
+            raise LakeError(f"the lake in {url} cannot be opened: {reason(error)}") from error
 
     def snapshot(self) -> Snapshot | None:
         """What the table held when it was opened."""
@@ -120,7 +110,7 @@ class LakeTable:
             self._table.create_write_transaction(
                 actions, "append", self._table.schema(), [MONTH], commit_properties=reached.transactions()
             )
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._meaning(error) from error
         return events
 
@@ -141,7 +131,7 @@ class LakeTable:
         try:
             for month in crowded:
                 self._table.optimize.compact([(MONTH, "=", month)], writer_properties=_properties())
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._meaning(error) from error
         return len(crowded)
 
@@ -149,24 +139,9 @@ class LakeTable:
         """Deletes the files that have not been the table's for so long, and returns how many. Raises LakeError."""
         try:
             gone = self._table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise self._meaning(error) from error
         return len(gone)
-
-    def _created(self) -> DeltaTable:
-        try:
-            return DeltaTable.create(
-                self.url,
-                SCHEMA,
-                partition_by=[MONTH],
-                name="events",
-                description="Results of jobs, a row each, as they were received; exported by leaderboard lake sync.",
-                configuration={"delta.logRetentionDuration": "interval 7 days"},
-                storage_options=self._options,
-            )
-        except DeltaError:
-            # another process may have been first
-            return DeltaTable(self.url, storage_options=self._options)
 
     def _added(self) -> pl.DataFrame:
         return pl.DataFrame(self._table.get_add_actions(flatten=True))
@@ -201,7 +176,7 @@ class LakeTable:
     def _meaning(self, error: Exception) -> LakeError:
         if isinstance(error, CommitFailedError):
             return LakeConflict(f"another writer of the lake in {self.url} was first")
-        return LakeError(f"the lake in {self.url} cannot be written to: {_first_line(error)}")
+        return LakeError(f"the lake in {self.url} cannot be written to: {reason(error)}")
 
 
 def _properties() -> WriterProperties:
@@ -223,7 +198,3 @@ def _statistics(events: pl.DataFrame) -> str:
 
 def _now() -> int:
     return int(datetime.now(UTC).timestamp() * 1000)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -17,7 +17,7 @@ from flask_compress import flask_compress
 from leaderboard import answers
 from leaderboard.app import create_app
 from leaderboard.settings import Settings, SettingsError
-from queries.held import micros
+from queries.moments import micros
 from tests.conftest import SECRET, clone, load_events, rows
 from tests.leaderboard.test_posting import ADDRESS, good
 

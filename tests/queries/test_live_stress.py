@@ -26,7 +26,8 @@ from psycopg2.extras import execute_values
 import queries.held
 import queries.live
 from queries import LiveEvents, PostgresEvents, StoredEvents
-from queries.held import EVENT_BYTES, micros
+from queries.held import EVENT_BYTES
+from queries.moments import micros
 
 SECONDS = 3.0
 WRITERS = 8
