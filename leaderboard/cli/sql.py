@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import wait
 
 import click
 import duckdb
@@ -18,7 +19,12 @@ import queries
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable
+from queries.deadline import background
 
+Printed = Table | bytes
+
+LOOK_UP = 0.2
+"""Seconds between two looks whether a statement was given up."""
 READ_TIMEOUT = 600.0
 """Seconds for reading what the lake does not have, which is all there is where there is no lake."""
 MOST_ROWS = 1000
@@ -52,21 +58,37 @@ def sql(settings: Settings, statement: str, form: str, lake_only: bool) -> None:
         statement = sys.stdin.read()
     connection = _connection(settings, lake_only)
     try:
-        relation = connection.sql(statement)
-        if relation is None:
-            raise click.UsageError("there is no statement")
-        printed = _FORMS[form](relation)
+        printed = _interruptible(connection, _printed, connection, statement, form)
     except (duckdb.Error, UnicodeError) as error:
         raise click.ClickException(str(error)) from None
-    except RuntimeError as error:
-        # what DuckDB makes of Ctrl-C
-        raise click.Abort from error
     finally:
         connection.close()
     if isinstance(printed, Table):
         Console(width=None if sys.stdout.isatty() else WIDEST).print(printed)
     else:
         sys.stdout.buffer.write(printed)
+
+
+def _interruptible(connection: DuckDBPyConnection, call: Callable[..., Printed], *args: object) -> Printed:
+    """What the call returns, made on another thread: one that waits in DuckDB does not always hear of Ctrl-C."""
+    outcome = background(call, *args)
+    try:
+        while not outcome.done():
+            wait([outcome], LOOK_UP)
+    except BaseException:
+        while not outcome.done():
+            # one that comes before the statement begins is lost
+            connection.interrupt()
+            wait([outcome], LOOK_UP)
+        raise
+    return outcome.result()
+
+
+def _printed(connection: DuckDBPyConnection, statement: str, form: str) -> Printed:
+    relation = connection.sql(statement)
+    if relation is None:
+        raise click.UsageError("there is no statement")
+    return _FORMS[form](relation)
 
 
 def _connection(settings: Settings, lake_only: bool) -> DuckDBPyConnection:
@@ -112,7 +134,7 @@ def _as_text(relation: DuckDBPyRelation) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(relation.select("COLUMNS(*)::VARCHAR").to_arrow_table()))
 
 
-_FORMS: dict[str, Callable[[DuckDBPyRelation], Table | bytes]] = {
+_FORMS: dict[str, Callable[[DuckDBPyRelation], Printed]] = {
     "table": _table,
     "csv": _csv,
     "json": _json,
