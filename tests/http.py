@@ -17,6 +17,8 @@ from tests.conftest import SECRET
 
 PROJECT = Path(__file__).parents[1]
 COMMAND = [str(Path(sys.executable).with_name("leaderboard"))]
+# what one worker has seen, another one may not have
+ONE_WORKER = [*COMMAND, "serve", "--workers", "1"]
 
 
 def free_port() -> int:
