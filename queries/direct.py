@@ -8,21 +8,25 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
-from queries.connection import conninfo, statement_timeout
+from queries.connection import SILENCE, conninfo, statement_timeout
 from queries.deadline import GRACE
-from queries.errors import StoreTimeout, store_error
+from queries.errors import StoreTimeout, StoreUnavailable, store_error
 
 
 class DirectConnection:
     """One connection to the database behind a PostgreSQL URL, made when it is needed. For one thread at a time.
 
     Each statement is a transaction of its own. ``timeout`` is the seconds
-    that one may take, connecting included.
+    that one may take, connecting included. What only reads does not ask a
+    database at once again that took no connection in time, so that not
+    everybody waits for it.
     """
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, *, only_reads: bool = False) -> None:
         self.timeout = timeout
-        self._conninfo = conninfo(url, timeout)
+        self._conninfo = conninfo(url, timeout, only_reads=only_reads)
+        self._pause = SILENCE if only_reads else 0
+        self._away_until = 0.0
         self._idle: Connection | None = None
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -36,8 +40,7 @@ class DirectConnection:
         connection, self._idle = self._idle, None
         try:
             if connection is None or _has_ended(connection):
-                connection = psycopg2.connect(self._conninfo, async_=True)
-                _wait(connection, deadline)
+                connection = self._connect()
                 _ask(connection, statement_timeout(self.timeout), None, deadline)
             rows = _ask(connection, statement, parameters, deadline)
         except psycopg2.Error as error:
@@ -52,6 +55,18 @@ class DirectConnection:
             raise meaning from error
         self._idle = connection
         return rows
+
+    def _connect(self) -> Connection:
+        began = time.monotonic()
+        if began < self._away_until:
+            raise StoreUnavailable("the database took no connection a moment ago")
+        connection = psycopg2.connect(self._conninfo, async_=True)
+        try:
+            _wait(connection, began + min(SILENCE, self.timeout + GRACE))
+        except StoreTimeout as error:
+            self._away_until = time.monotonic() + self._pause
+            raise StoreUnavailable("the database takes no connection") from error
+        return connection
 
     def close(self) -> None:
         """Closes the connection."""

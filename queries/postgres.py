@@ -71,7 +71,7 @@ class PostgresEvents:
 
     def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
         self._reader = Reader(url, timeout=timeout, connections=connections)
-        self._direct = DirectConnection(url, timeout)
+        self._direct = DirectConnection(url, timeout, only_reads=True)
         self._state = StateReader(self._reader)
 
     @property

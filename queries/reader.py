@@ -22,7 +22,7 @@ class Reader:
 
     def __init__(self, url: str, *, timeout: float, connections: int) -> None:
         self.timeout = timeout
-        self._conninfo = conninfo(url, timeout)
+        self._conninfo = conninfo(url, timeout, only_reads=True)
         self._pool = QueuePool(
             self._connect,
             pool_size=connections,

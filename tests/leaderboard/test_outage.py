@@ -154,20 +154,30 @@ def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(
         assert service.get("/api/regions").status == 200
 
 
-def test_a_database_that_says_nothing_is_a_504(own: Server) -> None:
+def test_a_database_that_falls_silent_is_a_504_and_then_away(own: Server) -> None:
     settings = {"DB_TIMEOUT": "0.5", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
     with Running({"POSTGRES": own.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
+        before = service.get("/api/aggregated_stats")
+        assert before.status == 200
         with own.frozen():
-            for answer in (service.post(RESULT), *(service.get(path) for path in ASKED)):
+            # somebody had a connection, and waited for what was asked over it
+            for answer in (service.post(RESULT), service.get("/api/aggregated_stats"), service.get(ASKED[1])):
                 assert answer.status == 504
                 assert "error" in answer.json
                 assert answer.headers["Cache-Control"] == "no-store"
-            assert service.get("/api/health").status == 503
+            # nobody gets another one
+            answer = service.get("/api/aggregated_stats")
+            assert (answer.status, answer.json) == (200, before.json)
+            assert "X-Data-As-Of" in answer.headers
+            assert service.post(RESULT).status == 503
+            health = service.get("/api/health")
+            assert (health.status, health.json["status"]) == (503, "degraded")
         for ask in (*(partial(service.get, path) for path in (*ASKED, "/api/health")), partial(service.post, RESULT)):
             deadline = time.monotonic() + 60
-            while ask().status != 200:
+            while (answer := ask()).status != 200 or "X-Data-As-Of" in answer.headers:
                 assert time.monotonic() < deadline
+                time.sleep(0.05)
 
 
 class TestASlowStatement:
