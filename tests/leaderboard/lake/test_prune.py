@@ -36,9 +36,15 @@ def pruning(stores: Stores, before: datetime = MIDNIGHT) -> Pruning:
 
 def pruned(stores: Stores, before: datetime = MIDNIGHT) -> int:
     """How many events were deleted."""
-    found = pruning(stores, before)
-    found.prepare(nobody)
-    return sum(found.run())
+    while True:
+        found = pruning(stores, before)
+        found.prepare(nobody)
+        try:
+            return sum(found.run())
+        except LakeError as error:
+            # of what was changed before, the database tells a little later
+            if "changed meanwhile" not in str(error):
+                raise
 
 
 def rewrite(url: str) -> None:
