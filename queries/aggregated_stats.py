@@ -42,7 +42,7 @@ def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:
     means = of_answer.group_by("orchestrator", "region").agg(*scores.means())
     if query.job_type == AI:
         median = chosen.filter(scores.successful()).select(scores.median_round_trip_time())
-        scored = means.join(median, how="cross").with_columns(*scores.ai_scores())
+        scored = scores.with_ai_scores(means.join(median, how="cross"))
     else:
-        scored = means.with_columns(*scores.transcoding_scores())
+        scored = scores.with_transcoding_scores(means)
     return scored.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region").to_native()

@@ -37,8 +37,8 @@ def scored(events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], w
     if job_type == AI:
         means = chosen.group_by(*by, *JOB).agg(*aggregations).with_columns(*scores.means_of_sums())
         medians = events.filter(scores.successful()).group_by(*within, *JOB).agg(scores.median_round_trip_time())
-        return means.join(medians, on=[*within, *JOB], how="left").with_columns(*scores.ai_scores())
+        return scores.with_ai_scores(means.join(medians, on=[*within, *JOB], how="left"))
     absent = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
     nothing = [nw.lit(None).cast(dtype).alias(name) for name, dtype in absent.items()]
     means = chosen.group_by(*by).agg(*aggregations).with_columns(*scores.means_of_sums())
-    return means.with_columns(*nothing, *scores.transcoding_scores())
+    return scores.with_transcoding_scores(means.with_columns(*nothing))

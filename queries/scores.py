@@ -18,6 +18,7 @@ So a job as fast as the network's median one earns 0.8 for its speed.
 from math import log
 
 import narwhals.stable.v2 as nw
+from narwhals.stable.v2.typing import FrameT
 
 MEASURES = ("success_rate", "round_trip_time", "seg_duration")
 AI_SUCCESS_WEIGHT = 0.65
@@ -61,31 +62,32 @@ def succeeded() -> nw.Expr:
     return nw.col("success_rate") >= 1
 
 
-def transcoding_scores() -> list[nw.Expr]:
-    """round_trip_score and score of a frame that carries the means."""
+def with_transcoding_scores(means: FrameT) -> FrameT:
+    """A frame that carries the means, with round_trip_score and score (Float64, 0..1) as well."""
     seconds = nw.col("round_trip_time")
     latency = _where(seconds != 0, 1 - (-nw.col("seg_duration") / seconds).exp())
-    return _named(latency, nw.col("success_rate") * latency)
+    return _with(means, latency, nw.col("success_rate") * nw.col("round_trip_score"))
 
 
-def ai_scores() -> list[nw.Expr]:
-    """round_trip_score and score of a frame that carries the means and median_round_trip_time."""
+def with_ai_scores(means: FrameT) -> FrameT:
+    """A frame that carries the means and median_round_trip_time, with round_trip_score and score (Float64, 0..1)."""
     # −k·t as ln(0.8)·(t/m), which is finite or −∞ however small m is
     ratio = nw.col("round_trip_time") / nw.col("median_round_trip_time")
     speed = (log(AI_ROUND_TRIP_SCORE_AT_MEDIAN) * ratio).exp()
     latency = _where(~nw.col("median_round_trip_time").is_null(), speed)
-    return _named(latency, AI_SUCCESS_WEIGHT * nw.col("success_rate") + AI_ROUND_TRIP_WEIGHT * latency)
+    weighted = AI_SUCCESS_WEIGHT * nw.col("success_rate") + AI_ROUND_TRIP_WEIGHT * nw.col("round_trip_score")
+    return _with(means, latency, weighted)
 
 
 def _measures() -> list[nw.Expr]:
     return [nw.col(name).clip(upper_bound=1.0) if name == "success_rate" else nw.col(name) for name in MEASURES]
 
 
-def _named(round_trip_score: nw.Expr, score: nw.Expr) -> list[nw.Expr]:
-    return [
-        round_trip_score.alias("round_trip_score"),
-        _where(nw.col("success_rate") != 0, score).alias("score"),
-    ]
+def _with(means: FrameT, round_trip_score: nw.Expr, score: nw.Expr) -> FrameT:
+    # one after the other, as narwhals takes long over an expression that holds another one
+    return means.with_columns(round_trip_score.alias("round_trip_score")).with_columns(
+        _where(nw.col("success_rate") != 0, score).alias("score")
+    )
 
 
 def _where(condition: nw.Expr, value: nw.Expr) -> nw.Expr:

@@ -40,9 +40,5 @@ def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
         .head(1)
     )
     medians = jobs.filter(scores.successful()).group_by(*job).agg(scores.median_round_trip_time())
-    return (
-        best.join(medians, on=list(job), how="left")
-        .with_columns(*scores.ai_scores())
-        .select("orchestrator", "region", *job, "score")
-        .to_native()
-    )
+    scored = scores.with_ai_scores(best.join(medians, on=list(job), how="left"))
+    return scored.select("orchestrator", "region", *job, "score").to_native()
