@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.lake import lake
+from benchmarks.lake import lake, live
 from benchmarks.load import loads
 from benchmarks.questions import DAYS, UNTIL, Question, questions
 from benchmarks.running import LEADERBOARD, Running, environment
@@ -77,6 +77,7 @@ def _benchmark(events: int, runs: int, seconds: int) -> dict[str, Any]:
         for name, folder in (("with", data / "lake"), ("without", data / "no-lake")):
             with _alone(url, folder) as service:
                 figures["lake"][f"first_answer_of_a_year_{name}_lake_s"] = service.first_answer(year)
+        figures["lake"] |= live(url, data / "lake", seconds)
         return figures
     finally:
         postgres.release()

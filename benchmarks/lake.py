@@ -1,23 +1,28 @@
 """What the lake takes and gives: its commands, as processes of their own, and a year's scores read from it."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg2
 import pyarrow.parquet
 
+from benchmarks.load import RESULT
 from benchmarks.questions import UNTIL
-from benchmarks.running import LEADERBOARD, environment
+from benchmarks.running import LEADERBOARD, Running, environment
+from queries import LakeEvents
 
 NEW = 1000
 """Results that a sync finds which has little to do."""
+INTERVAL = 1
+"""Seconds between two syncs of a service."""
 _COPY = """COPY (SELECT id, event_time, orchestrator, region_name, job_type_name, payload->>'pipeline',
     payload->>'model', success_rate, round_trip_time, seg_duration, payload FROM event_details) TO STDOUT"""
 _COLD = """if True:
@@ -59,7 +64,7 @@ def lake(url: str, folder: Path, events: int, runs: int) -> dict[str, Any]:
     }
     verified = _run("lake", "verify", **settings)
     figures |= {"verify_per_second": events / verified.seconds, "verify_peak_mib": verified.peak_mib}
-    return figures | _exports(folder.with_name("exports"), settings) | _little(url, settings)
+    return figures | _exports(folder.with_name("exports"), settings)
 
 
 def _exports(folder: Path, settings: dict[str, str]) -> dict[str, float]:
@@ -75,17 +80,40 @@ def _exports(folder: Path, settings: dict[str, str]) -> dict[str, float]:
     return figures
 
 
-def _little(url: str, settings: dict[str, str]) -> dict[str, float]:
-    """Seconds of a sync that finds little to add, and that finds nothing, starting included."""
+def live(url: str, folder: Path, seconds: int) -> dict[str, Any]:
+    """Figures of the lake in ``folder`` while results come in, which the database has no more afterwards.
+
+    They are the seconds of a sync that finds little to add, and of one that
+    finds nothing, starting included; and, for so many seconds, how many the
+    lake of a service is behind that syncs every INTERVAL.
+    """
+    settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
     last = _one(url, "SELECT max(id) FROM events")
     try:
         append = [LEADERBOARD, "simulate", str(NEW), "--append", "--days", "1", "--until", UNTIL.isoformat()]
         subprocess.run(append, env=environment(**settings), check=True, stderr=subprocess.DEVNULL)
         some, none = _run("lake", "sync", **settings), _run("lake", "sync", **settings)
+        lag = _lag(url, folder, seconds)
     finally:
         with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM events WHERE id > %s", (last,))
-    return {f"sync_of_{NEW}_s": some.seconds, "sync_of_nothing_s": none.seconds}
+    return {f"sync_of_{NEW}_s": some.seconds, "sync_of_nothing_s": none.seconds, "background_lag_s": lag}
+
+
+def _lag(url: str, folder: Path, seconds: int) -> list[float]:
+    """For each of the results that are posted for so many seconds, the age of the lake by then, once syncs began."""
+    secret, result, lake = "benchmark", json.dumps(RESULT).encode(), LakeEvents(str(folder))
+    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(INTERVAL), "SECRET": secret}
+    lag: list[float] = []
+    with Running(url, 1, **settings) as service:
+        before = lake.there().version
+        while len(lag) < seconds * 10:
+            service.post(result, secret)
+            time.sleep(0.1)
+            snapshot = lake.there()
+            if snapshot.version > before:
+                lag.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
+    return lag
 
 
 def _run(*arguments: str, **settings: str) -> Done:

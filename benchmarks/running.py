@@ -12,6 +12,8 @@ from typing import Self
 
 import psutil
 
+from leaderboard.signing import sign
+
 LEADERBOARD = Path(sys.executable).with_name("leaderboard")
 
 
@@ -44,13 +46,20 @@ class Running:
 
     def get(self, path: str) -> int:
         """The bytes of an answer. Raises RuntimeError where it is none, and OSError."""
+        return len(self._ask("GET", path))
+
+    def post(self, result: bytes, secret: str) -> None:
+        """Returns once a result is stored. Raises as ``get`` does."""
+        self._ask("POST", "/api/post_stats", result, {"Authorization": sign(secret, result)})
+
+    def _ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
         with closing(http.client.HTTPConnection("127.0.0.1", self._port)) as connection:
-            connection.request("GET", path)
+            connection.request(method, path, body, headers or {})
             response = connection.getresponse()
-            body = response.read()
+            answer = response.read()
         if response.status != 200:
-            raise RuntimeError(f"{path}: {response.status} {body.decode()}")
-        return len(body)
+            raise RuntimeError(f"{path}: {response.status} {answer.decode()}")
+        return answer
 
     def first_answer(self, path: str) -> float:
         """Seconds from the start of a new worker, which takes the place of one that is ended, to its first answer."""
