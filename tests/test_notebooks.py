@@ -43,6 +43,11 @@ def last_value(cell: Any) -> str:
     return output.data["text/plain"]
 
 
+def shown(notebook: Any) -> str:
+    """All that its cells show."""
+    return " ".join(str(output) for cell in notebook.cells for output in cell.get("outputs", ()))
+
+
 @pytest.fixture(scope="module")
 def database(server: str, template: str) -> Iterator[str]:
     """A database with 20,000 results of three weeks. For reading."""
@@ -189,10 +194,24 @@ def test_other_weights_make_other_rankings(run: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["02-orchestrator-report", "03-network-week", "04-your-own-score"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_window_without_events_is_no_error(run: Any, name: str) -> None:
     empty = run(name, SINCE="2020-01-01T00:00:00+00:00", UNTIL="2020-01-08T00:00:00+00:00")
-    assert any("0 jobs" in str(output) for cell in empty.cells for output in cell.get("outputs", ()))
+    assert ": 0 jobs." in shown(empty)
+    assert "NaN" not in shown(empty)
+
+
+def test_an_orchestrator_without_events_is_no_error(run: Any) -> None:
+    nobody = run("02-orchestrator-report", ORCHESTRATOR="0x" + "0" * 40)
+    assert ": 0 jobs." in shown(nobody)
+    assert figures(nobody) == {"errors": 0}
+
+
+def test_a_model_without_events_is_no_error_and_those_that_have_some_are_shown(run: Any) -> None:
+    found = run("01-reproduce-scores", MODEL="no/such-model")
+    assert "No job with this pipeline and model succeeded in this window." in shown(found)
+    assert "SG161222/RealVisXL_V4.0_Lightning" in shown(found)
+    assert [float(last_value(cell)) < 1e-9 for cell in tagged(found, "difference")] == [True] * 5
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
