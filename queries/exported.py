@@ -1,40 +1,48 @@
-"""Events in exported files, for the analyst without a database."""
+"""Events in exported files and tables, for the analyst without a database."""
 
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from queries.errors import StoreUnavailable
-from queries.lake import store_options
+from queries.lake import for_polars, store_options
 from queries.schema import EVENT_SCHEMA, conform
+
+Options = dict[str, Any] | None
 
 # the times are text there
 _TYPES = nw.Schema(EVENT_SCHEMA).to_polars() | {"event_time": pl.String}
 
 
-def _csv(url: str, options: dict[str, str] | None) -> pl.LazyFrame:
+def _csv(url: str, options: Options) -> pl.LazyFrame:
     return pl.scan_csv(url, schema_overrides=_TYPES, storage_options=options)
 
 
-def _ndjson(url: str, options: dict[str, str] | None) -> pl.LazyFrame:
+def _ndjson(url: str, options: Options) -> pl.LazyFrame:
     # the first row tells which columns there are, and not what kind of number or text they hold
     there = pl.scan_ndjson(url, infer_schema_length=1, storage_options=options).collect_schema()
     types = {name: dtype for name, dtype in _TYPES.items() if name in there}
     return pl.scan_ndjson(url, infer_schema_length=1, schema_overrides=types, storage_options=options)
 
 
-def _parquet(url: str, options: dict[str, str] | None) -> pl.LazyFrame:
+def _parquet(url: str, options: Options) -> pl.LazyFrame:
     return pl.scan_parquet(url, storage_options=options, hive_partitioning=False)
 
 
-def _arrow(url: str, options: dict[str, str] | None) -> pl.LazyFrame:
+def _arrow(url: str, options: Options) -> pl.LazyFrame:
     return pl.scan_ipc(url, storage_options=options, hive_partitioning=False)
 
 
-SCANS: dict[str, Callable[[str, dict[str, str] | None], pl.LazyFrame]] = {
+def _delta(url: str, options: Options) -> pl.LazyFrame:
+    return pl.scan_delta(url, storage_options=options)
+
+
+SCANS: dict[str, Callable[[str, Options], pl.LazyFrame]] = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".ndjson": _ndjson,
@@ -49,31 +57,32 @@ def is_file(url: str) -> bool:
 
 
 class ExportedEvents:
-    """Events of the files that ``leaderboard export events`` writes, or any with the columns of EVENT_SCHEMA.
+    """Events of what ``leaderboard export events`` writes, or any with the columns of EVENT_SCHEMA.
 
     ``url`` is the path of a file, or s3://, gs:// or az://, that ends with one
     of SCANS; ``*`` in it stands for any text and ``**`` for any folders, so
-    ``exports/events-2026-09-*.parquet`` is the days of a month. Times without
-    a zone, in CSV and NDJSON, are in UTC. ``timeout`` is seconds for one
-    request to an object store.
+    ``exports/events-2026-09-*.parquet`` is the days of a month. Any other is
+    that of a Delta table, of which the files are read that have events of the
+    window. Times without a zone, in CSV and NDJSON, are in UTC. ``timeout`` is
+    seconds for one request to an object store.
     """
 
     def __init__(self, url: str, *, timeout: float = 20.0) -> None:
         self.url = url
-        self._scan = SCANS[PurePosixPath(url).suffix]
-        self._options = store_options(url, timeout)
+        self._scan = SCANS.get(PurePosixPath(url).suffix, _delta)
+        self._options = for_polars(store_options(url, timeout))
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
         The rows are read when the frame is collected. Raises StoreUnavailable
-        where there are no such files or they cannot be read, and SchemaError,
-        which names the column, where they are not of events.
+        where there is no such file or table or it cannot be read, and SchemaError,
+        which names the column, where it is not of events.
         """
         try:
             rows = self._scan(self.url, self._options)
             schema = rows.collect_schema()
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
             absent = isinstance(error, FileNotFoundError) or "expanded paths were empty" in str(error)
             meaning = f"there is no file {self.url}" if absent else f"{self.url} cannot be read"
             raise StoreUnavailable(meaning) from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote
 
 import narwhals.stable.v2 as nw
@@ -111,6 +112,10 @@ class LakeEvents:
             raise StoreUnavailable(f"there is no lake in {self.url}; leaderboard lake sync makes one")
         return snapshot
 
+    def is_other_table(self) -> bool:
+        """Whether there is a Delta table with rows that is no lake."""
+        return self.snapshot() is None and self._table is not None and self._table.get_add_actions().num_rows > 0
+
     def close(self) -> None:
         """Forgets the table."""
         self._table = self._snapshot = None
@@ -147,9 +152,7 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
 
 def scan(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
     """The rows of files of a lake, with ``options`` as store_options gives them."""
-    # Polars wants this one as a number, deltalake as text
-    told = None if options is None else options | {"max_retries": int(options["max_retries"])}
-    return pl.scan_parquet(files, hive_partitioning=False, storage_options=told)
+    return pl.scan_parquet(files, hive_partitioning=False, storage_options=for_polars(options))
 
 
 def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
@@ -204,6 +207,11 @@ def store_options(url: str, timeout: float) -> dict[str, str] | None:
         return None
     # what an object store is waited for by itself is minutes
     return {"timeout": f"{timeout:g}s", "connect_timeout": "5s", "max_retries": "3", "retry_timeout": f"{timeout:g}s"}
+
+
+def for_polars(options: dict[str, str] | None) -> dict[str, Any] | None:
+    """What store_options gives, as Polars takes it: one as a number that deltalake wants as text."""
+    return None if options is None else options | {"max_retries": int(options["max_retries"])}
 
 
 _COLUMNS = EVENT_SCHEMA | {"payload": nw.String()}

@@ -9,14 +9,15 @@ from queries.stored import StoredEvents
 def open_events(
     url: str, *, lake: str | None = None, timeout: float = 20.0
 ) -> StoredEvents | LakeEvents | ExportedEvents:
-    """The source behind a URL: a database's, exported files', or a lake's.
+    """The source behind a URL: a database's, that of exported files or a table of them, or a lake's.
 
     ``postgresql://user@host/database`` (or ``postgres://``) is a database, with
     ``lake`` the lake that it is exported to. What ends with .parquet, .csv,
     .ndjson or .arrow is a file of exported events, or several where it has a
-    ``*`` in it; any other URL, or a folder, is a lake. ``timeout`` is the
-    seconds that one read may take. Raises ValueError for a URL that cannot be
-    read.
+    ``*`` in it. Any other URL, or a folder, is a lake, or the Delta table of an
+    export where there is one. ``timeout`` is the seconds that one read may
+    take. Raises ValueError for a URL that cannot be read, and StoreUnavailable
+    and StoreTimeout where what there is in a folder cannot be seen.
 
     >>> from datetime import UTC, datetime
     >>> from queries import example, open_events
@@ -43,6 +44,10 @@ def open_events(
     if not url or (separator and scheme not in SCHEMES):
         raise ValueError(
             f"no source of events is known for {url!r}; valid are postgresql://user@host/database, the folder of a "
-            f"lake, a file that ends with {', '.join(SCANS)}, and {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+            f"lake or of an exported table, a file that ends with {', '.join(SCANS)}, and "
+            f"{', '.join(f'{scheme}://' for scheme in SCHEMES)}"
         )
-    return ExportedEvents(url, timeout=timeout) if is_file(url) else LakeEvents(url, timeout=timeout)
+    if is_file(url):
+        return ExportedEvents(url, timeout=timeout)
+    there = LakeEvents(url, timeout=timeout)
+    return ExportedEvents(url, timeout=timeout) if there.is_other_table() else there

@@ -6,6 +6,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
 from queries.dataset import SCHEMA, dataset
+from queries.exported import ExportedEvents
 from queries.postgres import FIRST, LAST
 from queries.query import AI, TRANSCODING, Query
 from queries.score_history import score_history
@@ -62,6 +63,8 @@ def connect(url: str, *, lake: str | None = None, timeout: float = 20.0) -> Duck
         if isinstance(source, StoredEvents):
             parts = source.parts(dataset, lambda frame: frame.collect().to_arrow())
             regions = source.regions().to_arrow()
+        elif isinstance(source, ExportedEvents):
+            raise ValueError(f"{url} is an export, which DuckDB reads itself; these views are of a database or a lake")
         else:
             parts, regions = [dataset(source.there(), FIRST, LAST)], None
     finally:

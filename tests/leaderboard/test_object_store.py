@@ -11,10 +11,10 @@ from polars.testing import assert_frame_equal
 from leaderboard.lake.compare import compared
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeTable
-from queries import LakeEvents, PostgresEvents, StoredEvents, StoreUnavailable, collect, connect
+from queries import LakeEvents, PostgresEvents, StoredEvents, StoreUnavailable, collect, connect, open_events
 from queries.postgres import FIRST, LAST
 from tests.conftest import conformance, load_events
-from tests.http import environment
+from tests.http import command, environment
 from tests.s3 import BUCKET, S3
 
 EVENTS = conformance("events")["events"]
@@ -141,6 +141,17 @@ def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
         held += len(events)
         assert of_lake(lake)["id"].to_list() == of_database(postgres)["id"].to_list()
         assert LakeEvents(lake).there().files["events"].sum() == held
+
+
+def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake: str, s3: S3) -> None:
+    load_events(database, EVENTS[:1000])
+    expected = of_database(postgres).cast({pl.Categorical: pl.String})
+    for form, to, url in (("parquet", "{date}.parquet", "*.parquet"), ("delta", "table", "table")):
+        done = command(
+            *("export", "events", "--format", form, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.variables
+        )
+        assert done.returncode == 0, done.stderr
+        assert_frame_equal(open_events(f"{lake}/{url}").window(FIRST, LAST).collect().sort("id"), expected)
 
 
 def test_a_store_that_is_away_is_told(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:

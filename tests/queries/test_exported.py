@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
-from queries import ExportedEvents, LakeEvents, SchemaError, StoreUnavailable, example, open_events
+from queries import ExportedEvents, LakeEvents, SchemaError, StoreUnavailable, connect, example, open_events
 from tests.http import command
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
@@ -21,14 +22,22 @@ def read(url: object, since: datetime = ALWAYS[0], until: datetime = ALWAYS[1]) 
 
 @pytest.fixture(scope="module")
 def exports(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one export in every format, and one in files of a day each."""
+    """A folder with one export in every format, one in files of a day each, and one in a Delta table."""
     folder = tmp_path_factory.mktemp("exports")
     for form in FORMATS:
         done = command("export", "events", "--since", "0", "--to", f"{folder}/all.{form}", POSTGRES=events_database)
         assert done.returncode == 0, done.stderr
-    done = command("export", "events", "--to", f"{folder}/days/{{date}}.parquet", POSTGRES=events_database)
-    assert done.returncode == 0, done.stderr
+    for to in (("--to", f"{folder}/days/{{date}}.parquet"), ("--format", "delta", "--to", f"{folder}/table")):
+        done = command("export", "events", *to, POSTGRES=events_database)
+        assert done.returncode == 0, done.stderr
     return folder
+
+
+def write_table(events: pl.DataFrame, folder: Path, partition_by: str | None = None) -> str:
+    """A Delta table, or more rows for it."""
+    table = events.to_arrow(compat_level=pl.CompatLevel.oldest())
+    write_deltalake(str(folder), table, mode="append", partition_by=partition_by)
+    return str(folder)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -51,6 +60,60 @@ def test_a_window_has_both_its_ends(exports: Path, form: str) -> None:
     found = read(exports / f"all.{form}", since, until)["event_time"]
     assert (found.min(), found.max()) == (since, until)
     assert read(exports / f"all.{form}", until + timedelta(days=999), ALWAYS[1]).is_empty()
+
+
+def test_a_table_is_read_as_the_files_of_its_days_are(exports: Path) -> None:
+    of_files = read(exports / "days" / "*.parquet")
+    for url in (exports / "table", f"{exports}/table/", f"file://{exports}/table"):
+        assert_frame_equal(read(url), of_files, check_exact=True)
+    times = of_files["event_time"].sort()
+    since, until = times[10], times[-10]
+    assert_frame_equal(read(exports / "table", since, until), read(exports / "days" / "*.parquet", since, until))
+    assert read(exports / "table", until + timedelta(days=999), ALWAYS[1]).is_empty()
+
+
+def test_of_a_table_only_the_files_of_the_window_are_opened(tmp_path: Path) -> None:
+    events = example.events()
+    table = write_table(events.with_columns(day=pl.col("event_time").dt.date()), tmp_path / "table", "day")
+    first, *others = sorted((tmp_path / "table").glob("day=*/*.parquet"))
+    assert others
+    first.unlink()
+    last = events["event_time"].max()
+    assert read(table, last, last).height == 1
+    with pytest.raises(FileNotFoundError):
+        read(table)
+
+
+def test_the_last_microsecond_of_a_table_that_was_compacted_is_read(tmp_path: Path) -> None:
+    early, late = (datetime(2026, 9, 1, 12, 0, 0, micro, tzinfo=UTC) for micro in (1001, 1999))
+    for moment in (early, late):
+        at = pl.lit(moment).cast(pl.Datetime("us", "UTC"))
+        table = write_table(example.events().head(1).with_columns(event_time=at), tmp_path / "table")
+    DeltaTable(table).optimize.compact()
+    assert [read(table, moment, moment).height for moment in (early, late)] == [1, 1]
+
+
+def test_a_table_of_anything_else_is_told_by_its_columns(exports: Path, tmp_path: Path) -> None:
+    table = write_table(example.events().drop("seg_duration"), tmp_path / "table")
+    with pytest.raises(SchemaError, match="no column 'seg_duration'"):
+        read(table)
+
+
+def test_a_table_that_is_broken_is_named(tmp_path: Path) -> None:
+    table = write_table(example.events(), tmp_path / "table")
+    source = open_events(table)
+    (log,) = (tmp_path / "table" / "_delta_log").glob("*.json")
+    log.write_text("no such thing")
+    with pytest.raises(StoreUnavailable, match="table cannot be read"):
+        source.window(*ALWAYS)
+    with pytest.raises(StoreUnavailable, match="table cannot be read"):
+        open_events(table)
+
+
+def test_sql_says_that_it_has_no_views_of_exports(exports: Path) -> None:
+    for url in (exports / "table", exports / "all.parquet"):
+        with pytest.raises(ValueError, match="is an export, which DuckDB reads itself"):
+            connect(str(url))
 
 
 def test_text_that_is_absent_at_first_and_named_later_is_read(tmp_path: Path) -> None:
@@ -90,8 +153,12 @@ def test_a_column_that_is_missing_is_named(tmp_path: Path, form: str) -> None:
         read(tmp_path / f"events.{form}")
 
 
-def test_a_path_is_of_files_by_its_end_and_of_a_lake_without(tmp_path: Path) -> None:
+def test_a_path_is_of_files_by_its_end_and_of_a_lake_without(exports: Path, tmp_path: Path) -> None:
     assert isinstance(open_events("s3://bucket/events/*.parquet"), ExportedEvents)
+    assert isinstance(open_events(str(exports / "table")), ExportedEvents)
     assert isinstance(open_events(str(tmp_path)), LakeEvents)
+    # as a sync leaves it that did not come to its end
+    unfilled = DeltaTable.create(str(tmp_path / "lake"), pl.DataFrame(example.events()).to_arrow().schema)
+    assert isinstance(open_events(unfilled.table_uri), LakeEvents)
     with pytest.raises(ValueError, match=r"a file that ends with \.parquet, \.csv"):
         open_events("ftp://host/events.parquet")
