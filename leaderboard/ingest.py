@@ -30,6 +30,7 @@ from leaderboard.regions import Regions
 from leaderboard.validation import InvalidResult
 from queries.deadline import GRACE
 from queries.direct import DirectConnection
+from queries.moments import RFC_3339
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ def copy(database: Database, regions: Regions, frame: pl.DataFrame) -> None:
     numbered = frame.join(places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64)), on=["region", "job_type"])
     lines = BytesIO()
     numbered.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
-        lines, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"
+        lines, include_header=False, datetime_format=RFC_3339
     )
     lines.seek(0)
     database.run(lambda connection: _copy(connection, lines, "csv"))

@@ -11,8 +11,8 @@ from msgspec import Raw
 
 from leaderboard.export.contents import PIECE, Frames
 from leaderboard.results import whole
+from queries.moments import RFC_3339
 
-MOMENT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
 
 _EVENT_TIME = "event_time"
@@ -50,7 +50,7 @@ def _csv(frames: Frames, file: Path) -> Iterator[int]:
     """RFC 4180, in UTF-8; null is an empty field, and empty text is in quotes."""
     with file.open("wb") as out:
         for number, frame in enumerate(frames):
-            frame.write_csv(out, include_header=number == 0, line_terminator="\r\n", datetime_format=MOMENT)
+            frame.write_csv(out, include_header=number == 0, line_terminator="\r\n", datetime_format=RFC_3339)
             yield frame.height
 
 
@@ -58,7 +58,7 @@ def _ndjson(frames: Frames, file: Path) -> Iterator[int]:
     """An object on each line: the row, or the result where there are payloads."""
     with file.open("wb") as out:
         for frame in frames:
-            written = frame.with_columns(pl.col(pl.Datetime).dt.strftime(MOMENT))
+            written = frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339))
             if "payload" in frame.columns:
                 out.writelines(_results(written))
             else:
