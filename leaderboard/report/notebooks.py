@@ -19,6 +19,8 @@ PACKAGES = ("altair", "ipykernel", "nbclient", "nbconvert", "nbformat", "vl_conv
 """The modules that the extra brings."""
 PARAMETERS, GIVEN = "parameters", "injected-parameters"
 """The tags of the cell with the parameters, and of the one after it with what was given, as papermill has them."""
+NO_REPORT = "no-report"
+"""The tag of a cell that is for whoever has the notebook, and not for the readers of a page."""
 SUFFIX = ".ipynb"
 AWAY = ("StoreUnavailable", "StoreTimeout")
 """The exceptions that tell that the same may work later."""

@@ -1,12 +1,15 @@
 """A notebook's text, tables and charts as one page."""
 
+import re
 from base64 import b64encode
 from html import escape
 
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
-SVG = "image/svg+xml"
+from leaderboard.report.notebooks import NO_REPORT
+
+SVG, HTML = "image/svg+xml", "text/html"
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
@@ -27,12 +30,16 @@ def page(notebook: NotebookNode, title: str) -> str:
     """The outputs and the text of a notebook that was run, as HTML that needs nothing beside it.
 
     Its code is left out, and with it what the parameters were: a database's
-    URL has a password.
+    URL has a password. So are cells with the tag NO_REPORT.
     """
+    notebook.cells = [cell for cell in notebook.cells if NO_REPORT not in cell.metadata.get("tags", ())]
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            if SVG in output.get("data", ()):
-                output.data["text/html"] = _picture(output.data[SVG], output.data["text/plain"])
+            shown = output.get("data", {})
+            if SVG in shown:
+                shown[HTML] = _picture(shown[SVG], shown["text/plain"])
+            elif HTML in shown:
+                shown[HTML] = _table(shown[HTML])
     exporter = HTMLExporter(
         template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
@@ -43,6 +50,13 @@ def page(notebook: NotebookNode, title: str) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _table(html: str) -> str:
+    """A table of Polars with its text plain, nothing where there is nothing, and names that may be broken."""
+    html = html.replace("<td>null</td>", "<td></td>")
+    html = re.sub("<td>&quot;(.*?)&quot;</td>", r"<td>\1</td>", html)
+    return re.sub("<th>.*?</th>", lambda name: name[0].replace("_", "_<wbr>"), html)
 
 
 def _picture(svg: str, title: str) -> str:

@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import ACCENT, MAIN, SHARE, SOFT, collected, data, short, shortened, titled
+from queries.charts.look import ACCENT, MAIN, SHARE, SOFT, collected, data, panels, short, shortened, titled
 
 MOST_COLOURS = 8
 """How many orchestrators have a colour each; more are one crowd with its median."""
@@ -48,11 +48,11 @@ def history(
     chart = alt.layer(*layers)
     if not parted:
         return chart.properties(data=data(rows), title=heading, width=640, height=260)
-    panels = alt.Facet("panel:N", title=None, header=alt.Header(labelFontWeight="bold", labelAnchor="start"))
-    columns = 4 if "model" not in parted else 3
+    columns = 4 if "model" not in parted else 2
+    width = 720 // columns - 20
     return (
-        chart.properties(width=720 // columns - 20, height=90)
-        .facet(panels, columns=columns, data=data(rows), title=heading)
+        chart.properties(width=width, height=90)
+        .facet(panels(width), columns=columns, data=data(rows), title=heading)
         .resolve_axis(x="independent")
     )
 
@@ -60,7 +60,8 @@ def history(
 def _moment(rows: pl.DataFrame, *, few: bool) -> alt.X:
     span = rows["bucket"].max() - rows["bucket"].min() if rows.height else timedelta(0)
     form = "%d %b" if span >= timedelta(days=2) else "%d %b %H:%M"
-    axis = alt.Axis(title=None if few else "time (UTC)", format=form, labelOverlap=True, tickCount=3 if few else 8)
+    title, ticks = (None, 3) if few else ("time (UTC)", 8)
+    axis = alt.Axis(title=title, format=form, labelOverlap=True, labelSeparation=12, tickCount=ticks)
     return alt.X("bucket:T", scale=alt.Scale(type="utc"), axis=axis)
 
 

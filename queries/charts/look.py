@@ -34,6 +34,12 @@ def data(rows: pl.DataFrame) -> alt.InlineData:
     return alt.InlineData(values=rows.with_columns(pl.col(pl.Datetime).dt.epoch("ms")).to_dicts())
 
 
+def panels(width: int, padding: int = 10) -> alt.Facet:
+    """A panel for each ``panel``, with that above it, at most as wide as the panel, by so many pixels."""
+    header = alt.Header(labelFontWeight="bold", labelAnchor="start", labelLimit=width, labelPadding=padding)
+    return alt.Facet("panel:N", title=None, header=header)
+
+
 def titled(text: str, rows: pl.DataFrame, *subtitle: str) -> alt.Title:
     """A title, with what is to be said beneath it, or that there is nothing to be seen."""
     beneath = ["There is nothing in this window."] if rows.is_empty() else [line for line in subtitle if line]

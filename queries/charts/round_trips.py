@@ -6,12 +6,14 @@ import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
 from queries import scores
-from queries.charts.look import ACCENT, MAIN, SOFT, collected, data, shortened, titled
+from queries.charts.look import ACCENT, MAIN, SOFT, collected, data, panels, shortened, titled
 from queries.query import AI, Query, select
 from queries.scored import of_jobs
 
 BINS = 12
 """Bars for each factor of ten."""
+PANEL = 320
+"""Pixels across."""
 NETWORK = "network"
 
 
@@ -62,14 +64,11 @@ def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChar
     marks = medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
     chart = alt.layer(bars, marks, *texts)
     heading = titled("Round trip times of successful jobs", rows, "Dashed: the median.")
-    if query.job_type != AI:
+    if query.job_type != AI or rows.is_empty():
         return chart.properties(data=data(rows), title=heading, width=640, height=260)
-    panels = alt.Facet(
-        "panel:N", title=None, header=alt.Header(labelFontWeight="bold", labelAnchor="start", labelPadding=18)
-    )
     return (
-        chart.properties(width=300, height=120)
-        .facet(panels, columns=2, data=data(rows), title=heading)
+        chart.properties(width=PANEL, height=120)
+        .facet(panels(PANEL, padding=18), columns=2, data=data(rows), title=heading)
         .resolve_scale(x="independent", y="independent")
     )
 

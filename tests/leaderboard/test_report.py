@@ -84,6 +84,15 @@ def test_a_page_has_no_code_and_tells_nothing_of_the_database(page: str, databas
     assert "postgresql://" not in page
 
 
+def test_a_page_has_its_tables_plain_and_no_words_about_what_it_leaves_out(page: str) -> None:
+    assert "<td>transcoding</td>" in page
+    assert re.search("<th>round_<wbr/?>trip_<wbr/?>score</th>", page)
+    assert "<td>null" not in page
+    assert "The database or lake" not in page
+    assert "reads this notebook with a program" not in page
+    assert "{'" not in page
+
+
 def test_exported_files_are_read_and_a_parameter_given_and_standard_output_written(run: Run, tmp_path: Path) -> None:
     example.events().write_parquet(tmp_path / "export.parquet")
     window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
@@ -92,7 +101,7 @@ def test_exported_files_are_read_and_a_parameter_given_and_standard_output_writt
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("<!doctype html>")
     # where success alone counts, the score is the success rate
-    assert re.findall(r'<td>"(0x..)"</td><td>([0-9.]+)</td><td>(\d)</td></tr>', done.stdout)[:2] == [
+    assert re.findall(r"<td>(0x..)</td><td>([0-9.]+)</td><td>(\d)</td></tr>", done.stdout)[:2] == [
         ("0xaa", "1.0000", "1"),
         ("0xbb", "0.5000", "2"),
     ]

@@ -113,6 +113,11 @@ class TestHistory:
         svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), Query(job_type=AI))))
         assert {"m", "n"} < set(texts(svg))
 
+    def test_a_name_stays_above_its_panel(self) -> None:
+        models = [f"{n}/a-model-{'of-many-words-' * 10}" for n in range(2)]
+        found = texts(drawn(charts.history(score_history(frame(map(ai, models)), Query(job_type=AI)))))
+        assert sum(text.startswith(("0/a-model", "1/a-model")) and text.endswith("…") for text in found) == 2
+
     def test_a_few_orchestrators_have_a_colour_each(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa", ADDRESS))))
         assert marks(svg, "line") == 2
@@ -195,6 +200,11 @@ CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS.keys())
 def test_where_there_is_nothing_a_chart_says_so(chart: Callable[[], alt.TopLevelMixin]) -> None:
     assert NOTHING in texts(drawn(chart()))
+
+
+def test_where_there_are_no_ai_jobs_the_title_has_the_room_of_a_chart() -> None:
+    svg = drawn(charts.round_trip_times(frame([]), Query(job_type=AI)))
+    assert int(re.search(r'width="(\d+)"', svg)[1]) > 600
 
 
 def test_frames_of_any_engine_are_drawn() -> None:
