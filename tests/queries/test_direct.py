@@ -61,7 +61,7 @@ def test_a_database_that_refuses_a_connection_is_asked_again_at_once() -> None:
 
 
 def test_a_statement_that_takes_too_long_is_too_late_and_the_next_one_works(database: str) -> None:
-    connection = DirectConnection(database, 0.2)
+    connection = DirectConnection(database, 1)
     with pytest.raises(StoreTimeout):
         connection.run("SELECT pg_sleep(30)")
     assert connection.run("SELECT 1") == [(1,)]
