@@ -155,7 +155,7 @@ def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(
 
 
 def test_a_database_that_falls_silent_is_a_504_and_then_away(own: Server) -> None:
-    settings = {"DB_TIMEOUT": "2", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
+    settings = {"DB_TIMEOUT": "1", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
     with Running({"POSTGRES": own.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
         before = service.get("/api/aggregated_stats")
