@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, Transaction, WriterProperties
+from deltalake import ColumnProperties, CommitProperties, Transaction, WriterProperties
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -18,6 +18,7 @@ from leaderboard.store import Files
 from queries.dataset import SCHEMA as EVENTS
 from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, root_of, scan, snapshot_of, store_options
 from queries.moments import micros
+from queries.scores import MEASURES
 
 MONTH = "month"
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 1
@@ -180,8 +181,13 @@ class LakeTable:
 
 
 def _properties() -> WriterProperties:
+    # a dictionary of nearly as many values as there are rows makes a file larger and slower to read
+    plain = ColumnProperties(dictionary_enabled=False)
     return WriterProperties(
-        compression=COMPRESSION.upper(), compression_level=COMPRESSION_LEVEL, max_row_group_size=ROWS
+        compression=COMPRESSION.upper(),
+        compression_level=COMPRESSION_LEVEL,
+        max_row_group_size=ROWS,
+        column_properties=dict.fromkeys(("id", "event_time", *MEASURES, "payload"), plain),
     )
 
 
