@@ -113,8 +113,8 @@ def compared(
     parts = spans(postgres, above=LOWEST, up_to=up_to, since=since, until=end)
     read = frames(postgres, parts, progress, "comparing", above=LOWEST, up_to=up_to)
     of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
-    months = (lake.window(*month, payload=True) for month in _months(lake, since, end))
-    of_lake = pl.concat([_NO_DAYS, *(collect(_by_day(month)) for month in months)])
+    held = (lake.window(*day, payload=True) for day in _days(lake, since, end))
+    of_lake = pl.concat([_NO_DAYS, *(collect(_by_day(day)) for day in held)])
     return (
         # a day may have been read in several parts
         of_database.group_by("day")
@@ -146,13 +146,14 @@ def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress
     return sorted(found)
 
 
-def _months(lake: Snapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """That time, both ends inclusive, as far as there are files, by the month: no file has events of two."""
-    first = pl.col("since").dt.truncate("1mo")
-    last = first.dt.month_end() + pl.duration(days=1) - pl.duration(microseconds=1)
-    months = lake.files.select(first.alias("first"), last.alias("last")).unique().sort("first")
+def _days(lake: Snapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+    """That time, both ends inclusive, as far as there are files, by the day."""
+    days = pl.datetime_ranges(pl.col("since").dt.truncate("1d"), "until", "1d").alias("first")
+    first = lake.files.select(days).explode("first").unique().sort("first")["first"]
     return [
-        (max(begin, since), min(end, until)) for begin, end in months.iter_rows() if begin <= until and end >= since
+        (max(begin, since), min(end, until))
+        for begin, end in zip(first, first + (timedelta(days=1) - MICROSECOND), strict=True)
+        if begin <= until and end >= since
     ]
 
 
