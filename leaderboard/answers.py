@@ -143,10 +143,12 @@ def scores(frame: pl.DataFrame, query: Query) -> dict[str, dict[str, dict[str, f
     Transcoding scores are given by their documented names as well.
     """
     document: dict[str, dict[str, dict[str, float]]] = {}
-    for orchestrator, region, success_rate, round_trip_score, score in frame.iter_rows():
+    # far quicker than by the row
+    columns = (column.to_list() for column in frame)
+    for orchestrator, region, success_rate, round_trip_score, score in zip(*columns, strict=True):
         fields = {"success_rate": success_rate, "round_trip_score": round_trip_score, "score": score}
         if query.job_type != AI:
-            fields |= {"latency_score": round_trip_score, "total_score": score}
+            fields["latency_score"], fields["total_score"] = round_trip_score, score
         document.setdefault(orchestrator, {})[region] = fields
     return document
 
