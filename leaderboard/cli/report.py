@@ -77,7 +77,7 @@ def report(
     """
     if absent := notebooks.missing():
         raise click.ClickException(
-            f"a report needs what is not installed, {', '.join(absent)}: pip install 'leaderboard[{notebooks.EXTRA}]'"
+            f"a report needs what is not installed, {', '.join(absent)}: pip install -e '.[{notebooks.EXTRA}]'"
         )
     # these load what only the extra brings
     from leaderboard.report.page import page
