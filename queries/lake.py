@@ -7,7 +7,7 @@ columns are those of EVENT_SCHEMA, ``payload`` (the result as JSON) and
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from threading import Lock
 from typing import Any
@@ -60,6 +60,11 @@ class Snapshot:
         """The results of one orchestrator (lower case) and job type, as PostgresEvents.results gives them."""
         of = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
         return self._scan(since, until).filter(of).select(RESULT)
+
+    def days(self) -> list[date]:
+        """Every day that it has events of, in UTC, and maybe others between them, in order."""
+        days = self.files.select(day=pl.date_ranges(pl.col("since").dt.date(), pl.col("until").dt.date()))
+        return days.explode("day")["day"].unique().sort().to_list()
 
     def nth_before(self, moment: datetime, n: int) -> datetime | None:
         """Where files begin that have about the n-th event before a moment, counted backwards in time.

@@ -7,8 +7,8 @@ from datetime import date, datetime
 import click
 
 from leaderboard.cli.moment import Moment
-from leaderboard.export.contents import bounds
 from leaderboard.export.run import Wanted
+from queries.moments import bounds
 
 
 class Day(click.ParamType):

@@ -4,7 +4,7 @@ The same events give the same frames, whenever and from wherever they are read.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -31,11 +31,6 @@ class Content(NamedTuple):
     name: str
     read: Read
     of_days: bool = True
-
-
-def bounds(day: date) -> tuple[datetime, datetime]:
-    """The first and the last moment of a day, in UTC."""
-    return datetime.combine(day, time.min, UTC), datetime.combine(day, time.max, UTC)
 
 
 def _events(source: StoredEvents, since: datetime, until: datetime) -> Frames:

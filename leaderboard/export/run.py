@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from leaderboard.export.contents import Content, Frames, bounds
+from leaderboard.export.contents import Content, Frames
 from leaderboard.export.targets import Target
 from leaderboard.lake.sync import PATIENCE, settle
 from queries import StoredEvents
-from queries.moments import MICROSECOND
+from queries.moments import MICROSECOND, bounds
 from queries.postgres import FIRST
 
 GRACE = timedelta(minutes=5)

@@ -10,7 +10,7 @@ import polars as pl
 from queries import PostgresEvents, collect
 from queries.deadline import background
 from queries.lake import Snapshot
-from queries.moments import MICROSECOND
+from queries.moments import MICROSECOND, bounds
 from queries.postgres import FIRST, LAST
 
 PIECE, PIECE_BYTES = 100_000, 64 << 20
@@ -148,11 +148,9 @@ def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress
 
 def _days(lake: Snapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
     """That time, both ends inclusive, as far as there are files, by the day."""
-    days = pl.datetime_ranges(pl.col("since").dt.truncate("1d"), "until", "1d").alias("first")
-    first = lake.files.select(days).explode("first").unique().sort("first")["first"]
     return [
         (max(begin, since), min(end, until))
-        for begin, end in zip(first, first + (timedelta(days=1) - MICROSECOND), strict=True)
+        for begin, end in map(bounds, lake.days())
         if begin <= until and end >= since
     ]
 

@@ -74,7 +74,7 @@ def sync(
             above = min(above, settled)
             since = state.pruned or FIRST
             if days is Days.ALL:
-                known = {*lake.days(), *compare.days(postgres, up_to=above)}
+                known = {*before.days(), *compare.days(postgres, up_to=above)}
                 anew = sorted(day for day in known if day >= since.date())
             else:
                 found = compare.compared(postgres, before, since, above, progress)

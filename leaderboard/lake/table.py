@@ -115,13 +115,6 @@ class LakeTable:
             raise self._meaning(error) from error
         return events
 
-    def days(self) -> list[date]:
-        """Every day that it has events of, and maybe others between them."""
-        bounds = self._added().select(
-            pl.date_ranges(pl.col("min.event_time").dt.date(), pl.col("max.event_time").dt.date())
-        )
-        return sorted({day for (days,) in bounds.iter_rows() for day in days})
-
     def compact(self, enough: int = 2) -> int:
         """Makes one file of those of each month that has at least so many, and returns how many months those were.
 

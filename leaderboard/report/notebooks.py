@@ -1,6 +1,6 @@
 """The notebooks: where they are, what they take, and running them.
 
-``run`` and ``values`` need the extra ``notebooks``, which ``missing`` looks for.
+``load`` and ``run`` need the extra ``notebooks``, which ``missing`` looks for.
 """
 
 import ast

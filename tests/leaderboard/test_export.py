@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 
 from leaderboard.cli import main
 from leaderboard.export import contents, run
-from leaderboard.export.contents import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content, bounds
+from leaderboard.export.contents import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content
 from leaderboard.export.failures import TargetConflict, TargetError
 from leaderboard.export.run import NotYet, Tally, Wanted
 from leaderboard.export.targets import target
@@ -37,6 +37,7 @@ from queries import (
     aggregated_stats,
     score_history,
 )
+from queries.moments import bounds
 from queries.postgres import FIRST, LAST
 from tests.conftest import clone, conformance, load_events, rows
 from tests.http import COMMAND, command, environment
