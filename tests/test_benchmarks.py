@@ -24,8 +24,9 @@ def test_every_question_is_measured_both_ways() -> None:
                 "1000",
                 "--runs",
                 "1",
+                # within one a slow machine comes to nothing
                 "--seconds",
-                "1",
+                "3",
                 "--json",
                 str(figures),
             ],
@@ -45,6 +46,5 @@ def test_every_question_is_measured_both_ways() -> None:
     assert measured["first_answer_s"] > 0
     assert measured["memory_mib"] > 0
     assert len(measured["loads"]) == (5 if shutil.which("wrk") else 0)
-    # within a second a slow machine may come to nothing of some
-    assert not measured["loads"] or any(load["per_second"] > 0 for load in measured["loads"])
+    assert all(load["per_second"] > 0 for load in measured["loads"])
     assert all(name in done.stdout for name in SQL)

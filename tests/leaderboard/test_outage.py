@@ -171,6 +171,13 @@ def test_a_database_that_falls_silent_is_a_504_and_then_away(own: Server) -> Non
             assert (answer.status, answer.json) == (200, before.json)
             assert "X-Data-As-Of" in answer.headers
             assert service.post(RESULT).status == 503
+            for answer in map(service.get, ASKED):
+                if answer.status == 200:
+                    assert "X-Data-As-Of" in answer.headers
+                else:
+                    assert answer.status in (503, 504)
+                    assert "error" in answer.json
+                    assert answer.headers["Cache-Control"] == "no-store"
             health = service.get("/api/health")
             assert (health.status, health.json["status"]) == (503, "degraded")
         for ask in (*(partial(service.get, path) for path in (*ASKED, "/api/health")), partial(service.post, RESULT)):
