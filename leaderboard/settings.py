@@ -13,7 +13,7 @@ from psycopg2.extensions import parse_dsn
 
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
-LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")  # those of queries.lake, which loads Polars
+LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")  # those of queries.sources.lake, which loads Polars
 EMBEDDED_SYNC_INTERVAL = 300.0
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import obstore
 from obstore.store import LocalStore, from_url
 
-from queries.lake import is_folder
+from queries.sources.lake import is_folder
 
 UNFINISHED = ".partial"
 """What the name of a file ends with that is being written; it begins with a dot."""

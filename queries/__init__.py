@@ -23,20 +23,20 @@ shape: (1, 5)
 from queries import example
 from queries.aggregated_stats import aggregated_stats
 from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
-from queries.exported import ExportedEvents
-from queries.lake import LakeEvents, collect
 from queries.leaderboard import leaderboard
-from queries.live import LiveEvents, Window
 from queries.orchestrator import orchestrator_errors, orchestrator_jobs
 from queries.pipelines import pipelines
-from queries.postgres import PostgresEvents
 from queries.query import AI, TRANSCODING, Query
 from queries.raw_stats import raw_stats
 from queries.schema import EVENT_SCHEMA, conform
 from queries.score_history import score_history
-from queries.sources import open_events
+from queries.sources.files import ExportedEvents
+from queries.sources.hybrid import StoredEvents
+from queries.sources.lake import LakeEvents, collect
+from queries.sources.live.events import LiveEvents, Window
+from queries.sources.postgres import PostgresEvents
+from queries.sources.urls import open_events
 from queries.sql import connect
-from queries.stored import StoredEvents
 from queries.top_ai_score import top_ai_score
 
 __all__ = [

@@ -5,13 +5,13 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
-from queries.dataset import SCHEMA, dataset
-from queries.exported import ExportedEvents
-from queries.postgres import FIRST, LAST
 from queries.query import AI, TRANSCODING, Query
 from queries.score_history import score_history
-from queries.sources import open_events
-from queries.stored import StoredEvents
+from queries.sources.files import ExportedEvents
+from queries.sources.hybrid import StoredEvents
+from queries.sources.lake_dataset import SCHEMA, dataset
+from queries.sources.postgres import FIRST, LAST
+from queries.sources.urls import open_events
 
 CONFIG = {
     "autoinstall_known_extensions": "false",

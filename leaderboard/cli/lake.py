@@ -25,8 +25,8 @@ from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
 from leaderboard.settings import Settings
 from queries import LakeEvents, PostgresEvents, StoreTimeout, StoreUnavailable
-from queries.lake import Snapshot
-from queries.postgres import FIRST
+from queries.sources.lake import Snapshot
+from queries.sources.postgres import FIRST
 
 
 class Opened(NamedTuple):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import polars as pl
 
 from queries import AI, TRANSCODING, Query, StoredEvents, collect, score_history
-from queries.lake import RESULT
 from queries.moments import MICROSECOND
+from queries.sources.lake import RESULT
 
 PIECE = 100_000
 """Rows of a frame, nearly, and of a row group."""

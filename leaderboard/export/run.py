@@ -10,7 +10,7 @@ from leaderboard.export.targets import Target
 from leaderboard.lake.sync import PATIENCE, settle
 from queries import StoredEvents
 from queries.moments import MICROSECOND, bounds
-from queries.postgres import FIRST
+from queries.sources.postgres import FIRST
 
 GRACE = timedelta(minutes=5)
 """By which the time of an event may be before its transaction begins: it waits for its turn, and clocks differ."""

@@ -14,7 +14,7 @@ from leaderboard.export.contents import Frames
 from leaderboard.export.failures import TargetConflict, failures
 from leaderboard.export.formats import COMPRESSION, COMPRESSION_LEVEL, to_arrow
 from queries.deadline import background
-from queries.lake import store_options
+from queries.sources.lake import store_options
 
 DAY = "day"
 EXPORTS = "leaderboard.exports"

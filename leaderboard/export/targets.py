@@ -10,7 +10,7 @@ from leaderboard.export.failures import failures
 from leaderboard.export.formats import FORMATS, write
 from leaderboard.export.tables import TableTarget
 from leaderboard.store import Files
-from queries.lake import SCHEMES, is_folder
+from queries.sources.lake import SCHEMES, is_folder
 
 DATE = "{date}"
 DELTA = "delta"

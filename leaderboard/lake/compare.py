@@ -9,9 +9,9 @@ import polars as pl
 
 from queries import PostgresEvents, collect
 from queries.deadline import background
-from queries.lake import Snapshot
 from queries.moments import MICROSECOND, bounds
-from queries.postgres import FIRST, LAST
+from queries.sources.lake import Snapshot
+from queries.sources.postgres import FIRST, LAST
 
 PIECE, PIECE_BYTES = 100_000, 64 << 20
 """Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""

@@ -10,10 +10,10 @@ from leaderboard.bootstrap import connect
 from leaderboard.lake.compare import Progress, compared, lacking
 from leaderboard.lake.table import LakeError
 from queries import PostgresEvents
-from queries.lake import Snapshot, numbered
-from queries.postgres import FIRST
 from queries.schema import ADDRESS
-from queries.state import State
+from queries.sources.database_state import State
+from queries.sources.lake import Snapshot, numbered
+from queries.sources.postgres import FIRST
 
 BATCH = 10_000
 """Events that one transaction deletes."""

@@ -12,9 +12,9 @@ from leaderboard.lake import compare
 from leaderboard.lake.compare import LOWEST, Progress
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
 from queries import PostgresEvents, StoredEvents
-from queries.horizon import Settled
-from queries.lake import numbered
-from queries.postgres import FIRST
+from queries.sources.lake import numbered
+from queries.sources.postgres import FIRST
+from queries.sources.watermark import Settled
 
 PATIENCE = 30.0
 """Seconds for which transactions that are under way are waited for."""

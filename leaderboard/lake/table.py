@@ -15,10 +15,20 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from leaderboard.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
 from leaderboard.store import Files
-from queries.dataset import SCHEMA as EVENTS
-from queries.lake import AS_OF, CHANGES, DATABASE, WATERMARK, Snapshot, root_of, scan, snapshot_of, store_options
 from queries.moments import micros
 from queries.scores import MEASURES
+from queries.sources.lake import (
+    AS_OF,
+    CHANGES,
+    DATABASE,
+    WATERMARK,
+    Snapshot,
+    root_of,
+    scan,
+    snapshot_of,
+    store_options,
+)
+from queries.sources.lake_dataset import SCHEMA as EVENTS
 
 MONTH = "month"
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 1

@@ -38,7 +38,7 @@ from queries import (
     score_history,
 )
 from queries.moments import bounds
-from queries.postgres import FIRST, LAST
+from queries.sources.postgres import FIRST, LAST
 from tests.conftest import clone, conformance, load_events, rows
 from tests.http import COMMAND, command, environment
 

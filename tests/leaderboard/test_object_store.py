@@ -12,7 +12,7 @@ from leaderboard.lake.compare import compared
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeTable
 from queries import LakeEvents, PostgresEvents, StoredEvents, StoreUnavailable, collect, connect, open_events
-from queries.postgres import FIRST, LAST
+from queries.sources.postgres import FIRST, LAST
 from tests.conftest import conformance, load_events
 from tests.http import command, environment
 from tests.s3 import BUCKET, S3

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from queries.held import DAY, EVENT_BYTES, NEVER, NONE, UNSORTED, Held, by_day, packed
 from queries.moments import micros, moment
+from queries.sources.live.cache import DAY, EVENT_BYTES, NEVER, NONE, UNSORTED, Held, by_day, packed
 
 DAYS = range(-3, 4)
 EVER = 10 * DAY

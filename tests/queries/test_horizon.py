@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 
 from queries import PostgresEvents
-from queries.horizon import Horizon, Settled
+from queries.sources.watermark import Horizon, Settled
 from tests.conftest import clone, load_events, rows
 
 EVENT = ("0x" + "ab" * 20, 1, "{}")

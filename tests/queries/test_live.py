@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 
 from queries import TRANSCODING, LiveEvents, PostgresEvents, StoredEvents, StoreTimeout, StoreUnavailable
 from queries.deadline import background
-from queries.held import EVENT_BYTES
+from queries.sources.live.cache import EVENT_BYTES
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
 from tests.queries.test_postgres import locked
@@ -109,14 +109,14 @@ def live() -> Iterator[Open]:
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the keeper look around all the time."""
-    monkeypatch.setattr("queries.live.LOOK_AROUND", 0.02)
-    monkeypatch.setattr("queries.live.REST", 0)
+    monkeypatch.setattr("queries.sources.live.events.LOOK_AROUND", 0.02)
+    monkeypatch.setattr("queries.sources.live.events.REST", 0)
 
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has windows read in many pieces."""
-    monkeypatch.setattr("queries.live.PIECE", 400)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 400)
 
 
 def put(url: str, *moments: datetime, rate: float = 1) -> None:
@@ -410,7 +410,7 @@ CHANGED_SOON = {
 def test_what_an_administrator_changes_is_seen_soon(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 7)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 7)
     put(database, *(NOW - days * DAY for days in range(40)))
     events = live(database)
     events.start()
@@ -580,7 +580,7 @@ def test_a_writer_that_came_later_than_the_one_awaited_is_not_missed(database: s
 def test_a_table_that_is_rewritten_while_all_is_read_again_answers_whole(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 2)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 2)
     put(database, *(NOW - days * DAY for days in range(8)))
     source = Watched(database)
     events = live(source)
@@ -608,7 +608,7 @@ def test_a_table_that_is_rewritten_while_all_is_read_again_answers_whole(
 def test_what_is_dropped_from_memory_while_all_is_read_again_is_in_answers(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 2)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 2)
     put(database, *(NOW - days * DAY for days in range(8)))
     source = Watched(database)
     events = live(source, memory=8 * EVENT_BYTES)
@@ -748,7 +748,7 @@ def test_a_change_before_the_keeper_has_begun_is_not_overlooked(database: str, l
 def test_answers_stay_whole_while_all_that_can_happen_to_memory_happens(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 20)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 20)
     put(database, *(NOW - hours * HOUR for hours in range(0, 480, 3)))
     events = live(database, warm=2 * DAY, memory=80 * EVENT_BYTES, reread=0.05)
     events.start()
@@ -935,7 +935,7 @@ def test_a_version_is_another_once_the_newest_was_deleted_after_another_change_w
 
 @pytest.mark.usefixtures("watchful")
 def test_a_version_never_stands_for_two_contents(database: str, live: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 1)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 1)
     put(database, *(NOW - days * DAY for days in range(5)))
     events, window = live(database), (NOW - 5 * DAY, NOW)
     events.start()

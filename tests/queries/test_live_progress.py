@@ -14,7 +14,7 @@ DAYS = 400
 
 @pytest.mark.parametrize("memory", [1 << 20, 0], ids=["held", "read for one call"])
 def test_who_asks_again_finds_less_to_read(database: str, monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    monkeypatch.setattr("queries.live.PIECE", 1)
+    monkeypatch.setattr("queries.sources.live.events.PIECE", 1)
     times = [(NOON - timedelta(days=days)).timestamp() for days in range(DAYS)]
     load_events(database, [[moment, "0x" + "a" * 40, "FRA", "transcoding", {}] for moment in times])
     source = StoredEvents(PostgresEvents(database, timeout=0.1))

@@ -23,11 +23,11 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import execute_values
 
-import queries.held
-import queries.live
+import queries.sources.live.cache
+import queries.sources.live.events
 from queries import LiveEvents, PostgresEvents, StoredEvents
-from queries.held import EVENT_BYTES
 from queries.moments import micros
+from queries.sources.live.cache import EVENT_BYTES
 
 SECONDS = 3.0
 WRITERS = 8
@@ -71,13 +71,17 @@ class Reader:
 
 READERS = (
     Reader("with memory for all"),
-    Reader("with several threads", threads=4, constants={"queries.held.UNSORTED": 100}),
+    Reader("with several threads", threads=4, constants={"queries.sources.live.cache.UNSORTED": 100}),
     Reader(
         "with little memory",
         threads=2,
         memory=EVENT_BYTES * 1000,
         reread=0.2,
-        constants={"queries.live.PIECE": 300, "queries.live.LOOK_AROUND": 0.05, "queries.held.UNSORTED": 30},
+        constants={
+            "queries.sources.live.events.PIECE": 300,
+            "queries.sources.live.events.LOOK_AROUND": 0.05,
+            "queries.sources.live.cache.UNSORTED": 30,
+        },
     ),
 )
 
@@ -195,7 +199,14 @@ def run(url: str, reader: Reader, queue: Queue, end: Event) -> None:
     try:
         for constant, value in reader.constants.items():
             module, _, name = constant.rpartition(".")
-            setattr({"queries.held": queries.held, "queries.live": queries.live}[module], name, value)
+            setattr(
+                {
+                    "queries.sources.live.cache": queries.sources.live.cache,
+                    "queries.sources.live.events": queries.sources.live.events,
+                }[module],
+                name,
+                value,
+            )
         source = StoredEvents(PostgresEvents(url))
         events = LiveEvents(source, warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
         events.start()

@@ -22,8 +22,8 @@ from queries import (
     score_history,
     top_ai_score,
 )
-from queries.lake import Snapshot
-from queries.postgres import FIRST, LAST
+from queries.sources.lake import Snapshot
+from queries.sources.postgres import FIRST, LAST
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
 pytestmark = [

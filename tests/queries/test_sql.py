@@ -23,7 +23,7 @@ from queries import (
     open_events,
     score_history,
 )
-from queries.postgres import FIRST, LAST
+from queries.sources.postgres import FIRST, LAST
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
 

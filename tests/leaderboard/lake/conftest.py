@@ -11,8 +11,8 @@ import pytest
 
 from leaderboard.lake.sync import Days, Synced, sync
 from queries import LakeEvents, PostgresEvents, StoredEvents
-from queries.lake import Snapshot
-from queries.postgres import FIRST, LAST
+from queries.sources.lake import Snapshot
+from queries.sources.postgres import FIRST, LAST
 from tests.conftest import load_events
 
 ADDRESS = "0x" + "ab" * 20

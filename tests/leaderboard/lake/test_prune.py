@@ -15,7 +15,7 @@ from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError
 from queries import PostgresEvents, StoreUnavailable
-from queries.postgres import FIRST
+from queries.sources.postgres import FIRST
 from tests.conftest import rows
 from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert, nobody, put
 

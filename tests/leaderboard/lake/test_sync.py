@@ -19,7 +19,7 @@ from leaderboard.lake.alone import alone
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
 from queries import EVENT_SCHEMA, PostgresEvents, StoreUnavailable, collect, open_events
-from queries.postgres import FIRST, LAST
+from queries.sources.postgres import FIRST, LAST
 from tests.conftest import clone, conformance, drop, load_events, rows
 from tests.leaderboard.lake.conftest import NOON, Stores, insert, nobody, put
 

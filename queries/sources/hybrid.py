@@ -15,11 +15,11 @@ from typing import TypeVar
 import polars as pl
 
 from queries.errors import StoreUnavailable
-from queries.held import categorical, packed
-from queries.lake import LakeEvents, Snapshot, collect, numbered
 from queries.moments import MICROSECOND
-from queries.postgres import FIRST, LAST, PostgresEvents
-from queries.state import State
+from queries.sources.database_state import State
+from queries.sources.lake import LakeEvents, Snapshot, collect, numbered
+from queries.sources.live.cache import categorical, packed
+from queries.sources.postgres import FIRST, LAST, PostgresEvents
 
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")

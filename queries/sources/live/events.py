@@ -11,12 +11,12 @@ import polars as pl
 
 from queries.deadline import GRACE, background
 from queries.errors import StoreTimeout, StoreUnavailable
-from queries.held import DAY, NEVER, NONE, Held, by_day, categorical, packed
-from queries.horizon import Horizon, Settled
-from queries.lake import Snapshot, numbered
 from queries.moments import micros, moment
 from queries.shared_call import SharedCall
-from queries.stored import StoredEvents
+from queries.sources.hybrid import StoredEvents
+from queries.sources.lake import Snapshot, numbered
+from queries.sources.live.cache import DAY, NEVER, NONE, Held, by_day, categorical, packed
+from queries.sources.watermark import Horizon, Settled
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from hashlib import blake2b
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from queries.lake import collect
 from queries.schema import EVENT_SCHEMA
+from queries.sources.lake import collect
 
 DAY = 86_400_000_000
 """Microseconds."""

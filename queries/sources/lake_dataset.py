@@ -7,7 +7,7 @@ from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileF
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from queries.errors import StoreUnavailable
-from queries.lake import Snapshot, is_folder
+from queries.sources.lake import Snapshot, is_folder
 
 SCHEMA = pa.schema(
     [

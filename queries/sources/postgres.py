@@ -12,10 +12,10 @@ import polars as pl
 import pyarrow as pa
 
 from queries.direct import DirectConnection
-from queries.horizon import Horizon, look, writers_began
 from queries.reader import Reader
 from queries.schema import ADDRESS, LONGEST_NUMBER, conform
-from queries.state import State, StateReader
+from queries.sources.database_state import State, StateReader
+from queries.sources.watermark import Horizon, look, writers_began
 
 
 def _number(field: str) -> str:
@@ -122,7 +122,7 @@ class PostgresEvents:
         return look(self._direct)
 
     def writers_began(self) -> datetime | None:
-        """When the oldest transaction began that is writing events: see queries.horizon. For one thread at a time."""
+        """When the oldest transaction began that is writing events: by the watermark's rule. For one thread at a time."""
         return writers_began(self._direct)
 
     def days(self, since: datetime, until: datetime) -> list[date]:

@@ -1,9 +1,9 @@
 """Where events come from."""
 
-from queries.exported import SCANS, ExportedEvents, is_file
-from queries.lake import SCHEMES, LakeEvents
-from queries.postgres import PostgresEvents
-from queries.stored import StoredEvents
+from queries.sources.files import SCANS, ExportedEvents, is_file
+from queries.sources.hybrid import StoredEvents
+from queries.sources.lake import SCHEMES, LakeEvents
+from queries.sources.postgres import PostgresEvents
 
 
 def open_events(

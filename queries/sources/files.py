@@ -10,8 +10,8 @@ import polars as pl
 from deltalake.exceptions import DeltaError
 
 from queries.errors import StoreUnavailable
-from queries.lake import for_polars, store_options
 from queries.schema import EVENT_SCHEMA, conform
+from queries.sources.lake import for_polars, store_options
 
 Options = dict[str, Any] | None
 
