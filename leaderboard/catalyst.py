@@ -7,7 +7,7 @@ import urllib.request
 import msgspec
 
 from queries import StoreTimeout
-from queries.deadline import within
+from queries.concurrency.timeouts import within
 
 TIMEOUT = 3.0
 """Seconds for the whole document; a tester waits eight for its answer."""

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from queries import StoreTimeout
-from queries.connection import conninfo, statement_timeout
-from queries.deadline import GRACE, within
+from queries.concurrency.timeouts import GRACE, within
+from queries.db.dsn import conninfo, statement_timeout
 from queries.errors import store_error
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from queries import StoreTimeout, StoreUnavailable
-from queries.shared_call import GatheredCall
+from queries.concurrency.coalescing import GatheredCall
 
 Row = TypeVar("Row")
 

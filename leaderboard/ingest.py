@@ -28,8 +28,8 @@ from leaderboard.group_commit import GroupCommit
 from leaderboard.logs import TRACE
 from leaderboard.regions import Regions
 from leaderboard.validation import InvalidResult
-from queries.deadline import GRACE
-from queries.direct import DirectConnection
+from queries.concurrency.timeouts import GRACE
+from queries.db.direct_connection import DirectConnection
 from queries.moments import RFC_3339
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from leaderboard.migrate import migrate
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
 from queries import LakeEvents, LiveEvents, PostgresEvents, StoredEvents, StoreUnavailable, Window
-from queries.deadline import GRACE, background
-from queries.direct import DirectConnection
+from queries.concurrency.timeouts import GRACE, background
+from queries.db.direct_connection import DirectConnection
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries import scores
 from queries.query import AI, Query, select
-from queries.scored import SCORE_FIELDS
+from queries.scoring import formulas
+from queries.scoring.grouping import SCORE_FIELDS
 
 
 def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:
@@ -39,10 +39,10 @@ def aggregated_stats(events: IntoFrameT, query: Query = Query()) -> IntoFrameT:
     """
     chosen = select(nw.from_native(events), query, "region", "pipeline", "model")
     of_answer = chosen if query.orchestrator is None else chosen.filter(nw.col("orchestrator") == query.orchestrator)
-    means = of_answer.group_by("orchestrator", "region").agg(*scores.means())
+    means = of_answer.group_by("orchestrator", "region").agg(*formulas.means())
     if query.job_type == AI:
-        median = chosen.filter(scores.successful()).select(scores.median_round_trip_time())
-        scored = scores.with_ai_scores(means.join(median, how="cross"))
+        median = chosen.filter(formulas.successful()).select(formulas.median_round_trip_time())
+        scored = formulas.with_ai_scores(means.join(median, how="cross"))
     else:
-        scored = scores.with_transcoding_scores(means)
+        scored = formulas.with_transcoding_scores(means)
     return scored.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region").to_native()

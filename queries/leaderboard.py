@@ -3,9 +3,9 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries import scores
 from queries.query import AI, Query, select
-from queries.scored import SCORE_FIELDS, of_jobs, scored
+from queries.scoring import formulas
+from queries.scoring.grouping import SCORE_FIELDS, of_jobs, scored
 
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution at 0.975: 95 % lie within as many deviations of the mean."""
@@ -72,7 +72,7 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     )
     seconds = nw.col("round_trip_time")
     times = (
-        chosen.filter(scores.successful())
+        chosen.filter(formulas.successful())
         .group_by("orchestrator")
         .agg(
             seconds.median().alias("p50_round_trip_time"),

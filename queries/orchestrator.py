@@ -6,10 +6,10 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2.typing import FrameT, IntoFrameT
 
-from queries import scores
 from queries.leaderboard import DIGITS
 from queries.query import AI, TRANSCODING, Query, select
-from queries.scored import JOB, SCORE_FIELDS, of_jobs, scored
+from queries.scoring import formulas
+from queries.scoring.grouping import JOB, SCORE_FIELDS, of_jobs, scored
 
 Results = TypeVar("Results", pl.DataFrame, pl.LazyFrame)
 
@@ -75,8 +75,8 @@ def _jobs(source: FrameT, query: Query, job_type: str) -> FrameT:
     times = (
         jobs.filter(own)
         .with_columns(
-            last_success=nw.when(scores.succeeded()).then(nw.col("event_time")),
-            last_failure=nw.when(~scores.succeeded()).then(nw.col("event_time")),
+            last_success=nw.when(formulas.succeeded()).then(nw.col("event_time")),
+            last_failure=nw.when(~formulas.succeeded()).then(nw.col("event_time")),
         )
         .group_by(*group)
         .agg(nw.col("last_success", "last_failure").max())

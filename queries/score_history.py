@@ -6,7 +6,7 @@ import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
 from queries.query import Query, select
-from queries.scored import JOB, SCORE_FIELDS, of_jobs, scored
+from queries.scoring.grouping import JOB, SCORE_FIELDS, of_jobs, scored
 
 EVERY = ("1h", "6h", "1d", "7d")
 """The lengths of a span that every engine knows."""

@@ -3,8 +3,8 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries import scores
 from queries.query import AI, Query, select
+from queries.scoring import formulas
 
 
 def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
@@ -33,12 +33,12 @@ def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
     best = (
         jobs.filter(nw.col("orchestrator") == query.orchestrator)
         .group_by("orchestrator", "region", *job)
-        .agg(*scores.means())
+        .agg(*formulas.means())
         # jobs that are equal but for the last bits of a mean are equal
         .with_columns(success=nw.col("success_rate").round(12), seconds=nw.col("round_trip_time").round(12))
         .sort("success", "seconds", *job, "region", descending=[True, *[False] * 4])
         .head(1)
     )
-    medians = jobs.filter(scores.successful()).group_by(*job).agg(scores.median_round_trip_time())
-    scored = scores.with_ai_scores(best.join(medians, on=list(job), how="left"))
+    medians = jobs.filter(formulas.successful()).group_by(*job).agg(formulas.median_round_trip_time())
+    scored = formulas.with_ai_scores(best.join(medians, on=list(job), how="left"))
     return scored.select("orchestrator", "region", *job, "score").to_native()

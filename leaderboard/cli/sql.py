@@ -19,7 +19,7 @@ import queries
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable
-from queries.deadline import background
+from queries.concurrency.timeouts import background
 
 Printed = Table | bytes
 

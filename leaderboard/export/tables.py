@@ -13,7 +13,7 @@ from leaderboard.delta import STORE_TIMEOUT, open_or_create
 from leaderboard.export.contents import Frames
 from leaderboard.export.failures import TargetConflict, failures
 from leaderboard.export.formats import COMPRESSION, COMPRESSION_LEVEL, to_arrow
-from queries.deadline import background
+from queries.concurrency.timeouts import background
 from queries.sources.lake import store_options
 
 DAY = "day"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from queries import PostgresEvents, collect
-from queries.deadline import background
+from queries.concurrency.timeouts import background
 from queries.moments import MICROSECOND, bounds
 from queries.sources.lake import Snapshot
 from queries.sources.postgres import FIRST, LAST

@@ -16,7 +16,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from leaderboard.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
 from leaderboard.store import Files
 from queries.moments import micros
-from queries.scores import MEASURES
+from queries.scoring.formulas import MEASURES
 from queries.sources.lake import (
     AS_OF,
     CHANGES,

@@ -5,10 +5,10 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries import scores
 from queries.charts.look import ACCENT, MAIN, SOFT, collected, data, panels, shortened, titled
 from queries.query import AI, Query, select
-from queries.scored import of_jobs
+from queries.scoring import formulas
+from queries.scoring.grouping import of_jobs
 
 BINS = 12
 """Bars for each factor of ten."""
@@ -29,7 +29,7 @@ def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChar
     >>> charts.round_trip_times(example.events(), Query(orchestrator="0xaa")).save("round_trip_times.svg")
     """
     chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
-    jobs = chosen.filter(scores.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
+    jobs = chosen.filter(formulas.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
     rows = _series(collected(jobs.to_native()), query)
     own = [shortened(query.orchestrator)] if query.orchestrator else []
     colours = alt.Color(

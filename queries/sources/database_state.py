@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from queries.reader import Reader
+from queries.db.arrow_pool import Reader
 
 _CAN = """
     SELECT has_function_privilege('pg_control_system()', 'execute') AS see_system,

@@ -18,7 +18,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from queries.deadline import within
+from queries.concurrency.timeouts import within
 from queries.errors import StoreUnavailable
 from queries.moments import moment
 from queries.schema import EVENT_SCHEMA

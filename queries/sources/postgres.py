@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pyarrow as pa
 
-from queries.direct import DirectConnection
-from queries.reader import Reader
+from queries.db.arrow_pool import Reader
+from queries.db.direct_connection import DirectConnection
 from queries.schema import ADDRESS, LONGEST_NUMBER, conform
 from queries.sources.database_state import State, StateReader
 from queries.sources.watermark import Horizon, look, writers_began
@@ -122,7 +122,7 @@ class PostgresEvents:
         return look(self._direct)
 
     def writers_began(self) -> datetime | None:
-        """When the oldest transaction began that is writing events: by the watermark's rule. For one thread at a time."""
+        """When the oldest transaction that writes events began, by the watermark's rule. For one thread at a time."""
         return writers_began(self._direct)
 
     def days(self, since: datetime, until: datetime) -> list[date]:

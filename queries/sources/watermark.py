@@ -12,7 +12,7 @@ It leans on a sequence that hands out ids in turn (CACHE 1, as a serial has it).
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from queries.direct import DirectConnection
+from queries.db.direct_connection import DirectConnection
 from queries.errors import StoreUnavailable
 
 # whoever inserts takes this lock before drawing an id and keeps it until all of it is committed

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from queries import StoreTimeout
-from queries.deadline import within
+from queries.concurrency.timeouts import within
 
 
 def test_what_the_call_returns_is_returned() -> None:
@@ -34,7 +34,7 @@ def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.Monkey
                 raise TimeoutError
             return super().result()
 
-    monkeypatch.setattr("queries.deadline.Future", JustInTime)
+    monkeypatch.setattr("queries.concurrency.timeouts.Future", JustInTime)
     assert within(5, max, 1, 2) == 2
 
 

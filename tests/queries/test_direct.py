@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from queries import StoreTimeout, StoreUnavailable
-from queries.direct import DirectConnection
+from queries.db.direct_connection import DirectConnection
 
 
 @pytest.fixture

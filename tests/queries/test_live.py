@@ -16,7 +16,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from queries import TRANSCODING, LiveEvents, PostgresEvents, StoredEvents, StoreTimeout, StoreUnavailable
-from queries.deadline import background
+from queries.concurrency.timeouts import background
 from queries.sources.live.cache import EVENT_BYTES
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected

@@ -13,7 +13,8 @@ import psutil
 import psycopg2
 import pytest
 
-from queries import EVENT_SCHEMA, PostgresEvents, StoreTimeout, StoreUnavailable, deadline, open_events
+from queries import EVENT_SCHEMA, PostgresEvents, StoreTimeout, StoreUnavailable, open_events
+from queries.concurrency import timeouts
 from tests.conftest import load_events, rows
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -116,7 +117,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(database: str) -> None:
     with frozen(database), pytest.raises(StoreTimeout, match="no answer"):
         events.window(NOON, NOON)
     # what hung goes on, and gives back its connection
-    while len(deadline._idle) < sum(thread.name == "background" for thread in threading.enumerate()):
+    while len(timeouts._idle) < sum(thread.name == "background" for thread in threading.enumerate()):
         time.sleep(0.01)
     events.close()
 

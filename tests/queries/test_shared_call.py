@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from queries import StoreTimeout
-from queries.deadline import within
-from queries.shared_call import GatheredCall, SharedCall
+from queries.concurrency.coalescing import GatheredCall, SharedCall
+from queries.concurrency.timeouts import within
 
 SHARING = 6
 

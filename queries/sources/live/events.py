@@ -9,10 +9,10 @@ from threading import Condition, Event, Lock, Thread
 
 import polars as pl
 
-from queries.deadline import GRACE, background
+from queries.concurrency.coalescing import SharedCall
+from queries.concurrency.timeouts import GRACE, background
 from queries.errors import StoreTimeout, StoreUnavailable
 from queries.moments import micros, moment
-from queries.shared_call import SharedCall
 from queries.sources.hybrid import StoredEvents
 from queries.sources.lake import Snapshot, numbered
 from queries.sources.live.cache import DAY, NEVER, NONE, Held, by_day, categorical, packed

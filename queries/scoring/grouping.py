@@ -3,8 +3,8 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import FrameT
 
-from queries import scores
 from queries.query import AI
+from queries.scoring import formulas
 
 JOB = ("pipeline", "model")
 """What AI jobs are scored by."""
@@ -30,15 +30,15 @@ def scored(events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], w
     aggregations = (
         nw.len().cast(nw.Int64()).alias("events"),
         # DuckDB's sum of integers is a decimal
-        scores.succeeded().cast(nw.Int64()).sum().cast(nw.Int64()).alias("succeeded"),
+        formulas.succeeded().cast(nw.Int64()).sum().cast(nw.Int64()).alias("succeeded"),
         nw.col("event_time").max().alias("last_seen"),
-        *scores.sums(),
+        *formulas.sums(),
     )
     if job_type == AI:
-        means = chosen.group_by(*by, *JOB).agg(*aggregations).with_columns(*scores.means_of_sums())
-        medians = events.filter(scores.successful()).group_by(*within, *JOB).agg(scores.median_round_trip_time())
-        return scores.with_ai_scores(means.join(medians, on=[*within, *JOB], how="left"))
+        means = chosen.group_by(*by, *JOB).agg(*aggregations).with_columns(*formulas.means_of_sums())
+        medians = events.filter(formulas.successful()).group_by(*within, *JOB).agg(formulas.median_round_trip_time())
+        return formulas.with_ai_scores(means.join(medians, on=[*within, *JOB], how="left"))
     absent = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
     nothing = [nw.lit(None).cast(dtype).alias(name) for name, dtype in absent.items()]
-    means = chosen.group_by(*by).agg(*aggregations).with_columns(*scores.means_of_sums())
-    return scores.with_transcoding_scores(means.with_columns(*nothing))
+    means = chosen.group_by(*by).agg(*aggregations).with_columns(*formulas.means_of_sums())
+    return formulas.with_transcoding_scores(means.with_columns(*nothing))

@@ -6,8 +6,8 @@ from adbc_driver_manager import AdbcStatusCode
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from queries.connection import conninfo, statement_timeout
-from queries.deadline import GRACE, within
+from queries.concurrency.timeouts import GRACE, within
+from queries.db.dsn import conninfo, statement_timeout
 from queries.errors import StoreTimeout, StoreUnavailable, store_error
 
 

@@ -8,8 +8,8 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
-from queries.connection import SILENCE, conninfo, statement_timeout
-from queries.deadline import GRACE
+from queries.concurrency.timeouts import GRACE
+from queries.db.dsn import SILENCE, conninfo, statement_timeout
 from queries.errors import StoreTimeout, StoreUnavailable, store_error
 
 

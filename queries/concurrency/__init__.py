@@ -1,0 +1,1 @@
+"""Time-outs for blocking calls, and calls that several callers share."""

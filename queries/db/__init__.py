@@ -1,0 +1,1 @@
+"""Connections to PostgreSQL: a pool that returns Arrow tables, and one direct connection."""

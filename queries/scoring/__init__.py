@@ -1,0 +1,1 @@
+"""The formulas of the scores, and the groups that they are computed over."""
