@@ -28,11 +28,11 @@ _COPY = """COPY (SELECT id, event_time, orchestrator, region_name, job_type_name
 _COLD = """if True:
     import sys, time
     from datetime import datetime, timedelta
-    from queries import Query, aggregated_stats, collect, open_events
+    from queries import EventFilter, aggregated_stats, collect, open_events
     until = datetime.fromisoformat(sys.argv[2])
     began = time.perf_counter()
     events = open_events(sys.argv[1]).window(until - timedelta(days=365), until)
-    collect(aggregated_stats(events, Query()))
+    collect(aggregated_stats(events, EventFilter()))
     print((time.perf_counter() - began) * 1000)"""
 
 
@@ -106,11 +106,11 @@ def _lag(url: str, folder: Path, seconds: int) -> list[float]:
     settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(INTERVAL), "SECRET": secret}
     lag: list[float] = []
     with Running(url, 1, **settings) as service:
-        before = lake.there().version
+        before = lake.require_snapshot().version
         while len(lag) < seconds * 10:
             service.post(result, secret)
             time.sleep(0.1)
-            snapshot = lake.there()
+            snapshot = lake.require_snapshot()
             if snapshot.version > before:
                 lag.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
     return lag

@@ -13,7 +13,7 @@ from flask import Response, g, request
 from leaderboard import formats, ranges, results
 from leaderboard.caching import remember
 from leaderboard.formats import JSON, Format
-from queries import AI, Query, Window, collect, raw_stats
+from queries import AI, EventFilter, EventWindow, collect, raw_stats
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
 DATA_AS_OF = "X-Data-As-Of"
@@ -21,7 +21,7 @@ ETAG_BYTES = 12
 LONG = 1 << 20
 """Bytes of results from which an answer is sent while it is made."""
 
-Question = Callable[[pl.LazyFrame, Query], pl.LazyFrame]
+Question = Callable[[pl.LazyFrame, EventFilter], pl.LazyFrame]
 
 encode = msgspec.json.Encoder().encode
 
@@ -39,16 +39,16 @@ class Answer(NamedTuple):
 
 def of_window(
     question: Question,
-    window: Window,
-    query: Query,
-    render: Callable[[pl.DataFrame, Query], Any],
+    window: EventWindow,
+    query: EventFilter,
+    render: Callable[[pl.DataFrame, EventFilter], Any],
     form: Format | None = None,
 ) -> Response:
     """The answer to a question about a window; its file has the rows as the question gives them."""
     return kept((question.__name__, query), window, form, lambda: ask(question, window, query, render, form))
 
 
-def kept(key: tuple[Any, ...], window: Window, form: Format | None, compute: Callable[[], Answer]) -> Response:
+def kept(key: tuple[Any, ...], window: EventWindow, form: Format | None, compute: Callable[[], Answer]) -> Response:
     """An answer about a window, computed once as long as that has the same events.
 
     ``key`` begins with what a file is called; ``form`` is None where there is one format alone.
@@ -62,13 +62,13 @@ def kept(key: tuple[Any, ...], window: Window, form: Format | None, compute: Cal
 
 def ask(
     question: Question,
-    window: Window,
-    query: Query,
-    render: Callable[[pl.DataFrame, Query], Any],
+    window: EventWindow,
+    query: EventFilter,
+    render: Callable[[pl.DataFrame, EventFilter], Any],
     form: Format | None = None,
 ) -> Answer:
     """The answer to a question about a window."""
-    frame = collect(question(window.read(), query))
+    frame = collect(question(window.load(), query))
     return made(frame, lambda: render(frame, query), form, window.as_of, question.__name__, query.job_type)
 
 
@@ -94,12 +94,12 @@ def of_document(document: object, as_of: datetime | None = None) -> Response:
     return respond(Answer(body, blake2b(body, digest_size=ETAG_BYTES).hexdigest(), as_of))
 
 
-def of_results(window: Window, query: Query, form: Format) -> Response:
+def of_results(window: EventWindow, query: EventFilter, form: Format) -> Response:
     """The rows of raw_stats as ``{region: [result, …]}``, in the order of the rows, or as a file.
 
     A long document is sent while it is made, but only once all of it has been read.
     """
-    frame = collect(raw_stats(window.read(), query))
+    frame = collect(raw_stats(window.load(), query))
     rendered = ("raw_stats", query.job_type)
     if form is JSON:
         parts = results.by_region(frame, query.job_type)
@@ -137,7 +137,7 @@ def respond(answer: Answer, form: Format | None = None, name: str = "") -> Respo
     return response
 
 
-def scores(frame: pl.DataFrame, query: Query) -> dict[str, dict[str, dict[str, float]]]:
+def scores(frame: pl.DataFrame, query: EventFilter) -> dict[str, dict[str, dict[str, float]]]:
     """The rows of aggregated_stats as ``{orchestrator: {region: scores}}``.
 
     Transcoding scores are given by their documented names as well.
@@ -153,7 +153,7 @@ def scores(frame: pl.DataFrame, query: Query) -> dict[str, dict[str, dict[str, f
     return document
 
 
-def top_score(frame: pl.DataFrame, query: Query) -> dict[str, Any]:
+def top_score(frame: pl.DataFrame, query: EventFilter) -> dict[str, Any]:
     """The row of top_ai_score, or nothing where there is none."""
     for orchestrator, region, pipeline, model, score in frame.iter_rows():
         return {
@@ -166,7 +166,7 @@ def top_score(frame: pl.DataFrame, query: Query) -> dict[str, Any]:
     return {}
 
 
-def pipelines(frame: pl.DataFrame, query: Query) -> dict[str, list[dict[str, Any]]]:
+def pipelines(frame: pl.DataFrame, query: EventFilter) -> dict[str, list[dict[str, Any]]]:
     """The rows of pipelines as ``{"pipelines": [{"id", "models", "regions"}, …]}``, all three lists sorted."""
     return {
         "pipelines": [

@@ -7,7 +7,7 @@ import urllib.request
 import msgspec
 
 from queries import StoreTimeout
-from queries.concurrency.timeouts import within
+from queries.concurrency import call_with_timeout
 
 TIMEOUT = 3.0
 """Seconds for the whole document; a tester waits eight for its answer."""
@@ -35,7 +35,7 @@ def read_regions(url: str) -> dict[str, str]:
     """Code, in upper case, to display name. Raises CatalystError."""
     try:
         # a server may drip its headers as well as its body, so the time is taken from outside
-        sites = msgspec.json.decode(within(TIMEOUT, _read, url), type=Sites)
+        sites = msgspec.json.decode(call_with_timeout(TIMEOUT, _read, url), type=Sites)
     except (OSError, http.client.HTTPException, StoreTimeout, ValueError, RecursionError) as error:
         raise CatalystError(f"{type(error).__name__}: {error}") from error
     return {

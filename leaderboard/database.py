@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from queries import StoreTimeout
-from queries.concurrency.timeouts import GRACE, within
-from queries.db.dsn import conninfo, statement_timeout
+from queries.concurrency import CLIENT_MARGIN_SECONDS, call_with_timeout
+from queries.db import conninfo, statement_timeout
 from queries.errors import store_error
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Database:
         StoreTimeout where it takes too long, in which case it is not known
         whether it was done; other errors as they come.
         """
-        return within(self._timeout + GRACE, self._run, work)
+        return call_with_timeout(self._timeout + CLIENT_MARGIN_SECONDS, self._run, work)
 
     def ping(self) -> None:
         """Returns where the database answers; raises as ``run`` does."""

@@ -9,7 +9,7 @@ import pyarrow.parquet
 from flask import Request
 
 from leaderboard.params import InvalidParameter
-from queries.moments import RFC_3339
+from queries.times import RFC_3339_FORMAT
 
 FORMULA = r"^[=+\-@\t\r]"
 """How text begins that a spreadsheet may take for a formula."""
@@ -36,7 +36,7 @@ def _csv(frame: pl.DataFrame) -> bytes:
     # testers choose the names of models and errors, and whoever opens the file must not run them
     text = pl.col(pl.String)
     safe = pl.when(text.str.contains(FORMULA)).then(pl.lit("'") + text).otherwise(text).name.keep()
-    return frame.with_columns(safe).write_csv(datetime_format=RFC_3339, float_precision=DECIMALS).encode()
+    return frame.with_columns(safe).write_csv(datetime_format=RFC_3339_FORMAT, float_precision=DECIMALS).encode()
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

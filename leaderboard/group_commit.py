@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from queries import StoreTimeout, StoreUnavailable
-from queries.concurrency.coalescing import GatheredCall
+from queries.concurrency import CallBatcher
 
 Row = TypeVar("Row")
 
@@ -17,7 +17,7 @@ class GroupCommit(Generic[Row]):
 
     def __init__(self, write: Callable[[list[Row]], None], seconds: float) -> None:
         self._write = write
-        self._gathered: GatheredCall[Row, list[Exception | None]] = GatheredCall(self._commit, seconds)
+        self._gathered: CallBatcher[Row, list[Exception | None]] = CallBatcher(self._commit, seconds)
 
     def add(self, row: Row) -> None:
         """Returns once the row is committed.

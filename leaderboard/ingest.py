@@ -28,9 +28,9 @@ from leaderboard.group_commit import GroupCommit
 from leaderboard.logs import TRACE
 from leaderboard.regions import Regions
 from leaderboard.validation import InvalidResult
-from queries.concurrency.timeouts import GRACE
-from queries.db.direct_connection import DirectConnection
-from queries.moments import RFC_3339
+from queries.concurrency import CLIENT_MARGIN_SECONDS
+from queries.db import DirectConnection
+from queries.times import RFC_3339_FORMAT
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Ingest:
         self._database = database
         self._regions = regions
         self._direct = direct
-        self._rows = GroupCommit(self._insert, direct.timeout + GRACE)
+        self._rows = GroupCommit(self._insert, direct.timeout + CLIENT_MARGIN_SECONDS)
 
     def store(self, body: bytes) -> None:
         """Stores one result; it is committed once this returns.
@@ -151,10 +151,10 @@ def copy(database: Database, regions: Regions, frame: pl.DataFrame) -> None:
     """
     places = frame.select("region", "job_type").unique()
     ids = [_region_id(regions, region, job_type) for region, job_type in places.iter_rows()]
-    numbered = frame.join(places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64)), on=["region", "job_type"])
+    hash64 = frame.join(places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64)), on=["region", "job_type"])
     lines = BytesIO()
-    numbered.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
-        lines, include_header=False, datetime_format=RFC_3339
+    hash64.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
+        lines, include_header=False, datetime_format=RFC_3339_FORMAT
     )
     lines.seek(0)
     database.run(lambda connection: _copy(connection, lines, "csv"))

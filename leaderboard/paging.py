@@ -13,9 +13,9 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from leaderboard.params import InvalidParameter, Window
-from queries.leaderboard import COLUMNS, DIGITS
-from queries.moments import EPOCH, MICROSECOND, micros
+from leaderboard.params import InvalidParameter, TimeRange
+from queries import RANKING_COLUMNS, SCORE_DECIMALS
+from queries.times import EPOCH, MICROSECOND, to_micros
 
 BEST_IS_LEAST = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
 """Of the columns, those that are sorted upwards unless another order is asked for."""
@@ -41,7 +41,7 @@ class Paging(NamedTuple):
     descending: bool
     limit: int
     question: str
-    window: Window
+    window: TimeRange
     after: tuple[Place, str] | None = None
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ def resumed(paging: Paging, cursor: str) -> Paging:
     """From where a cursor points to on. Raises InvalidParameter where it is of no answer to the same question."""
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
-        window = Window(*(EPOCH + end * MICROSECOND for end in (found.since, found.until)))
+        window = TimeRange(*(EPOCH + end * MICROSECOND for end in (found.since, found.until)))
     except (msgspec.MsgspecError, binascii.Error, ValueError, OverflowError):
         raise InvalidParameter(f"cursor must be the next of an answer, not {cursor!r}") from None
     if found.question != paging.question or isinstance(found.place, str) != (paging.sort == "orchestrator"):
@@ -75,7 +75,7 @@ def page(ranking: pl.DataFrame, paging: Paging) -> tuple[pl.DataFrame, str | Non
     dtype = ranking.schema[paging.sort]
     value = pl.col(paging.sort)
     if dtype == pl.Float64:
-        value = value.round(DIGITS)
+        value = value.round(SCORE_DECIMALS)
     elif dtype.is_temporal():
         value = value.to_physical()
     rows = ranking.with_columns(orchestrator.cast(pl.String)).with_columns(place=value)
@@ -89,7 +89,7 @@ def page(ranking: pl.DataFrame, paging: Paging) -> tuple[pl.DataFrame, str | Non
         rows = rows.filter(later)
     part = rows.head(paging.limit)
     if part.height == rows.height:
-        return part.select(COLUMNS), None
-    since, until = map(micros, paging.window)
+        return part.select(RANKING_COLUMNS), None
+    since, until = map(to_micros, paging.window)
     cursor = _Cursor(paging.question, since, until, *part.select("place", "orchestrator").row(-1))
-    return part.select(COLUMNS), base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+    return part.select(RANKING_COLUMNS), base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")

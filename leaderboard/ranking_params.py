@@ -9,11 +9,9 @@ from flask import Request
 
 from leaderboard import params
 from leaderboard.paging import BEST_IS_LEAST, Paging, named, resumed
-from leaderboard.params import InvalidParameter, Window
+from leaderboard.params import InvalidParameter, TimeRange
 from leaderboard.validation import ADDRESS
-from queries import Query
-from queries.leaderboard import COLUMNS
-from queries.score_history import BY, EVERY
+from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter
 
 INTERVALS = {"1h": timedelta(days=2), "6h": timedelta(days=14), "1d": timedelta(days=366), "7d": timedelta.max}
 """The lengths of a bucket, and the longest window for which each is chosen where none is named."""
@@ -23,7 +21,7 @@ LIMIT, MOST_ROWS = 100, 1000
 """Rows of a page of the leaderboard: where it says nothing else, and at most."""
 MOST_EVENTS = 10**15
 
-assert tuple(INTERVALS) == EVERY
+assert tuple(INTERVALS) == SCORE_INTERVALS
 
 
 class History(NamedTuple):
@@ -34,7 +32,7 @@ class History(NamedTuple):
     by: tuple[str, ...]
 
 
-def history(request: Request, window: Window) -> History:
+def history(request: Request, window: TimeRange) -> History:
     """What score_history is asked beside its query; without an orchestrator, it is the network's."""
     given = ",".join(request.args.getlist("orchestrator")).lower().split(",")
     orchestrators = tuple(sorted({address.strip() for address in given} - {""}))
@@ -43,10 +41,10 @@ def history(request: Request, window: Window) -> History:
     interval = request.args.get("interval") or _interval(window)
     if interval not in INTERVALS:
         raise InvalidParameter(f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}")
-    return History(interval, orchestrators, BY if orchestrators else ("region",))
+    return History(interval, orchestrators, GROUP_COLUMNS if orchestrators else ("region",))
 
 
-def tables_query(request: Request) -> Query:
+def tables_query(request: Request) -> EventFilter:
     """The events of a history or a ranking: a model needs its pipeline, and AI jobs may be of any."""
     query = params.jobs_query(request)
     if query.model and not query.pipeline:
@@ -54,7 +52,7 @@ def tables_query(request: Request) -> Query:
     return query
 
 
-def history_query(request: Request) -> Query:
+def history_query(request: Request) -> EventFilter:
     """The events of a history; whose it is, ``history`` tells."""
     return replace(tables_query(request), orchestrator=None)
 
@@ -66,7 +64,7 @@ def min_events(request: Request) -> int:
 
 def paging(request: Request, hours: float) -> Paging:
     """The portion that leaderboard is asked for, of the window of the first one."""
-    sort = _one_of(request, "sort", COLUMNS) or "score"
+    sort = _one_of(request, "sort", RANKING_COLUMNS) or "score"
     order = _one_of(request, "order", ("asc", "desc")) or ("asc" if sort in BEST_IS_LEAST else "desc")
     ends = request.args.get("since"), request.args.get("until")
     question = named(tables_query(request), min_events(request), sort, order, ends)
@@ -76,14 +74,14 @@ def paging(request: Request, hours: float) -> Paging:
     return resumed(first, cursor) if cursor else first
 
 
-def address_query(address: str) -> Query:
+def address_query(address: str) -> EventFilter:
     """Whom a glance is asked of."""
     if not ADDRESS.fullmatch(address):
         raise InvalidParameter(f"orchestrator must be an address, 0x and 40 hexadecimal digits, not {address!r}")
-    return Query(orchestrator=address.lower())
+    return EventFilter(orchestrator=address.lower())
 
 
-def _interval(window: Window) -> str:
+def _interval(window: TimeRange) -> str:
     length = window.until - window.since
     return next(interval for interval, longest in INTERVALS.items() if length <= longest)
 

@@ -14,24 +14,22 @@ from leaderboard.formats import Format
 from leaderboard.paging import Paging, page
 from leaderboard.params import InvalidParameter
 from leaderboard.ranking_params import History
-from queries import AI, TRANSCODING, Query, StoreUnavailable, Window, collect
-from queries.orchestrator import KEY
-from queries.score_history import SUMS
+from queries import AI, JOB_COLUMNS, SUM_COLUMNS, TRANSCODING, EventFilter, EventWindow, StoreUnavailable, collect
 
 HISTORY_ROWS = 100_000
 """The most rows that one answer of score_history has."""
 
-Results = Callable[[str], Window]
+Results = Callable[[str], EventWindow]
 
 
-def of_history(window: Window, query: Query, history: History, form: Format) -> Response:
+def of_history(window: EventWindow, query: EventFilter, history: History, form: Format) -> Response:
     """The rows of score_history as ``{"interval", "history": [row, …]}``."""
 
     def compute() -> Answer:
         spans = queries.score_history(
-            window.read(), query, every=history.interval, orchestrators=history.orchestrators, by=history.by
+            window.load(), query, every=history.interval, orchestrators=history.orchestrators, by=history.by
         )
-        frame = collect(spans.drop(*SUMS))
+        frame = collect(spans.drop(*SUM_COLUMNS))
         if frame.height > HISTORY_ROWS:
             raise InvalidParameter(
                 f"interval {history.interval} gives {frame.height:,} rows here, and an answer has {HISTORY_ROWS:,} at "
@@ -49,11 +47,11 @@ def of_history(window: Window, query: Query, history: History, form: Format) -> 
     return answers.kept(("score_history", query, history), window, form, compute)
 
 
-def of_ranking(window: Window, query: Query, min_events: int, paging: Paging, form: Format) -> Response:
+def of_ranking(window: EventWindow, query: EventFilter, min_events: int, paging: Paging, form: Format) -> Response:
     """A page of leaderboard as ``{"leaderboard": [row, …], "total", "next"}``, next where there are more."""
 
     def compute() -> Answer:
-        frame = collect(queries.leaderboard(window.read(), query, min_events=min_events))
+        frame = collect(queries.ranking(window.load(), query, min_events=min_events))
         part, cursor = page(frame, paging)
         more = {} if cursor is None else {"next": cursor}
         return answers.made(
@@ -69,23 +67,23 @@ def of_ranking(window: Window, query: Query, min_events: int, paging: Paging, fo
     return answers.kept(("leaderboard", query, min_events, paging), window, form, compute)
 
 
-def of_orchestrator(window: Window, results: Results, query: Query, form: Format) -> Response:
+def of_orchestrator(window: EventWindow, results: Results, query: EventFilter, form: Format) -> Response:
     """What the query's orchestrator did, and where it failed, as ``{"orchestrator", …, "jobs": [row, …]}``.
 
     ``results`` gives its results of a job type, over the same window.
     """
 
     def compute() -> Answer:
-        jobs = collect(queries.orchestrator_jobs(window.read(), query))
+        jobs = collect(queries.orchestrator_jobs(window.load(), query))
         read = [results(job_type) for job_type in (TRANSCODING, AI)]
         moments = [part.as_of for part in read if part.as_of is not None]
         if moments and window.as_of is None:
             # what is kept is as new as its window
             raise StoreUnavailable("the database went away while the results were read")
-        failed = collect(queries.orchestrator_errors(pl.concat([part.read() for part in read]), query))
+        failed = collect(queries.orchestrator_errors(pl.concat([part.load() for part in read]), query))
         entry = pl.struct("error_code", "results", "count", "share", pl.col("last_seen").dt.epoch("s"))
-        errors = failed.group_by(KEY, maintain_order=True).agg(errors=entry)
-        frame = jobs.join(errors, on=KEY, how="left", nulls_equal=True, maintain_order="left")
+        errors = failed.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=entry)
+        frame = jobs.join(errors, on=JOB_COLUMNS, how="left", nulls_equal=True, maintain_order="left")
         text = pl.format("[{}]", pl.col("errors").list.eval(pl.element().struct.json_encode()).list.join(","))
         return answers.made(
             frame.with_columns(errors=text.fill_null("[]")),
@@ -110,7 +108,7 @@ def rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:
     return [{name: value for name, value in row.items() if value is not None} for row in plain.iter_rows(named=True)]
 
 
-def _glance(frame: pl.DataFrame, query: Query) -> dict[str, Any]:
+def _glance(frame: pl.DataFrame, query: EventFilter) -> dict[str, Any]:
     pipelines = frame.drop_nulls("pipeline").group_by("pipeline").agg(pl.col("model").unique().sort()).sort("pipeline")
     return {
         "orchestrator": query.orchestrator,

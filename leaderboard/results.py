@@ -7,8 +7,7 @@ import msgspec
 import polars as pl
 from msgspec import Meta, Raw, Struct
 
-from queries import AI, TRANSCODING
-from queries.schema import LONGEST_NUMBER
+from queries import AI, MAX_NUMBER_DIGITS, TRANSCODING
 
 COUNTS = frozenset({"timestamp", "segments_sent", "segments_received"})
 
@@ -132,7 +131,7 @@ def whole(payload: str, region: str, orchestrator: str, job_type: str) -> bytes:
         result = {}
     for field, (absent, beginnings) in _CARRIED[job_type].items():
         posted = bytes(result.get(field, absent))
-        if posted[0] not in beginnings or (beginnings is _NUMBER and len(posted) >= LONGEST_NUMBER):
+        if posted[0] not in beginnings or (beginnings is _NUMBER and len(posted) >= MAX_NUMBER_DIGITS):
             posted = absent
         elif field in COUNTS:
             # JSONB tells a number in plain digits

@@ -13,13 +13,13 @@ from leaderboard.bootstrap import DatabaseUnavailable
 from leaderboard.database import Database
 from leaderboard.embedded import EmbeddedPostgres
 from leaderboard.ingest import Ingest
-from leaderboard.lake.keeper import LakeKeeper
+from leaderboard.lake.keeper import BackgroundSync
 from leaderboard.migrate import migrate
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
-from queries import LakeEvents, LiveEvents, PostgresEvents, StoredEvents, StoreUnavailable, Window
-from queries.concurrency.timeouts import GRACE, background
-from queries.db.direct_connection import DirectConnection
+from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents, StoreUnavailable
+from queries.concurrency import CLIENT_MARGIN_SECONDS, run_in_thread
+from queries.db import DirectConnection
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Service:
         self._url = url
         self._database = Database(url, settings.db_timeout)
         # asked through look and results
-        self.events = LiveEvents(
-            StoredEvents(
+        self.live_events = LiveEvents(
+            HybridEvents(
                 PostgresEvents(url, timeout=settings.db_timeout),
                 LakeEvents(settings.lake, timeout=settings.db_timeout),
             ),
@@ -48,7 +48,7 @@ class Service:
         self._regions = Regions(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
         self._writer = DirectConnection(url, settings.db_timeout)
         self._ingest = Ingest(self._database, self._regions, self._writer)
-        self._lake_keeper = LakeKeeper(url, settings.lake, settings.sync_interval, settings.db_timeout)
+        self._lake_keeper = BackgroundSync(url, settings.lake, settings.sync_interval, settings.db_timeout)
         self._ready = False
         self._lock = Lock()
         self._migration: Future[None] | None = None
@@ -80,23 +80,23 @@ class Service:
         self.ensure_ready()
         return self._ingest
 
-    def look(self, since: datetime, until: datetime) -> Window:
+    def events_at(self, since: datetime, until: datetime) -> EventWindow:
         """The events of a window; where the database is away, as far as memory and the lake have all of them."""
         try:
             self.ensure_ready()
-            return self.events.look(since, until)
+            return self.live_events.at(since, until)
         except StoreUnavailable as error:
-            return self._remembered(error, self.events.remembered, since, until)
+            return self._remembered(error, self.live_events.window_during_outage, since, until)
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+    def results_at(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator; where the database is away, as far as the lake has all of them."""
         try:
             self.ensure_ready()
-            return self.events.results(orchestrator, since, until, job_type)
+            return self.live_events.results(orchestrator, since, until, job_type)
         except StoreUnavailable as error:
-            return self._remembered(error, self.events.remembered_results, orchestrator, since, until, job_type)
+            return self._remembered(error, self.live_events.results_during_outage, orchestrator, since, until, job_type)
 
-    def _remembered(self, error: StoreUnavailable, read: Callable[..., Window], *asked: object) -> Window:
+    def _remembered(self, error: StoreUnavailable, read: Callable[..., EventWindow], *asked: object) -> EventWindow:
         if not (self._ready or self.settings.lake_is_ours):
             # nothing has told yet whose the lake is
             raise error
@@ -120,10 +120,10 @@ class Service:
             return
         with self._lock:
             if self._migration is None or self._migration.done():
-                self._migration = background(migrate, self._url, self.settings.db_timeout)
+                self._migration = run_in_thread(migrate, self._url, self.settings.db_timeout)
             migration = self._migration
         try:
-            migration.result(self.settings.db_timeout + GRACE)
+            migration.result(self.settings.db_timeout + CLIENT_MARGIN_SECONDS)
         except TimeoutError as error:
             raise StoreUnavailable("the database is being migrated") from error
         except DatabaseUnavailable as error:
@@ -131,7 +131,7 @@ class Service:
         with self._lock:
             if not self._ready:
                 self._ready = True
-                self.events.start()
+                self.live_events.start()
                 self._lake_keeper.start()
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Service:
         self._lake_keeper.close()
         self._database.close()
         self._writer.close()
-        self.events.close()
+        self.live_events.close()
 
 
 def service() -> Service:

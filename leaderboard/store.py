@@ -12,7 +12,7 @@ from uuid import uuid4
 import obstore
 from obstore.store import LocalStore, from_url
 
-from queries.sources.lake import is_folder
+from queries import is_local_path
 
 UNFINISHED = ".partial"
 """What the name of a file ends with that is being written; it begins with a dot."""
@@ -25,7 +25,7 @@ class Files:
     """
 
     def __init__(self, url: str) -> None:
-        self._folder = Path(url.removeprefix("file://")) if is_folder(url) else None
+        self._folder = Path(url.removeprefix("file://")) if is_local_path(url) else None
         if self._folder is not None:
             self._store = LocalStore(self._folder, mkdir=True)
         else:

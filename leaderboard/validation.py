@@ -9,10 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from queries import AI, TRANSCODING
-from queries.schema import LARGEST_MEASURE
+from queries import AI, MAX_MEASURE, TRANSCODING
 
-Measure = Annotated[float, Meta(ge=0, le=LARGEST_MEASURE)]
+Measure = Annotated[float, Meta(ge=0, le=MAX_MEASURE)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # PostgreSQL indexes them, and an entry of an index holds 2,704 bytes
 Name = Annotated[str, Meta(max_length=512)]

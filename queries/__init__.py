@@ -5,8 +5,8 @@ A *source* reads events: ``source.window(since, until)`` gives the one frame of
 that runs on Polars (eager or lazy), DuckDB and Spark alike. Neither knows the web
 service or the environment.
 
->>> from queries import aggregated_stats, example
->>> aggregated_stats(example.events()).head(1)
+>>> from queries import aggregated_stats, sample_data
+>>> aggregated_stats(sample_data.events()).head(1)
 shape: (1, 5)
 ┌──────────────┬────────┬──────────────┬──────────────────┬──────────┐
 │ orchestrator ┆ region ┆ success_rate ┆ round_trip_score ┆ score    │
@@ -20,50 +20,170 @@ shape: (1, 5)
 ``notebooks``, as nothing else here does.
 """
 
-from queries import example
-from queries.aggregated_stats import aggregated_stats
-from queries.errors import SchemaError, StoreTimeout, StoreUnavailable
-from queries.leaderboard import leaderboard
-from queries.orchestrator import orchestrator_errors, orchestrator_jobs
-from queries.pipelines import pipelines
-from queries.query import AI, TRANSCODING, Query
-from queries.raw_stats import raw_stats
-from queries.schema import EVENT_SCHEMA, conform
-from queries.score_history import score_history
-from queries.sources.files import ExportedEvents
-from queries.sources.hybrid import StoredEvents
-from queries.sources.lake import LakeEvents, collect
-from queries.sources.live.events import LiveEvents, Window
-from queries.sources.postgres import PostgresEvents
-from queries.sources.urls import open_events
-from queries.sql import connect
-from queries.top_ai_score import top_ai_score
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AI",
-    "EVENT_SCHEMA",
-    "TRANSCODING",
-    "ExportedEvents",
-    "LakeEvents",
-    "LiveEvents",
-    "PostgresEvents",
-    "Query",
-    "SchemaError",
-    "StoreTimeout",
-    "StoreUnavailable",
-    "StoredEvents",
-    "Window",
-    "aggregated_stats",
-    "collect",
-    "conform",
-    "connect",
-    "example",
-    "leaderboard",
-    "open_events",
-    "orchestrator_errors",
-    "orchestrator_jobs",
-    "pipelines",
-    "raw_stats",
-    "score_history",
-    "top_ai_score",
-]
+from queries._lazy import attach
+
+if TYPE_CHECKING:
+    from queries.aggregated_stats import aggregated_stats as aggregated_stats
+    from queries.errors import (
+        SchemaError as SchemaError,
+    )
+    from queries.errors import (
+        StoreTimeout as StoreTimeout,
+    )
+    from queries.errors import (
+        StoreUnavailable as StoreUnavailable,
+    )
+    from queries.filters import AI as AI
+    from queries.filters import TRANSCODING as TRANSCODING
+    from queries.filters import EventFilter as EventFilter
+    from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
+    from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
+    from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
+    from queries.pipelines import pipelines as pipelines
+    from queries.ranking import RANKING_COLUMNS as RANKING_COLUMNS
+    from queries.ranking import SCORE_DECIMALS as SCORE_DECIMALS
+    from queries.ranking import ranking as ranking
+    from queries.raw_stats import raw_stats as raw_stats
+    from queries.schema import (
+        ADDRESS_PATTERN as ADDRESS_PATTERN,
+    )
+    from queries.schema import (
+        EVENT_SCHEMA as EVENT_SCHEMA,
+    )
+    from queries.schema import (
+        MAX_MEASURE as MAX_MEASURE,
+    )
+    from queries.schema import (
+        MAX_NUMBER_DIGITS as MAX_NUMBER_DIGITS,
+    )
+    from queries.schema import (
+        conform as conform,
+    )
+    from queries.score_history import (
+        GROUP_COLUMNS as GROUP_COLUMNS,
+    )
+    from queries.score_history import (
+        SCORE_INTERVALS as SCORE_INTERVALS,
+    )
+    from queries.score_history import (
+        SUM_COLUMNS as SUM_COLUMNS,
+    )
+    from queries.score_history import (
+        score_history as score_history,
+    )
+    from queries.scoring.formulas import MEASURES as MEASURES
+    from queries.sources.database_state import DatabaseState as DatabaseState
+    from queries.sources.files import FileEvents as FileEvents
+    from queries.sources.hybrid import HybridEvents as HybridEvents
+    from queries.sources.lake import (
+        AS_OF_KEY as AS_OF_KEY,
+    )
+    from queries.sources.lake import (
+        CHANGES_KEY as CHANGES_KEY,
+    )
+    from queries.sources.lake import (
+        DATABASE_KEY as DATABASE_KEY,
+    )
+    from queries.sources.lake import (
+        RESULT_COLUMNS as RESULT_COLUMNS,
+    )
+    from queries.sources.lake import (
+        STORE_SCHEMES as STORE_SCHEMES,
+    )
+    from queries.sources.lake import (
+        WATERMARK_KEY as WATERMARK_KEY,
+    )
+    from queries.sources.lake import (
+        LakeEvents as LakeEvents,
+    )
+    from queries.sources.lake import (
+        LakeSnapshot as LakeSnapshot,
+    )
+    from queries.sources.lake import (
+        collect as collect,
+    )
+    from queries.sources.lake import (
+        hash64 as hash64,
+    )
+    from queries.sources.lake import (
+        is_local_path as is_local_path,
+    )
+    from queries.sources.lake import (
+        read_lake_snapshot as read_lake_snapshot,
+    )
+    from queries.sources.lake import (
+        scan_lake_files as scan_lake_files,
+    )
+    from queries.sources.lake import (
+        store_options as store_options,
+    )
+    from queries.sources.lake import (
+        table_root as table_root,
+    )
+    from queries.sources.lake_dataset import LAKE_SCHEMA as LAKE_SCHEMA
+    from queries.sources.live.events import EventWindow as EventWindow
+    from queries.sources.live.events import LiveEvents as LiveEvents
+    from queries.sources.postgres import PostgresEvents as PostgresEvents
+    from queries.sources.urls import open_events as open_events
+    from queries.sources.watermark import Watermark as Watermark
+    from queries.sql import connect as connect
+    from queries.top_ai_score import top_ai_score as top_ai_score
+
+attach(
+    __name__,
+    {
+        "aggregated_stats": "queries.aggregated_stats",
+        "SchemaError": "queries.errors",
+        "StoreTimeout": "queries.errors",
+        "StoreUnavailable": "queries.errors",
+        "AI": "queries.filters",
+        "TRANSCODING": "queries.filters",
+        "EventFilter": "queries.filters",
+        "orchestrator_errors": "queries.orchestrator_errors",
+        "JOB_COLUMNS": "queries.orchestrator_jobs",
+        "orchestrator_jobs": "queries.orchestrator_jobs",
+        "pipelines": "queries.pipelines",
+        "RANKING_COLUMNS": "queries.ranking",
+        "SCORE_DECIMALS": "queries.ranking",
+        "ranking": "queries.ranking",
+        "raw_stats": "queries.raw_stats",
+        "ADDRESS_PATTERN": "queries.schema",
+        "EVENT_SCHEMA": "queries.schema",
+        "MAX_MEASURE": "queries.schema",
+        "MAX_NUMBER_DIGITS": "queries.schema",
+        "conform": "queries.schema",
+        "GROUP_COLUMNS": "queries.score_history",
+        "SCORE_INTERVALS": "queries.score_history",
+        "SUM_COLUMNS": "queries.score_history",
+        "score_history": "queries.score_history",
+        "MEASURES": "queries.scoring.formulas",
+        "DatabaseState": "queries.sources.database_state",
+        "FileEvents": "queries.sources.files",
+        "HybridEvents": "queries.sources.hybrid",
+        "AS_OF_KEY": "queries.sources.lake",
+        "CHANGES_KEY": "queries.sources.lake",
+        "DATABASE_KEY": "queries.sources.lake",
+        "RESULT_COLUMNS": "queries.sources.lake",
+        "STORE_SCHEMES": "queries.sources.lake",
+        "WATERMARK_KEY": "queries.sources.lake",
+        "LakeEvents": "queries.sources.lake",
+        "LakeSnapshot": "queries.sources.lake",
+        "collect": "queries.sources.lake",
+        "hash64": "queries.sources.lake",
+        "is_local_path": "queries.sources.lake",
+        "read_lake_snapshot": "queries.sources.lake",
+        "scan_lake_files": "queries.sources.lake",
+        "store_options": "queries.sources.lake",
+        "table_root": "queries.sources.lake",
+        "LAKE_SCHEMA": "queries.sources.lake_dataset",
+        "EventWindow": "queries.sources.live.events",
+        "LiveEvents": "queries.sources.live.events",
+        "PostgresEvents": "queries.sources.postgres",
+        "open_events": "queries.sources.urls",
+        "Watermark": "queries.sources.watermark",
+        "connect": "queries.sql",
+        "top_ai_score": "queries.top_ai_score",
+    },
+)

@@ -3,10 +3,10 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries.query import Query, select
+from queries.filters import EventFilter, apply_filter
 
 
-def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
+def raw_stats(results: IntoFrameT, event_filter: EventFilter) -> IntoFrameT:
     """The results the query chooses, newest first.
 
     Columns: region, orchestrator, payload (String, the result as JSON),
@@ -16,8 +16,8 @@ def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
     ``PostgresEvents.results`` gives it; it need not have the measures. Results
     of the same moment come in the reverse order of their ids.
 
-    >>> from queries import Query, example, raw_stats
-    >>> results = raw_stats(example.results(), Query(orchestrator="0xaa", region="NYC"))
+    >>> from queries import EventFilter, sample_data, raw_stats
+    >>> results = raw_stats(sample_data.results(), EventFilter(orchestrator="0xaa", region="NYC"))
     >>> results.select("event_time", "region", "orchestrator")
     shape: (1, 3)
     ┌─────────────────────────┬────────┬──────────────┐
@@ -31,7 +31,7 @@ def raw_stats(results: IntoFrameT, query: Query) -> IntoFrameT:
     {"success_rate":1.0,"round_trip_time":1.0,"errors":null}
     """
     return (
-        select(nw.from_native(results), query, "orchestrator", "region", "pipeline", "model")
+        apply_filter(nw.from_native(results), event_filter, "orchestrator", "region", "pipeline", "model")
         .sort("event_time", "id", descending=True)
         .select("region", "orchestrator", "payload", "event_time")
         .to_native()

@@ -20,13 +20,13 @@ EVENT_SCHEMA: dict[str, nw.dtypes.DType] = {
 """Column to dtype. Text may be Categorical as well; ``pipeline`` and ``model`` are null for transcoding;
 ``round_trip_time`` and ``seg_duration`` are seconds; ``success_rate`` is 1 where all of a job succeeded."""
 
-ADDRESS = "^0x[0-9a-f]{40}$"
+ADDRESS_PATTERN = "^0x[0-9a-f]{40}$"
 """What an orchestrator's address looks like, in lower case."""
 
-LARGEST_MEASURE = 1e12
+MAX_MEASURE = 1e12
 """What no success_rate and no time in seconds exceeds; the means and formulas stay finite below it."""
 
-LONGEST_NUMBER = 300
+MAX_NUMBER_DIGITS = 300
 """Digits of a number as JSONB writes it, without an exponent; one that no float holds has more and is absent."""
 
 _TEXT = (nw.String, nw.Categorical, nw.Enum)
@@ -39,8 +39,8 @@ def conform(frame: IntoFrameT) -> IntoFrameT:
     as a result that lacks it counts.
     Raises SchemaError where a column is missing or is of another kind.
 
-    >>> from queries import conform, example
-    >>> mine = example.events().with_columns(seg_duration=2)
+    >>> from queries import conform, sample_data
+    >>> mine = sample_data.events().with_columns(seg_duration=2)
     >>> conform(mine).schema["seg_duration"]
     Float64
     """
@@ -58,7 +58,7 @@ def _column(name: str, schema: nw.Schema, duckdb: bool) -> nw.Expr:
         if not have.is_numeric():
             raise SchemaError(f"column {name!r} must be a number, not {have}")
         measure = column.cast(nw.Float64())
-        return nw.when(measure.is_between(0, LARGEST_MEASURE)).then(measure).otherwise(nw.lit(0.0)).alias(name)
+        return nw.when(measure.is_between(0, MAX_MEASURE)).then(measure).otherwise(nw.lit(0.0)).alias(name)
     if isinstance(want, nw.Int64):
         if not have.is_integer():
             raise SchemaError(f"column {name!r} must be an integer, not {have}")

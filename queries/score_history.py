@@ -5,28 +5,28 @@ from collections.abc import Collection
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries.query import Query, select
-from queries.scoring.grouping import JOB, SCORE_FIELDS, of_jobs, scored
+from queries.filters import EventFilter, apply_filter
+from queries.scoring.grouping import AI_KEYS, SCORE_FIELDS, scorable, score_groups
 
-EVERY = ("1h", "6h", "1d", "7d")
+SCORE_INTERVALS = ("1h", "6h", "1d", "7d")
 """The lengths of a span that every engine knows."""
-BY = ("orchestrator", "region")
-GROUP = ("bucket", *BY, *JOB)
-SUMS = ("sum_success_rate", "sum_round_trip_time", "sum_seg_duration")
-COLUMNS = (
+GROUP_COLUMNS = ("orchestrator", "region")
+KEY_COLUMNS = ("bucket", *GROUP_COLUMNS, *AI_KEYS)
+SUM_COLUMNS = ("sum_success_rate", "sum_round_trip_time", "sum_seg_duration")
+HISTORY_COLUMNS = (
     *("bucket", "orchestrator", "region", "job_type", "pipeline", "model", "events"),
-    *(*SUMS, "median_round_trip_time", *SCORE_FIELDS),
+    *(*SUM_COLUMNS, "median_round_trip_time", *SCORE_FIELDS),
 )
 _THURSDAY = 4
 
 
 def score_history(
     events: IntoFrameT,
-    query: Query = Query(),
+    event_filter: EventFilter = EventFilter(),
     *,
     every: str = "1d",
     orchestrators: Collection[str] = (),
-    by: Collection[str] = BY,
+    by: Collection[str] = GROUP_COLUMNS,
 ) -> IntoFrameT:
     """One row per span of time, orchestrator, region, pipeline and model that has events, sorted by these.
 
@@ -50,8 +50,8 @@ def score_history(
     (0..1). From the sums and counts of several spans follow the means of them
     all. The engine's session must be in UTC.
 
-    >>> from queries import example, score_history
-    >>> days = score_history(example.events(), by=["orchestrator"])
+    >>> from queries import sample_data, score_history
+    >>> days = score_history(sample_data.events(), by=["orchestrator"])
     >>> days.select("bucket", "orchestrator", "events", "success_rate", "round_trip_score", "score")
     shape: (3, 6)
     ┌─────────────────────────┬──────────────┬────────┬──────────────┬──────────────────┬──────────┐
@@ -64,15 +64,19 @@ def score_history(
     │ 2026-09-02 00:00:00 UTC ┆ 0xbb         ┆ 1      ┆ 0.0          ┆ 0.0              ┆ 0.0      │
     └─────────────────────────┴──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
-    group = [name for name in GROUP if name not in BY or name in by]
+    group = [name for name in KEY_COLUMNS if name not in GROUP_COLUMNS or name in by]
     source = nw.from_native(events)
     bucket = _bucket(every, source.implementation.is_polars())
-    jobs = of_jobs(select(source, query, "region", "pipeline", "model"), query.job_type).with_columns(bucket=bucket)
-    wanted = [*orchestrators, *([query.orchestrator] if query.orchestrator else [])]
+    jobs = scorable(
+        apply_filter(source, event_filter, "region", "pipeline", "model"), event_filter.job_type
+    ).with_columns(bucket=bucket)
+    wanted = [*orchestrators, *([event_filter.orchestrator] if event_filter.orchestrator else [])]
     chosen = jobs.filter(nw.col("orchestrator").is_in(wanted)) if wanted else jobs
-    spans = scored(jobs, chosen, query.job_type, tuple(name for name in group if name not in JOB), ("bucket",))
-    columns = [name for name in COLUMNS if name not in BY or name in by]
-    return spans.with_columns(nw.lit(query.job_type).alias("job_type")).select(*columns).sort(*group).to_native()
+    spans = score_groups(
+        jobs, chosen, event_filter.job_type, tuple(name for name in group if name not in AI_KEYS), ("bucket",)
+    )
+    columns = [name for name in HISTORY_COLUMNS if name not in GROUP_COLUMNS or name in by]
+    return spans.with_columns(nw.lit(event_filter.job_type).alias("job_type")).select(*columns).sort(*group).to_native()
 
 
 def _bucket(every: str, polars: bool) -> nw.Expr:

@@ -5,13 +5,13 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
-from queries.query import AI, TRANSCODING, Query
+from queries.filters import AI, TRANSCODING, EventFilter
 from queries.score_history import score_history
-from queries.sources.files import ExportedEvents
-from queries.sources.hybrid import StoredEvents
-from queries.sources.lake_dataset import SCHEMA, dataset
-from queries.sources.postgres import FIRST, LAST
+from queries.sources.files import FileEvents
+from queries.sources.hybrid import HybridEvents
+from queries.sources.lake_dataset import LAKE_SCHEMA, lake_dataset
 from queries.sources.urls import open_events
+from queries.times import MAX_TIME, MIN_TIME
 
 CONFIG = {
     "autoinstall_known_extensions": "false",
@@ -60,13 +60,13 @@ def connect(url: str, *, lake: str | None = None, timeout: float = 20.0) -> Duck
     """
     source = open_events(url, lake=lake, timeout=timeout)
     try:
-        if isinstance(source, StoredEvents):
-            parts = source.parts(dataset, lambda frame: frame.collect().to_arrow())
+        if isinstance(source, HybridEvents):
+            parts = source.parts(lake_dataset, lambda frame: frame.collect().to_arrow())
             regions = source.regions().to_arrow()
-        elif isinstance(source, ExportedEvents):
+        elif isinstance(source, FileEvents):
             raise ValueError(f"{url} is an export, which DuckDB reads itself; these views are of a database or a lake")
         else:
-            parts, regions = [dataset(source.there(), FIRST, LAST)], None
+            parts, regions = [lake_dataset(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
     finally:
         source.close()
     connection = duckdb.connect(config=CONFIG)
@@ -77,14 +77,14 @@ def connect(url: str, *, lake: str | None = None, timeout: float = 20.0) -> Duck
         connection.execute(REGIONS_SEEN)
     else:
         connection.from_arrow(regions).create_view("regions")
-    histories = [score_history(connection.table("events"), Query(job_type=job)) for job in (TRANSCODING, AI)]
+    histories = [score_history(connection.table("events"), EventFilter(job_type=job)) for job in (TRANSCODING, AI)]
     histories[0].union(histories[1]).create_view("scores_daily")
     connection.execute(CLOSED)
     return connection
 
 
 def _events(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
-    events, *others = (connection.from_arrow(part) for part in parts or [SCHEMA.empty_table()])
+    events, *others = (connection.from_arrow(part) for part in parts or [LAKE_SCHEMA.empty_table()])
     for other in others:
         events = events.union(other)
     return events.select("* REPLACE (payload::JSON AS payload)")

@@ -3,11 +3,11 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries.query import AI, Query, select
+from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
 
 
-def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
+def top_ai_score(events: IntoFrameT, event_filter: EventFilter) -> IntoFrameT:
     """The best AI job of the query's orchestrator: one row, or none where it has done no AI job.
 
     Columns: orchestrator, region, pipeline, model, score (Float64, 0..1, as
@@ -15,8 +15,8 @@ def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
     success_rate, then the lowest mean round_trip_time, then the first by
     pipeline, model and region.
 
-    >>> from queries import Query, example, top_ai_score
-    >>> top_ai_score(example.events(), Query(orchestrator="0xaa"))
+    >>> from queries import EventFilter, sample_data, top_ai_score
+    >>> top_ai_score(sample_data.events(), EventFilter(orchestrator="0xaa"))
     shape: (1, 5)
     ┌──────────────┬────────┬──────────┬───────┬──────────┐
     │ orchestrator ┆ region ┆ pipeline ┆ model ┆ score    │
@@ -27,11 +27,11 @@ def top_ai_score(events: IntoFrameT, query: Query) -> IntoFrameT:
     └──────────────┴────────┴──────────┴───────┴──────────┘
     """
     job = ("pipeline", "model")
-    jobs = select(nw.from_native(events), Query(job_type=AI)).filter(
+    jobs = apply_filter(nw.from_native(events), EventFilter(job_type=AI)).filter(
         ~nw.col("pipeline").is_null(), ~nw.col("model").is_null()
     )
     best = (
-        jobs.filter(nw.col("orchestrator") == query.orchestrator)
+        jobs.filter(nw.col("orchestrator") == event_filter.orchestrator)
         .group_by("orchestrator", "region", *job)
         .agg(*formulas.means())
         # jobs that are equal but for the last bits of a mean are equal

@@ -14,7 +14,7 @@ from leaderboard.report import notebooks
 from leaderboard.settings import described
 from leaderboard.views import posting, rankings, registry, stats
 from queries import charts
-from queries.leaderboard import COLUMNS
+from queries.ranking import RANKING_COLUMNS
 from tests.http import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_every_parameter_of_the_tables_is_told(name: str) -> None:
 
 
 def test_the_fields_and_limits_of_the_tables_are_told() -> None:
-    for name in (*COLUMNS[5:], "ranked", "last_success", "last_failure", "error_code", "share"):
+    for name in (*RANKING_COLUMNS[5:], "ranked", "last_success", "last_failure", "error_code", "share"):
         assert name in README, name
     for form in FORMATS:
         assert form.name in README

@@ -9,7 +9,7 @@ from leaderboard.migration_files import MigrationError
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
 from leaderboard.system_user import EmbeddedPostgresError
-from queries import LakeEvents, PostgresEvents, StoredEvents
+from queries import HybridEvents, LakeEvents, PostgresEvents
 
 
 class DatabaseAway(click.ClickException):
@@ -37,7 +37,7 @@ def open_migrated_database(settings: Settings) -> str:
     return url
 
 
-def open_stored_events(settings: Settings, timeout: float) -> StoredEvents:
+def open_stored_events(settings: Settings, timeout: float) -> HybridEvents:
     """All events, of the database and its lake; ``timeout`` is seconds for one read."""
     postgres = PostgresEvents(open_migrated_database(settings), timeout=timeout)
-    return StoredEvents(postgres, LakeEvents(settings.lake, timeout=timeout))
+    return HybridEvents(postgres, LakeEvents(settings.lake, timeout=timeout))

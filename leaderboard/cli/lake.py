@@ -24,9 +24,8 @@ from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
 from leaderboard.settings import Settings
-from queries import LakeEvents, PostgresEvents, StoreTimeout, StoreUnavailable
-from queries.sources.lake import Snapshot
-from queries.sources.postgres import FIRST
+from queries import LakeEvents, LakeSnapshot, PostgresEvents, StoreTimeout, StoreUnavailable
+from queries.times import MIN_TIME
 
 
 class Opened(NamedTuple):
@@ -101,7 +100,7 @@ def verify(settings: Settings, as_json: bool) -> None:
     """Compares counts and checksums of each day with the database, names those that differ, and exits 1 if any do."""
     with _opened(settings) as opened, shown() as progress:
         snapshot = _snapshot(settings)
-        since = opened.postgres.state().pruned or FIRST
+        since = opened.postgres.state().pruned or MIN_TIME
         days = compared(opened.postgres, snapshot, since, snapshot.watermark, progress)
     differing = days.filter(~pl.col("same"))
     if as_json:
@@ -190,7 +189,7 @@ def _opened(settings: Settings) -> Iterator[Opened]:
             raise database_failure(error) from None
 
 
-def _snapshot(settings: Settings) -> Snapshot:
+def _snapshot(settings: Settings) -> LakeSnapshot:
     snapshot = LakeEvents(settings.lake, timeout=READ_TIMEOUT).snapshot()
     if snapshot is None:
         raise LakeError(f"there is no lake in {settings.lake}; leaderboard lake sync makes one")

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from leaderboard.params import parse_moment
+from queries.times import parse_moment
 
 
 class Moment(click.ParamType):

@@ -8,7 +8,7 @@ import click
 
 from leaderboard.cli.moment import Moment
 from leaderboard.export.run import Wanted
-from queries.moments import bounds
+from queries.times import day_bounds
 
 
 class Day(click.ParamType):
@@ -69,16 +69,16 @@ def wanted(
     if sum((day is not None, month is not None, since is not None or until is not None)) > 1:
         raise click.UsageError("--day, --month, and --since with --until exclude each other")
     if day is not None:
-        return Wanted(*bounds(day))
+        return Wanted(*day_bounds(day))
     if month is not None:
-        return Wanted(bounds(month)[0], bounds(_last_of(month))[1])
+        return Wanted(day_bounds(month)[0], day_bounds(_last_of(month))[1])
     if since is None and until is None:
         return None
     window = Wanted(_moment(since, 0), _moment(until, 1))
     if whole_days is not None:
-        if window.since is not None and window.since != bounds(window.since.date())[0]:
+        if window.since is not None and window.since != day_bounds(window.since.date())[0]:
             raise click.BadParameter(f"must be a day (2026-09-14) {whole_days}", param_hint="--since")
-        if window.until is not None and window.until != bounds(window.until.date())[1]:
+        if window.until is not None and window.until != day_bounds(window.until.date())[1]:
             raise click.BadParameter(f"must be a day (2026-09-14) {whole_days}", param_hint="--until")
     if window.since is not None and window.until is not None and window.since > window.until:
         raise click.BadParameter("must not be before --since", param_hint="--until")
@@ -86,7 +86,7 @@ def wanted(
 
 
 def _moment(given: date | datetime | None, end: int) -> datetime | None:
-    return given if given is None or isinstance(given, datetime) else bounds(given)[end]
+    return given if given is None or isinstance(given, datetime) else day_bounds(given)[end]
 
 
 def _last_of(month: date) -> date:

@@ -13,9 +13,9 @@ import queries
 from leaderboard import answers
 from leaderboard.cli.database import open_stored_events
 from leaderboard.cli.moment import Moment
-from leaderboard.params import bounded
 from leaderboard.settings import Settings
-from queries import AI, TRANSCODING, Query, StoreTimeout, StoreUnavailable
+from queries import AI, TRANSCODING, EventFilter, StoreTimeout, StoreUnavailable
+from queries.times import time_range
 
 HEADINGS = ("orchestrator", "region", "success\nrate", "round trip\nscore", "score")
 
@@ -42,7 +42,7 @@ def scores(
     """Prints the scores of a window of time, per orchestrator and region."""
     if bool(pipeline) != bool(model):
         raise click.UsageError("--pipeline and --model go together")
-    query = Query(
+    query = EventFilter(
         job_type=AI if pipeline else TRANSCODING,
         orchestrator=orchestrator and orchestrator.lower(),
         region=region and region.upper(),
@@ -51,7 +51,7 @@ def scores(
     )
     events = open_stored_events(settings, settings.db_timeout)
     try:
-        window = bounded(since, until, settings.start_time_window)
+        window = time_range(since, until, settings.start_time_window)
         frame = queries.collect(queries.aggregated_stats(events.window(*window), query))
     except (StoreUnavailable, StoreTimeout) as error:
         raise click.ClickException(str(error)) from None

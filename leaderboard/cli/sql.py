@@ -19,7 +19,7 @@ import queries
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable
-from queries.concurrency.timeouts import background
+from queries.concurrency import run_in_thread
 
 Printed = Table | bytes
 
@@ -71,7 +71,7 @@ def sql(settings: Settings, statement: str, form: str, lake_only: bool) -> None:
 
 def _interruptible(connection: DuckDBPyConnection, call: Callable[..., Printed], *args: object) -> Printed:
     """What the call returns, made on another thread: one that waits in DuckDB does not always hear of Ctrl-C."""
-    outcome = background(call, *args)
+    outcome = run_in_thread(call, *args)
     try:
         while not outcome.done():
             wait([outcome], LOOK_UP)

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from queries import AI, TRANSCODING, Query, StoredEvents, collect, score_history
-from queries.moments import MICROSECOND
-from queries.sources.lake import RESULT
+from queries import AI, RESULT_COLUMNS, TRANSCODING, EventFilter, HybridEvents, collect, score_history
+from queries.times import MICROSECOND
 
 PIECE = 100_000
 """Rows of a frame, nearly, and of a row group."""
@@ -19,7 +18,7 @@ FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
 """Of the time whose events are read at once."""
 
 Frames = Iterator[pl.DataFrame]
-Read = Callable[[StoredEvents, datetime, datetime], Frames]
+Read = Callable[[HybridEvents, datetime, datetime], Frames]
 
 
 class Content(NamedTuple):
@@ -33,17 +32,17 @@ class Content(NamedTuple):
     of_days: bool = True
 
 
-def _events(source: StoredEvents, since: datetime, until: datetime) -> Frames:
+def _events(source: HybridEvents, since: datetime, until: datetime) -> Frames:
     """The columns of EVENT_SCHEMA, by event_time and id."""
     return map(_plain, _pieces(source.window, since, until))
 
 
-def _raw(source: StoredEvents, since: datetime, until: datetime) -> Frames:
+def _raw(source: HybridEvents, since: datetime, until: datetime) -> Frames:
     """The columns of EVENT_SCHEMA but for the measures, and payload: the result as posted, JSON in a String."""
-    return _pieces(lambda first, last: source.rows(first, last).select(RESULT), since, until)
+    return _pieces(lambda first, last: source.rows(first, last).select(RESULT_COLUMNS), since, until)
 
 
-def _scores(source: StoredEvents, since: datetime, until: datetime) -> Frames:
+def _scores(source: HybridEvents, since: datetime, until: datetime) -> Frames:
     """The window as one span of score_history, with its ends as since and until in the place of bucket."""
     events = pl.concat(_pieces(source.window, since, until))
     history = _history(events.with_columns(pl.lit(since, _MOMENT).alias("event_time")), "1us")
@@ -51,7 +50,7 @@ def _scores(source: StoredEvents, since: datetime, until: datetime) -> Frames:
     yield history.select(*ends, pl.exclude("bucket"))
 
 
-def _scores_by_day(source: StoredEvents, since: datetime, until: datetime) -> Frames:
+def _scores_by_day(source: HybridEvents, since: datetime, until: datetime) -> Frames:
     """score_history by day, with day (Date) in the place of bucket."""
     history = _history(pl.concat(_pieces(source.window, since, until)), "1d")
     yield history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
@@ -64,7 +63,9 @@ _MOMENT = pl.Datetime("us", "UTC")
 
 
 def _history(events: pl.DataFrame, every: str) -> pl.DataFrame:
-    spans = [score_history(events.lazy(), Query(job_type=job_type), every=every) for job_type in (TRANSCODING, AI)]
+    spans = [
+        score_history(events.lazy(), EventFilter(job_type=job_type), every=every) for job_type in (TRANSCODING, AI)
+    ]
     # unlike the streaming engine, this one adds up in the order of the rows, so the last bit is always the same
     return pl.concat(_plain(span.collect(engine="in-memory")) for span in spans)
 

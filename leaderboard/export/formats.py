@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from leaderboard.export.contents import PIECE, Frames
 from leaderboard.results import whole
-from queries.moments import RFC_3339
+from queries.times import RFC_3339_FORMAT
 
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
 
@@ -50,7 +50,7 @@ def _csv(frames: Frames, file: Path) -> Iterator[int]:
     """RFC 4180, in UTF-8; null is an empty field, and empty text is in quotes."""
     with file.open("wb") as out:
         for number, frame in enumerate(frames):
-            frame.write_csv(out, include_header=number == 0, line_terminator="\r\n", datetime_format=RFC_3339)
+            frame.write_csv(out, include_header=number == 0, line_terminator="\r\n", datetime_format=RFC_3339_FORMAT)
             yield frame.height
 
 
@@ -58,7 +58,7 @@ def _ndjson(frames: Frames, file: Path) -> Iterator[int]:
     """An object on each line: the row, or the result where there are payloads."""
     with file.open("wb") as out:
         for frame in frames:
-            written = frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339))
+            written = frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT))
             if "payload" in frame.columns:
                 out.writelines(_results(written))
             else:

@@ -8,9 +8,8 @@ from itertools import chain
 from leaderboard.export.contents import Content, Frames
 from leaderboard.export.targets import Target
 from leaderboard.lake.sync import PATIENCE, settle
-from queries import StoredEvents
-from queries.moments import MICROSECOND, bounds
-from queries.sources.postgres import FIRST
+from queries import HybridEvents
+from queries.times import MICROSECOND, MIN_TIME, day_bounds
 
 GRACE = timedelta(minutes=5)
 """By which the time of an event may be before its transaction begins: it waits for its turn, and clocks differ."""
@@ -46,7 +45,7 @@ class Tally:
             yield frame
 
 
-def export(source: StoredEvents, content: Content, target: Target, wanted: Wanted | None, tally: Tally) -> None:
+def export(source: HybridEvents, content: Content, target: Target, wanted: Wanted | None, tally: Tally) -> None:
     """Makes what is wanted, or without that every whole day that has events and is not at the target yet.
 
     Only what is over and all settled is made. Raises NotYet where that is not
@@ -63,21 +62,21 @@ def export(source: StoredEvents, content: Content, target: Target, wanted: Wante
 
 
 def _days(
-    source: StoredEvents, content: Content, target: Target, wanted: Wanted | None, settled: datetime, tally: Tally
+    source: HybridEvents, content: Content, target: Target, wanted: Wanted | None, settled: datetime, tally: Tally
 ) -> None:
     # up to here all days are whole
-    whole = bounds(settled.date())[0] - MICROSECOND
+    whole = day_bounds(settled.date())[0] - MICROSECOND
     asked = whole if wanted is None or wanted.until is None else wanted.until
     until = min(whole, asked)
     if wanted is None:
-        days = [day for day in source.days(FIRST, until) if not target.has(day)]
+        days = [day for day in source.days(MIN_TIME, until) if not target.has(day)]
     elif wanted.since is None:
-        days = source.days(FIRST, until)
+        days = source.days(MIN_TIME, until)
     else:
         days = _between(wanted.since.date(), until.date())
     tally.of = len(days)
     for day in days:
-        target.write(tally.counted(content.read(source, *bounds(day))), day)
+        target.write(tally.counted(content.read(source, *day_bounds(day))), day)
         tally.days += 1
         tally.tell(tally)
     if asked > whole:
@@ -85,16 +84,16 @@ def _days(
 
 
 def _window(
-    source: StoredEvents, content: Content, target: Target, wanted: Wanted, settled: datetime, tally: Tally
+    source: HybridEvents, content: Content, target: Target, wanted: Wanted, settled: datetime, tally: Tally
 ) -> None:
-    since, until = wanted.since or FIRST, wanted.until or settled
+    since, until = wanted.since or MIN_TIME, wanted.until or settled
     if since > until or until > settled:
         raise NotYet(f"{until:%Y-%m-%dT%H:%M:%SZ} is not past, or not settled yet")
     if not content.of_days:
         frames = content.read(source, since, until)
     else:
         days = source.days(since, until)
-        ends = [(max(since, first), min(until, last)) for first, last in map(bounds, days)]
+        ends = [(max(since, first), min(until, last)) for first, last in map(day_bounds, days)]
         frames = chain.from_iterable(content.read(source, *window) for window in ends or [(until, until)])
     target.write(tally.counted(frames), None)
 
@@ -103,7 +102,7 @@ def _between(first: date, last: date) -> list[date]:
     return [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]
 
 
-def _settled(source: StoredEvents) -> datetime:
+def _settled(source: HybridEvents) -> datetime:
     """A moment for which no event of it, or of one before, is still to be committed."""
     began = source.writers_began()
     if began is None:

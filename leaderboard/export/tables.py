@@ -13,8 +13,8 @@ from leaderboard.delta import STORE_TIMEOUT, open_or_create
 from leaderboard.export.contents import Frames
 from leaderboard.export.failures import TargetConflict, failures
 from leaderboard.export.formats import COMPRESSION, COMPRESSION_LEVEL, to_arrow
-from queries.concurrency.timeouts import background
-from queries.sources.lake import store_options
+from queries import store_options
+from queries.concurrency import run_in_thread
 
 DAY = "day"
 EXPORTS = "leaderboard.exports"
@@ -87,7 +87,7 @@ class _Following:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The batches, for the thread that writes the table, on which no lake can be read."""
         try:
-            while (table := background(next, self._tables, None).result()) is not None:
+            while (table := run_in_thread(next, self._tables, None).result()) is not None:
                 self.rows += table.num_rows
                 yield from table.to_batches()
         except Exception as error:

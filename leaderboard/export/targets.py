@@ -10,7 +10,7 @@ from leaderboard.export.failures import failures
 from leaderboard.export.formats import FORMATS, write
 from leaderboard.export.tables import TableTarget
 from leaderboard.store import Files
-from queries.sources.lake import SCHEMES, is_folder
+from queries import STORE_SCHEMES, is_local_path
 
 DATE = "{date}"
 DELTA = "delta"
@@ -33,8 +33,8 @@ class Target(Protocol):
 def target(to: str, form: str) -> Target:
     """The target with this place and format. Raises ValueError for a place that cannot be one."""
     scheme, separator, rest = to.partition("://")
-    if separator and scheme not in SCHEMES:
-        raise ValueError(f"must be a path, or a URL that begins with {', '.join(f'{s}://' for s in SCHEMES)}")
+    if separator and scheme not in STORE_SCHEMES:
+        raise ValueError(f"must be a path, or a URL that begins with {', '.join(f'{s}://' for s in STORE_SCHEMES)}")
     if "{" in to.replace(DATE, "") or "}" in to.replace(DATE, ""):
         raise ValueError(f"may have {DATE} in it, and no other braces")
     if form == DELTA:
@@ -44,7 +44,7 @@ def target(to: str, form: str) -> Target:
     folder, _, name = (rest if separator else to).rpartition("/")
     if not name or (separator and not folder):
         raise ValueError("must end with the name of a file")
-    if is_folder(to) and DATE not in to and Path(to.removeprefix("file://")).is_dir():
+    if is_local_path(to) and DATE not in to and Path(to.removeprefix("file://")).is_dir():
         raise ValueError(f"must be a file, and {to} is a folder")
     return FileTarget(to, form)
 

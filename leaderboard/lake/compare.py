@@ -7,11 +7,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from queries import PostgresEvents, collect
-from queries.concurrency.timeouts import background
-from queries.moments import MICROSECOND, bounds
-from queries.sources.lake import Snapshot
-from queries.sources.postgres import FIRST, LAST
+from queries import LakeSnapshot, PostgresEvents, collect
+from queries.concurrency import run_in_thread
+from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, day_bounds
 
 PIECE, PIECE_BYTES = 100_000, 64 << 20
 """Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""
@@ -37,24 +35,24 @@ class Span(NamedTuple):
 def spans(
     postgres: PostgresEvents,
     *,
-    above: int,
-    up_to: int,
-    since: datetime = FIRST,
-    until: datetime = LAST,
+    after_id: int,
+    max_id: int,
+    since: datetime = MIN_TIME,
+    until: datetime = MAX_TIME,
     of: Collection[date] | None = None,
 ) -> list[Span]:
     """The time of the events with these ids in spans of whole hours, of about PIECE events.
 
     That is the time from ``since`` (a midnight) to ``until``, or ``of`` it these days alone.
     """
-    hours = postgres.hours(since, until, above=above, up_to=up_to)
+    hours = postgres.hours(since, until, after_id=after_id, max_id=max_id)
     if of is not None:
         hours = hours.filter(pl.col("hour").dt.date().is_in(sorted(of)))
     found: list[Span] = []
     size = 0
     for begin, events, stored in hours.iter_rows():
         # the last hour that there is has no end
-        end = begin + HOUR if begin <= LAST - HOUR else LAST
+        end = begin + HOUR if begin <= MAX_TIME - HOUR else MAX_TIME
         fits = found and found[-1].events + events <= PIECE and size + stored <= PIECE_BYTES
         if fits and (of is None or found[-1].until == begin):
             found[-1] = Span(found[-1].since, end, found[-1].events + events)
@@ -65,41 +63,43 @@ def spans(
     return found
 
 
-def days(postgres: PostgresEvents, *, up_to: int) -> list[date]:
-    """The days that the database has events of, of ids at most ``up_to``."""
-    return postgres.hours(FIRST, LAST, above=LOWEST, up_to=up_to)["hour"].dt.date().unique().sort().to_list()
+def days(postgres: PostgresEvents, *, max_id: int) -> list[date]:
+    """The days that the database has events of, of ids at most ``max_id``."""
+    return (
+        postgres.hours(MIN_TIME, MAX_TIME, after_id=LOWEST, max_id=max_id)["hour"].dt.date().unique().sort().to_list()
+    )
 
 
 def frames(
-    postgres: PostgresEvents, wanted: list[Span], progress: Progress, doing: str, *, above: int, up_to: int
+    postgres: PostgresEvents, wanted: list[Span], progress: Progress, doing: str, *, after_id: int, max_id: int
 ) -> Iterator[pl.DataFrame]:
     """The events of each span, with their payloads, sorted by time; the next two are read while one is worked on."""
 
     def read(span: Span) -> pl.DataFrame:
         until = span.until - MICROSECOND
-        events = postgres.window(span.since, until, above=above, up_to=up_to, payload=True)
+        events = postgres.window(span.since, until, after_id=after_id, max_id=max_id, payload=True)
         return events.sort("event_time", "id").collect()
 
     total, done = sum(span.events for span in wanted), 0
-    coming = deque(background(read, span) for span in wanted[:AHEAD])
+    coming = deque(run_in_thread(read, span) for span in wanted[:AHEAD])
     for number, span in enumerate(wanted, AHEAD):
         progress(doing, done, total)
         frame = coming.popleft().result()
-        coming.extend(background(read, after) for after in wanted[number : number + 1])
+        coming.extend(run_in_thread(read, after) for after in wanted[number : number + 1])
         yield frame
         done += span.events
 
 
 def compared(
     postgres: PostgresEvents,
-    lake: Snapshot,
+    lake: LakeSnapshot,
     since: datetime,
-    up_to: int,
+    max_id: int,
     progress: Progress,
     *,
     before: datetime | None = None,
 ) -> pl.DataFrame:
-    """Every day that the lake or the database has events of, of ids at most ``up_to``.
+    """Every day that the lake or the database has events of, of ids at most ``max_id``.
 
     The days are those from ``since`` on and, if it is given, before ``before``
     (midnights).
@@ -109,9 +109,9 @@ def compared(
     (Boolean), in the order of the days. A checksum can be compared with others
     of one release of Polars only.
     """
-    end = LAST if before is None else before - MICROSECOND
-    parts = spans(postgres, above=LOWEST, up_to=up_to, since=since, until=end)
-    read = frames(postgres, parts, progress, "comparing", above=LOWEST, up_to=up_to)
+    end = MAX_TIME if before is None else before - MICROSECOND
+    parts = spans(postgres, after_id=LOWEST, max_id=max_id, since=since, until=end)
+    read = frames(postgres, parts, progress, "comparing", after_id=LOWEST, max_id=max_id)
     of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
     held = (lake.window(*day, payload=True) for day in _days(lake, since, end))
     of_lake = pl.concat([_NO_DAYS, *(collect(_by_day(day)) for day in held)])
@@ -134,11 +134,13 @@ def compared(
     )
 
 
-def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress: Progress) -> list[date]:
+def lacking(postgres: PostgresEvents, lake: LakeSnapshot, before: datetime, progress: Progress) -> list[date]:
     """The days before a midnight of which the database has events that the lake should have, and has not the same."""
-    wanted = spans(postgres, above=LOWEST, up_to=lake.watermark, until=before - MICROSECOND) if before > FIRST else []
+    wanted = (
+        spans(postgres, after_id=LOWEST, max_id=lake.watermark, until=before - MICROSECOND) if before > MIN_TIME else []
+    )
     found: set[date] = set()
-    for frame in frames(postgres, wanted, progress, "comparing", above=LOWEST, up_to=lake.watermark):
+    for frame in frames(postgres, wanted, progress, "comparing", after_id=LOWEST, max_id=lake.watermark):
         times = frame["event_time"]
         of_lake = lake.window(times.min() or before, times.max() or before, payload=True)
         missing = collect(frame.lazy().join(of_lake, on=frame.columns, how="anti", nulls_equal=True))
@@ -146,11 +148,11 @@ def lacking(postgres: PostgresEvents, lake: Snapshot, before: datetime, progress
     return sorted(found)
 
 
-def _days(lake: Snapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
+def _days(lake: LakeSnapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
     """That time, both ends inclusive, as far as there are files, by the day."""
     return [
         (max(begin, since), min(end, until))
-        for begin, end in map(bounds, lake.days())
+        for begin, end in map(day_bounds, lake.days())
         if begin <= until and end >= since
     ]
 

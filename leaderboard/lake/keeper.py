@@ -22,7 +22,7 @@ VACUUM_EVERY = 6 * 3600.0
 """Seconds."""
 
 
-class LakeKeeper:
+class BackgroundSync:
     """Syncs the lake at ``lake`` with the database behind ``url`` every ``interval`` seconds, on a thread.
 
     Every process of every machine may run one: those that find another one at

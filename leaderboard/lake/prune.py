@@ -9,11 +9,8 @@ import polars as pl
 from leaderboard.bootstrap import connect
 from leaderboard.lake.compare import Progress, compared, lacking
 from leaderboard.lake.table import LakeError
-from queries import PostgresEvents
-from queries.schema import ADDRESS
-from queries.sources.database_state import State
-from queries.sources.lake import Snapshot, numbered
-from queries.sources.postgres import FIRST
+from queries import ADDRESS_PATTERN, DatabaseState, LakeSnapshot, PostgresEvents, hash64
+from queries.times import MIN_TIME
 
 BATCH = 10_000
 """Events that one transaction deletes."""
@@ -29,13 +26,15 @@ _DELETE = f"DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE
 class Pruning:
     """The deletion of the events before a midnight, in a database that nobody else prunes meanwhile."""
 
-    def __init__(self, url: str, postgres: PostgresEvents, lake: Snapshot, before: datetime, timeout: float) -> None:
+    def __init__(
+        self, url: str, postgres: PostgresEvents, lake: LakeSnapshot, before: datetime, timeout: float
+    ) -> None:
         self._url = url
         self._postgres = postgres
         self._lake = lake
         self._before = before
         self._timeout = timeout
-        self._found: State | None = None
+        self._found: DatabaseState | None = None
 
     def prepare(self, progress: Progress) -> int:
         """How many events are to be deleted.
@@ -44,9 +43,9 @@ class Pruning:
         these days as the database has them.
         """
         self._found = self._postgres.state()
-        if self._lake.database != numbered(self._found.database):
+        if self._lake.database != hash64(self._found.database):
             raise LakeError("the lake was made of another database")
-        pruned = self._found.pruned or FIRST
+        pruned = self._found.pruned or MIN_TIME
         days = compared(self._postgres, self._lake, pruned, self._lake.watermark, progress, before=self._before)
         # what was left when it was broken off, and what has been imported since
         left = lacking(self._postgres, self._lake, min(pruned, self._before), progress)
@@ -80,4 +79,4 @@ class Pruning:
 
     def _condition(self) -> dict[str, object]:
         ids = {"watermark": self._lake.watermark, "batch": BATCH}
-        return ids | {"first": FIRST, "before": self._before, "address": ADDRESS}
+        return ids | {"first": MIN_TIME, "before": self._before, "address": ADDRESS_PATTERN}

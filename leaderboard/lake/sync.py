@@ -11,10 +11,8 @@ import polars as pl
 from leaderboard.lake import compare
 from leaderboard.lake.compare import LOWEST, Progress
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
-from queries import PostgresEvents, StoredEvents
-from queries.sources.lake import numbered
-from queries.sources.postgres import FIRST
-from queries.sources.watermark import Settled
+from queries import HybridEvents, PostgresEvents, Watermark, hash64
+from queries.times import MIN_TIME
 
 PATIENCE = 30.0
 """Seconds for which transactions that are under way are waited for."""
@@ -59,36 +57,36 @@ def sync(
     settled, as_of = settle(postgres)
     lake = LakeTable(url)
     before = lake.snapshot()
-    if before is not None and before.database != numbered(state.database) and not adopt:
+    if before is not None and before.database != hash64(state.database) and not adopt:
         raise LakeError(f"the lake in {url} was made of another database; set LAKE_URL to another place, "
                         "or take it over with leaderboard lake adopt")  # fmt: skip
     if settled < 0:
         raise LakeError(f"a transaction that writes events has been open for {PATIENCE:g} s and more; try again later")
     anew: list[date] = []
-    above = LOWEST
+    after_id = LOWEST
     if before is not None:
-        above = before.watermark
-        changed = adopt or days is not Days.CHANGED or before.changes != numbered(state.changes)
+        after_id = before.watermark
+        changed = adopt or days is not Days.CHANGED or before.changes != hash64(state.changes)
         if changed:
             # ids may have been taken back, with all that had them
-            above = min(above, settled)
-            since = state.pruned or FIRST
+            after_id = min(after_id, settled)
+            since = state.pruned or MIN_TIME
             if days is Days.ALL:
-                known = {*before.days(), *compare.days(postgres, up_to=above)}
+                known = {*before.days(), *compare.days(postgres, max_id=after_id)}
                 anew = sorted(day for day in known if day >= since.date())
             else:
-                found = compare.compared(postgres, before, since, above, progress)
+                found = compare.compared(postgres, before, since, after_id, progress)
                 anew = found.filter(~pl.col("same"))["day"].to_list()
-        settled = max(settled, above)
-        if settled == above and not changed and as_of - before.as_of < STALE:
-            return Synced(0, [], above, before.as_of)
-    old = compare.spans(postgres, above=LOWEST, up_to=above, of=anew) if anew else []
-    new = compare.spans(postgres, above=above, up_to=settled) if settled > above else []
+        settled = max(settled, after_id)
+        if settled == after_id and not changed and as_of - before.as_of < STALE:
+            return Synced(0, [], after_id, before.as_of)
+    old = compare.spans(postgres, after_id=LOWEST, max_id=after_id, of=anew) if anew else []
+    new = compare.spans(postgres, after_id=after_id, max_id=settled) if settled > after_id else []
     frames = itertools.chain(
-        compare.frames(postgres, old, progress, "writing anew", above=LOWEST, up_to=above),
-        compare.frames(postgres, new, progress, "adding", above=above, up_to=settled),
+        compare.frames(postgres, old, progress, "writing anew", after_id=LOWEST, max_id=after_id),
+        compare.frames(postgres, new, progress, "adding", after_id=after_id, max_id=settled),
     )
-    reached = Reached(settled, as_of, numbered(state.database), numbered(state.changes))
+    reached = Reached(settled, as_of, hash64(state.database), hash64(state.changes))
 
     def unpruned() -> None:
         # of days whose events were deleted meanwhile, too few may have been read
@@ -99,12 +97,12 @@ def sync(
     return Synced(events, anew, settled, as_of)
 
 
-def settle(postgres: PostgresEvents | StoredEvents) -> tuple[int, datetime]:
+def settle(postgres: PostgresEvents | HybridEvents) -> tuple[int, datetime]:
     """The highest id for which every event up to it has been committed, and a moment by which all before had been.
 
     -1 where that cannot be told within PATIENCE.
     """
-    settled, as_of, awaited_since = Settled(), datetime.now(UTC), datetime.now(UTC)
+    settled, as_of, awaited_since = Watermark(), datetime.now(UTC), datetime.now(UTC)
     goal, end = None, time.monotonic() + PATIENCE
     while goal is None or (settled.id < goal and time.monotonic() < end):
         if goal is not None:
@@ -112,7 +110,7 @@ def settle(postgres: PostgresEvents | StoredEvents) -> tuple[int, datetime]:
         now = datetime.now(UTC)
         look = postgres.horizon()
         goal = look.newest if goal is None else goal
-        before, settled = settled, settled.advanced(look)
+        before, settled = settled, settled.advance(look)
         if settled.id > before.id:
             as_of = awaited_since if look.writers else now
         if settled.awaited is not before.awaited:

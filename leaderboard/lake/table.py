@@ -15,20 +15,20 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from leaderboard.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
 from leaderboard.store import Files
-from queries.moments import micros
-from queries.scoring.formulas import MEASURES
-from queries.sources.lake import (
-    AS_OF,
-    CHANGES,
-    DATABASE,
-    WATERMARK,
-    Snapshot,
-    root_of,
-    scan,
-    snapshot_of,
+from queries import (
+    AS_OF_KEY,
+    CHANGES_KEY,
+    DATABASE_KEY,
+    MEASURES,
+    WATERMARK_KEY,
+    LakeSnapshot,
+    read_lake_snapshot,
+    scan_lake_files,
     store_options,
+    table_root,
 )
-from queries.sources.lake_dataset import SCHEMA as EVENTS
+from queries import LAKE_SCHEMA as EVENTS
+from queries.times import to_micros
 
 MONTH = "month"
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 1
@@ -41,7 +41,7 @@ DESCRIPTION = {
 }
 ENOUGH_FILES = 32
 """Files in a month from which these are to be made one."""
-SCHEMA = EVENTS.append(pa.field(MONTH, pa.string()))
+LAKE_SCHEMA = EVENTS.append(pa.field(MONTH, pa.string()))
 
 
 class LakeError(Exception):
@@ -64,10 +64,10 @@ class Reached:
     def transactions(self) -> CommitProperties:
         """These as a part of a commit, which fails where another one brought them meanwhile."""
         values = {
-            WATERMARK: self.watermark,
-            AS_OF: micros(self.as_of),
-            DATABASE: self.database,
-            CHANGES: self.changes,
+            WATERMARK_KEY: self.watermark,
+            AS_OF_KEY: to_micros(self.as_of),
+            DATABASE_KEY: self.database,
+            CHANGES_KEY: self.changes,
         }
         return CommitProperties(app_transactions=[Transaction(name, value) for name, value in values.items()])
 
@@ -82,13 +82,13 @@ class LakeTable:
         self.url = url
         self._options = store_options(url, STORE_TIMEOUT)
         try:
-            self._table = open_or_create(url, SCHEMA, MONTH, self._options, **DESCRIPTION)
+            self._table = open_or_create(url, LAKE_SCHEMA, MONTH, self._options, **DESCRIPTION)
         except FAILURES as error:
             raise LakeError(f"the lake in {url} cannot be opened: {reason(error)}") from error
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> LakeSnapshot | None:
         """What the table held when it was opened."""
-        return snapshot_of(self._table, self._options)
+        return read_lake_snapshot(self._table, self._options)
 
     def write(
         self,
@@ -159,9 +159,9 @@ class LakeTable:
 
     def _rest(self, files: pl.DataFrame, days: Collection[date]) -> Iterator[pl.DataFrame]:
         """What the files have of other days."""
-        root = root_of(self._table)
+        root = table_root(self._table)
         for path in files["path"]:
-            events = scan([f"{root}/{path}"], self._options)
+            events = scan_lake_files([f"{root}/{path}"], self._options)
             other = events.filter(~pl.col("event_time").dt.date().is_in(sorted(days)))
             yield from other.collect_batches(chunk_size=ROWS, maintain_order=True)
 

@@ -16,7 +16,7 @@ def score_history() -> Response:
     query, form = ranking_params.history_query(request), formats.wanted(request)
     window = params.window(request, service().settings.start_time_window)
     history = ranking_params.history(request, window)
-    return rankings.of_history(service().look(*window), query, history, form)
+    return rankings.of_history(service().events_at(*window), query, history, form)
 
 
 @bp.get("/leaderboard")
@@ -25,7 +25,7 @@ def leaderboard() -> Response:
     query, form = ranking_params.tables_query(request), formats.wanted(request)
     least = ranking_params.min_events(request)
     paging = ranking_params.paging(request, service().settings.start_time_window)
-    return rankings.of_ranking(service().look(*paging.window), query, least, paging, form)
+    return rankings.of_ranking(service().events_at(*paging.window), query, least, paging, form)
 
 
 @bp.get("/orchestrators/<address>")
@@ -33,5 +33,5 @@ def orchestrator(address: str) -> Response:
     """Why is an orchestrator's score what it is?"""
     query, form = ranking_params.address_query(address), formats.wanted(request)
     window = params.window(request, service().settings.start_time_window)
-    results = partial(service().results, query.orchestrator, *window)
-    return rankings.of_orchestrator(service().look(*window), results, query, form)
+    results = partial(service().results_at, query.orchestrator, *window)
+    return rankings.of_orchestrator(service().events_at(*window), results, query, form)

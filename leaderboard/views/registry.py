@@ -4,10 +4,11 @@ import logging
 
 from flask import Blueprint, Response
 
-from leaderboard import answers, errors, params
+from leaderboard import answers, errors
 from leaderboard.migration_files import MigrationError
 from leaderboard.service import service
 from queries import StoreTimeout, StoreUnavailable
+from queries.times import last_hours
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def health() -> Response:
 def _status() -> str:
     """``degraded`` where questions are answered all the same, as of some moment, else ``down``."""
     try:
-        service().look(*params.last(service().settings.start_time_window))
+        service().events_at(*last_hours(service().settings.start_time_window))
     except (StoreUnavailable, StoreTimeout, MigrationError):
         return "down"
     return "degraded"

@@ -9,7 +9,7 @@ from queries.charts.errors import errors
 from queries.charts.heat_map import heat_map
 from queries.charts.history import history
 from queries.charts.latency import success_against_latency
-from queries.charts.notebook import draw_as_svg
+from queries.charts.notebooks import draw_as_svg
 from queries.charts.ranking import ranking
 from queries.charts.round_trips import round_trip_times
 

@@ -4,7 +4,7 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import MAIN, collected, data, titled
+from queries.charts.theme import MAIN, collected, data, titled
 
 
 def errors(frame: IntoFrame) -> alt.LayerChart:
@@ -12,8 +12,8 @@ def errors(frame: IntoFrame) -> alt.LayerChart:
 
     Regions and models are added up; the two job types have a colour each.
 
-    >>> from queries import Query, charts, example, orchestrator_errors
-    >>> found = orchestrator_errors(example.results(), Query(orchestrator="0xbb"))
+    >>> from queries import EventFilter, charts, sample_data, orchestrator_errors
+    >>> found = orchestrator_errors(sample_data.results(), EventFilter(orchestrator="0xbb"))
     >>> charts.errors(found).save("errors.svg")
     """
     rows = (

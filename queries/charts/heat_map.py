@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import SCORE, collected, data, short, titled
+from queries.charts.theme import SCORE, collected, data, short, titled
 
 
 def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round_trip_score"] = "score") -> alt.Chart:
@@ -16,8 +16,8 @@ def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round
     its mean, the best on top and to the left; where there was no test it is
     white.
 
-    >>> from queries import aggregated_stats, charts, example
-    >>> charts.heat_map(aggregated_stats(example.events())).save("heat_map.svg")
+    >>> from queries import aggregated_stats, charts, sample_data
+    >>> charts.heat_map(aggregated_stats(sample_data.events())).save("heat_map.svg")
     """
     rows = collected(frame)
     name = field.replace("_", " ")

@@ -7,7 +7,7 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import ACCENT, MAIN, SHARE, SOFT, collected, data, panels, short, shortened, titled
+from queries.charts.theme import ACCENT, MAIN, SHARE, SOFT, collected, data, panels, short, shortened, titled
 
 MOST_COLOURS = 8
 """How many orchestrators have a colour each; more are one crowd with its median."""
@@ -24,8 +24,8 @@ def history(
     has a line of its own colour; more are drawn faintly, with their median as
     a strong line.
 
-    >>> from queries import charts, example, score_history
-    >>> charts.history(score_history(example.events(), every="6h")).save("history.svg")
+    >>> from queries import charts, sample_data, score_history
+    >>> charts.history(score_history(sample_data.events(), every="6h")).save("history.svg")
     """
     rows = collected(frame)
     keys = [name for name in _KEYS if name in rows.columns]

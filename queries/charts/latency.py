@@ -4,11 +4,11 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import ACCENT, SCORE, SOFT, collected, data, short, titled
+from queries.charts.theme import ACCENT, SCORE, SOFT, collected, data, short, titled
 
 
 def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart:
-    """Of what ``leaderboard`` answers: a dot for each orchestrator, fast to the left, reliable above.
+    """Of what ``ranking`` answers: a dot for each orchestrator, fast to the left, reliable above.
 
     Across is the median round trip time of its successful jobs (seconds, by
     orders of magnitude), upwards the share of its jobs that succeeded with its
@@ -16,8 +16,8 @@ def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -
     ``highlight`` is an orchestrator that is ringed and named. Those without a
     success have no round trip time: how many these are is told.
 
-    >>> from queries import charts, example, leaderboard
-    >>> charts.success_against_latency(leaderboard(example.events())).save("latency.svg")
+    >>> from queries import charts, ranking, sample_data
+    >>> charts.success_against_latency(ranking(sample_data.events())).save("latency.svg")
     """
     every = collected(frame)
     rows = every.filter(pl.col("p50_round_trip_time").is_not_null()).with_columns(

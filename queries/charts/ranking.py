@@ -4,18 +4,18 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import ACCENT, MAIN, SHARE, SOFT, collected, data, short, titled
+from queries.charts.theme import ACCENT, MAIN, SHARE, SOFT, collected, data, short, titled
 
 
 def ranking(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart:
-    """Of what ``leaderboard`` answers: a bar for each score, the best on top.
+    """Of what ``ranking`` answers: a bar for each score, the best on top.
 
     Over each is the share of jobs that succeeded as a dot, with its 95 %
     interval: a long line means few tests. ``highlight`` is an orchestrator
     whose bar stands out.
 
-    >>> from queries import charts, example, leaderboard
-    >>> charts.ranking(leaderboard(example.events())).save("ranking.svg")
+    >>> from queries import charts, ranking, sample_data
+    >>> charts.ranking(ranking(sample_data.events())).save("ranking.svg")
     """
     rows = collected(frame).with_columns(
         place=pl.format("{} {}", "rank", "orchestrator"),

@@ -5,10 +5,10 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.look import ACCENT, MAIN, SOFT, collected, data, panels, shortened, titled
-from queries.query import AI, Query, select
+from queries.charts.theme import ACCENT, MAIN, SOFT, collected, data, panels, shortened, titled
+from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
-from queries.scoring.grouping import of_jobs
+from queries.scoring.grouping import scorable
 
 BINS = 12
 """Bars for each factor of ten."""
@@ -17,7 +17,7 @@ PANEL = 320
 NETWORK = "network"
 
 
-def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChart | alt.FacetChart:
+def round_trip_times(events: IntoFrame, event_filter: EventFilter = EventFilter()) -> alt.LayerChart | alt.FacetChart:
     """Of events: how long the successful jobs took (seconds, by orders of magnitude), with the median marked.
 
     The query's region, pipeline and model choose the events; AI jobs have a
@@ -25,13 +25,15 @@ def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChar
     are scored against. With the query's orchestrator its own jobs stand before
     those of the network, each as a share of their number.
 
-    >>> from queries import Query, charts, example
-    >>> charts.round_trip_times(example.events(), Query(orchestrator="0xaa")).save("round_trip_times.svg")
+    >>> from queries import EventFilter, charts, sample_data
+    >>> charts.round_trip_times(sample_data.events(), EventFilter(orchestrator="0xaa")).save("round_trip_times.svg")
     """
-    chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
+    chosen = scorable(
+        apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
+    )
     jobs = chosen.filter(formulas.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
-    rows = _series(collected(jobs.to_native()), query)
-    own = [shortened(query.orchestrator)] if query.orchestrator else []
+    rows = _series(collected(jobs.to_native()), event_filter)
+    own = [shortened(event_filter.orchestrator)] if event_filter.orchestrator else []
     colours = alt.Color(
         "of:N",
         scale=alt.Scale(domain=[NETWORK, *own], range=[SOFT, ACCENT]),
@@ -64,7 +66,7 @@ def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChar
     marks = medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
     chart = alt.layer(bars, marks, *texts)
     heading = titled("Round trip times of successful jobs", rows, "Dashed: the median.")
-    if query.job_type != AI or rows.is_empty():
+    if event_filter.job_type != AI or rows.is_empty():
         return chart.properties(data=data(rows), title=heading, width=640, height=260)
     return (
         chart.properties(width=PANEL, height=120)
@@ -73,15 +75,15 @@ def round_trip_times(events: IntoFrame, query: Query = Query()) -> alt.LayerChar
     )
 
 
-def _series(jobs: pl.DataFrame, query: Query) -> pl.DataFrame:
+def _series(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
     """Of each panel and ``of`` whom: a row for each bar (from, to in seconds; share) and one for the median."""
     bar = (pl.col("round_trip_time").log10() * BINS).floor()
     jobs = jobs.with_columns(
         panel=pl.concat_str("pipeline", "model", separator=" · ", ignore_nulls=True), bar=bar, of=pl.lit(NETWORK)
     )
-    if query.orchestrator:
-        own = jobs.filter(pl.col("orchestrator") == query.orchestrator)
-        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shortened(query.orchestrator)))])
+    if event_filter.orchestrator:
+        own = jobs.filter(pl.col("orchestrator") == event_filter.orchestrator)
+        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shortened(event_filter.orchestrator)))])
     bars = jobs.group_by("panel", "of", "bar").agg(count=pl.len())
     ends = {"from": 10 ** (pl.col("bar") / BINS), "to": 10 ** ((pl.col("bar") + 1) / BINS)}
     bars = bars.select("panel", "of", share=pl.col("count") / pl.col("count").sum().over("panel", "of"), **ends)

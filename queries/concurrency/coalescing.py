@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 T = TypeVar("T")
 
 
-class GatheredCall(Generic[Item, T]):
+class CallBatcher(Generic[Item, T]):
     """Calls ``call`` with the items of all who came while the call before was under way.
 
     Whoever comes first of these makes the call for them all, so there is no
@@ -58,7 +58,7 @@ class GatheredCall(Generic[Item, T]):
                 self._turn.release()
 
 
-class SharedCall(Generic[T]):
+class SingleFlight(Generic[T]):
     """Calls ``call`` for whoever asks, one call at a time.
 
     Who asks while one is under way waits for it, and then shares the next one
@@ -67,7 +67,7 @@ class SharedCall(Generic[T]):
     """
 
     def __init__(self, call: Callable[[], T], seconds: float) -> None:
-        self._gathered: GatheredCall[None, T] = GatheredCall(lambda _: call(), seconds)
+        self._gathered: CallBatcher[None, T] = CallBatcher(lambda _: call(), seconds)
 
     def __call__(self) -> T:
         """What a call returns, or raises, that began after this was asked."""

@@ -16,13 +16,13 @@ from queries.errors import StoreTimeout
 
 T = TypeVar("T")
 
-GRACE = 1.0
+CLIENT_MARGIN_SECONDS = 1.0
 """Seconds by which the client waits longer than the server's own time-out, which says more."""
 
 
-def within(seconds: float, call: Callable[..., T], *args: object) -> T:
+def call_with_timeout(seconds: float, call: Callable[..., T], *args: object) -> T:
     """What ``call(*args)`` returns or raises; StoreTimeout where that takes more than ``seconds``."""
-    outcome = background(call, *args)
+    outcome = run_in_thread(call, *args)
     try:
         return outcome.result(seconds)
     except TimeoutError as error:
@@ -32,7 +32,7 @@ def within(seconds: float, call: Callable[..., T], *args: object) -> T:
         raise StoreTimeout(f"no answer within {seconds:g} s") from error
 
 
-def background(call: Callable[..., T], *args: object) -> Future[T]:
+def run_in_thread(call: Callable[..., T], *args: object) -> Future[T]:
     """What ``call(*args)`` will return or raise, on a daemon thread that has nothing else to do."""
     outcome: Future[T] = Future()
     try:

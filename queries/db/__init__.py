@@ -1,1 +1,21 @@
-"""Connections to PostgreSQL: a pool that returns Arrow tables, and one direct connection."""
+"""Connections to PostgreSQL: a pool whose statements return Arrow tables, and one direct connection."""
+
+from typing import TYPE_CHECKING
+
+from queries._lazy import attach
+
+if TYPE_CHECKING:
+    from queries.db.arrow_pool import ArrowPool as ArrowPool
+    from queries.db.direct_connection import DirectConnection as DirectConnection
+    from queries.db.dsn import conninfo as conninfo
+    from queries.db.dsn import statement_timeout as statement_timeout
+
+attach(
+    __name__,
+    {
+        "ArrowPool": "queries.db.arrow_pool",
+        "DirectConnection": "queries.db.direct_connection",
+        "conninfo": "queries.db.dsn",
+        "statement_timeout": "queries.db.dsn",
+    },
+)

@@ -6,12 +6,12 @@ from adbc_driver_manager import AdbcStatusCode
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from queries.concurrency.timeouts import GRACE, within
+from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, call_with_timeout
 from queries.db.dsn import conninfo, statement_timeout
 from queries.errors import StoreTimeout, StoreUnavailable, store_error
 
 
-class Reader:
+class ArrowPool:
     """Reads from the database behind a PostgreSQL URL.
 
     ``timeout`` is the seconds that one read may take, waiting for a connection
@@ -33,7 +33,7 @@ class Reader:
 
     def read(self, statement: str, parameters: tuple[str, ...] | None = None) -> pa.Table:
         """What one statement returns. Raises StoreUnavailable and StoreTimeout; a mistake in it rises as it is."""
-        return within(self.timeout + GRACE, self._read, statement, parameters)
+        return call_with_timeout(self.timeout + CLIENT_MARGIN_SECONDS, self._read, statement, parameters)
 
     def close(self) -> None:
         """Closes the connections that are idle; the others close as they come back."""
@@ -56,7 +56,7 @@ class Reader:
             except PoolTimeout as error:
                 raise StoreTimeout("no database connection became free in time") from error
             except adbc.Error as error:
-                raise _meaning(error) from error
+                raise _translate_error(error) from error
             # one from before may not have outlived a restart of the database, which only its use tells
             idle = connection.info.get("used", False)
             connection.info["used"] = True
@@ -66,7 +66,7 @@ class Reader:
                     # not fetch_polars, which hides the database's error behind one of its own
                     return cursor.fetch_arrow_table()
             except adbc.Error as error:
-                meaning = _meaning(error)
+                meaning = _translate_error(error)
                 lost = isinstance(meaning, StoreUnavailable)
                 if lost:
                     connection.invalidate()
@@ -76,5 +76,5 @@ class Reader:
                 connection.close()
 
 
-def _meaning(error: adbc.Error) -> Exception:
+def _translate_error(error: adbc.Error) -> Exception:
     return store_error(error.sqlstate, lost=error.status_code == AdbcStatusCode.IO) or error

@@ -8,7 +8,7 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
-from queries.concurrency.timeouts import GRACE
+from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.db.dsn import SILENCE, conninfo, statement_timeout
 from queries.errors import StoreTimeout, StoreUnavailable, store_error
 
@@ -36,7 +36,7 @@ class DirectConnection:
         StoreTimeout where it takes too long, in which cases it is not known
         whether the statement was done; what it refuses rises as psycopg2's error.
         """
-        deadline = time.monotonic() + self.timeout + GRACE
+        deadline = time.monotonic() + self.timeout + CLIENT_MARGIN_SECONDS
         connection, self._idle = self._idle, None
         try:
             if connection is None or _has_ended(connection):
@@ -62,7 +62,7 @@ class DirectConnection:
             raise StoreUnavailable("the database took no connection a moment ago")
         connection = psycopg2.connect(self._conninfo, async_=True)
         try:
-            _wait(connection, began + min(SILENCE, self.timeout + GRACE))
+            _wait(connection, began + min(SILENCE, self.timeout + CLIENT_MARGIN_SECONDS))
         except StoreTimeout as error:
             self._away_until = time.monotonic() + self._pause
             raise StoreUnavailable("the database takes no connection") from error

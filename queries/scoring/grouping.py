@@ -3,22 +3,24 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import FrameT
 
-from queries.query import AI
+from queries.filters import AI
 from queries.scoring import formulas
 
-JOB = ("pipeline", "model")
+AI_KEYS = ("pipeline", "model")
 """What AI jobs are scored by."""
 SCORE_FIELDS = ("success_rate", "round_trip_score", "score")
 
 
-def of_jobs(events: FrameT, job_type: str) -> FrameT:
+def scorable(events: FrameT, job_type: str) -> FrameT:
     """Those events of one job type that can be scored: AI jobs that name neither pipeline nor model cannot."""
     if job_type != AI:
         return events
     return events.filter(~nw.col("pipeline").is_null(), ~nw.col("model").is_null())
 
 
-def scored(events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], within: tuple[str, ...] = ()) -> FrameT:
+def score_groups(
+    events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], within: tuple[str, ...] = ()
+) -> FrameT:
     """One row per ``by``, pipeline and model of the ``chosen`` among the events of one job type.
 
     AI jobs are scored against the median over all ``events`` with the same
@@ -35,9 +37,11 @@ def scored(events: FrameT, chosen: FrameT, job_type: str, by: tuple[str, ...], w
         *formulas.sums(),
     )
     if job_type == AI:
-        means = chosen.group_by(*by, *JOB).agg(*aggregations).with_columns(*formulas.means_of_sums())
-        medians = events.filter(formulas.successful()).group_by(*within, *JOB).agg(formulas.median_round_trip_time())
-        return formulas.with_ai_scores(means.join(medians, on=[*within, *JOB], how="left"))
+        means = chosen.group_by(*by, *AI_KEYS).agg(*aggregations).with_columns(*formulas.means_of_sums())
+        medians = (
+            events.filter(formulas.successful()).group_by(*within, *AI_KEYS).agg(formulas.median_round_trip_time())
+        )
+        return formulas.with_ai_scores(means.join(medians, on=[*within, *AI_KEYS], how="left"))
     absent = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
     nothing = [nw.lit(None).cast(dtype).alias(name) for name, dtype in absent.items()]
     means = chosen.group_by(*by).agg(*aggregations).with_columns(*formulas.means_of_sums())

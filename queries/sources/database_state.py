@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from queries.db.arrow_pool import Reader
+from queries.db.arrow_pool import ArrowPool
 
 _CAN = """
     SELECT has_function_privilege('pg_control_system()', 'execute') AS see_system,
@@ -19,7 +19,7 @@ _PRUNED = "(SELECT max(before) FROM pruned)"
 
 
 @dataclass(frozen=True)
-class State:
+class DatabaseState:
     """What has been done to a database by some moment.
 
     ``database`` names the server and the database on it, ``changes`` is
@@ -36,14 +36,14 @@ class State:
 class StateReader:
     """Reads the state of the database that ``reader`` reads. Every read raises as that does."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ArrowPool) -> None:
         self._reader = reader
         self._known: dict[str, str] | None = None
 
-    def now(self) -> State:
+    def now(self) -> DatabaseState:
         """The state by now."""
         (row,) = self._reader.read(_STATE.format(**self._parts())).to_pylist()
-        return State(**row)
+        return DatabaseState(**row)
 
     def pruned(self) -> datetime | None:
         """That of the state alone, which is sooner told."""

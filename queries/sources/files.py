@@ -56,7 +56,7 @@ def is_file(url: str) -> bool:
     return PurePosixPath(url).suffix in SCANS
 
 
-class ExportedEvents:
+class FileEvents:
     """Events of what ``leaderboard export events`` writes, or any with the columns of EVENT_SCHEMA.
 
     ``url`` is the path of a file, or s3://, gs:// or az://, that ends with one

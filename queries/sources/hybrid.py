@@ -15,17 +15,17 @@ from typing import TypeVar
 import polars as pl
 
 from queries.errors import StoreUnavailable
-from queries.moments import MICROSECOND
-from queries.sources.database_state import State
-from queries.sources.lake import LakeEvents, Snapshot, collect, numbered
-from queries.sources.live.cache import categorical, packed
-from queries.sources.postgres import FIRST, LAST, PostgresEvents
+from queries.sources.database_state import DatabaseState
+from queries.sources.lake import LakeEvents, LakeSnapshot, collect, hash64
+from queries.sources.live.cache import categorical, sort_and_encode
+from queries.sources.postgres import PostgresEvents
+from queries.times import MAX_TIME, MICROSECOND, MIN_TIME
 
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
 
 
-class StoredEvents:
+class HybridEvents:
     """Events of a database and of the lake that it is exported to, if there is one.
 
     Safe to share between threads. Every read raises StoreUnavailable where
@@ -49,18 +49,20 @@ class StoredEvents:
         """Seconds that one read of the database may take."""
         return self._postgres.timeout
 
-    def window(self, since: datetime, until: datetime, *, up_to: int | None = None) -> pl.LazyFrame:
+    def window(self, since: datetime, until: datetime, *, max_id: int | None = None) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
-        Their text is Categorical. With ``up_to``, those whose id is at most
+        Their text is Categorical. With ``max_id``, those whose id is at most
         that. What the database has is read by now, what the lake has when the
         frame is collected.
         """
         return self._whole(
             since,
             until,
-            lambda snapshot, first, last: categorical(snapshot.window(first, last, up_to=up_to)),
-            lambda first, last, above: packed(self._postgres.window(first, last, above=above, up_to=up_to)).lazy(),
+            lambda snapshot, first, last: categorical(snapshot.window(first, last, max_id=max_id)),
+            lambda first, last, after_id: sort_and_encode(
+                self._postgres.window(first, last, after_id=after_id, max_id=max_id)
+            ).lazy(),
         )
 
     def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
@@ -69,11 +71,11 @@ class StoredEvents:
             since,
             until,
             lambda snapshot, first, last: snapshot.window(first, last, payload=True),
-            lambda first, last, above: self._postgres.window(first, last, above=above, payload=True),
+            lambda first, last, after_id: self._postgres.window(first, last, after_id=after_id, payload=True),
         )
 
     def parts(
-        self, of_lake: Callable[[Snapshot, datetime, datetime], Part], of_postgres: Callable[[pl.LazyFrame], Part]
+        self, of_lake: Callable[[LakeSnapshot, datetime, datetime], Part], of_postgres: Callable[[pl.LazyFrame], Part]
     ) -> list[Part]:
         """All events, as ``rows`` has them, in parts that share none: what is made of each.
 
@@ -81,10 +83,12 @@ class StoredEvents:
         inclusive, of the time that is to be read from it.
         """
         return self._parts(
-            FIRST,
-            LAST,
+            MIN_TIME,
+            MAX_TIME,
             of_lake,
-            lambda first, last, above: of_postgres(self._postgres.window(first, last, above=above, payload=True)),
+            lambda first, last, after_id: of_postgres(
+                self._postgres.window(first, last, after_id=after_id, payload=True)
+            ),
         )
 
     def regions(self) -> pl.DataFrame:
@@ -97,7 +101,9 @@ class StoredEvents:
             since,
             until,
             lambda snapshot, first, last: snapshot.results(orchestrator, first, last, job_type),
-            lambda first, last, above: self._postgres.results(orchestrator, first, last, job_type, above=above),
+            lambda first, last, after_id: self._postgres.results(
+                orchestrator, first, last, job_type, after_id=after_id
+            ),
             # its index finds them sooner than any lake
             rather_postgres=True,
         )
@@ -122,7 +128,7 @@ class StoredEvents:
         """A text that is another one some time after stored events or regions were changed or deleted."""
         return self._state().changes
 
-    def lake(self) -> Snapshot | None:
+    def lake(self) -> LakeSnapshot | None:
         """The lake as it is by now, None where there is none. Raises StoreUnavailable where it cannot be reached.
 
         A lake that was made of another database is none.
@@ -145,7 +151,7 @@ class StoredEvents:
         self,
         since: datetime,
         until: datetime,
-        of_lake: Callable[[Snapshot, datetime, datetime], pl.LazyFrame],
+        of_lake: Callable[[LakeSnapshot, datetime, datetime], pl.LazyFrame],
         of_postgres: Callable[[datetime, datetime, int | None], pl.LazyFrame],
         rather_postgres: bool = False,
     ) -> pl.LazyFrame:
@@ -156,7 +162,7 @@ class StoredEvents:
         self,
         since: datetime,
         until: datetime,
-        of_lake: Callable[[Snapshot, datetime, datetime], Part],
+        of_lake: Callable[[LakeSnapshot, datetime, datetime], Part],
         of_postgres: Callable[[datetime, datetime, int | None], Part],
         rather_postgres: bool = False,
     ) -> list[Part]:
@@ -169,7 +175,7 @@ class StoredEvents:
             state = self._state()
             begin = since if state.pruned is None else max(since, state.pruned)
             snapshot = self._snapshot()
-            if rather_postgres or snapshot is None or snapshot.changes != numbered(state.changes):
+            if rather_postgres or snapshot is None or snapshot.changes != hash64(state.changes):
                 # the lake for what may have been deleted, the database for the rest
                 parts = [of_postgres(begin, until, None)] if begin <= until else []
                 end = min(until, begin - MICROSECOND) if begin > since else None
@@ -183,12 +189,12 @@ class StoredEvents:
             if self._state().pruned == state.pruned:
                 return parts
 
-    def _state(self) -> State:
+    def _state(self) -> DatabaseState:
         state = self._postgres.state()
-        self._database = numbered(state.database)
+        self._database = hash64(state.database)
         return state
 
-    def _snapshot(self) -> Snapshot | None:
+    def _snapshot(self) -> LakeSnapshot | None:
         try:
             return self.lake()
         except StoreUnavailable as error:

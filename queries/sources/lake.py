@@ -18,23 +18,25 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from queries.concurrency.timeouts import within
+from queries.concurrency.timeouts import call_with_timeout
 from queries.errors import StoreUnavailable
-from queries.moments import moment
 from queries.schema import EVENT_SCHEMA
+from queries.times import from_micros
 
-WATERMARK, AS_OF, DATABASE, CHANGES = (f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes"))
+WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY = (
+    f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes")
+)
 """The application transactions: see Snapshot, where as_of is microseconds since 1970."""
-RESULT = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
+RESULT_COLUMNS = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
 """The columns of a result as it was posted."""
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class LakeSnapshot:
     """One version of the table.
 
     It holds every event with an id up to ``watermark`` that there was in
-    ``database`` (see ``numbered``) when ``changes`` were all that had been
+    ``database`` (see ``hash64``) when ``changes`` were all that had been
     changed, among them every event that was committed before ``as_of``.
     ``files`` has a row for each file, in the order of time: uri, events,
     bytes, since and until (between which the event_time of each is).
@@ -49,17 +51,17 @@ class Snapshot:
     options: dict[str, str] | None
 
     def window(
-        self, since: datetime, until: datetime, *, up_to: int | None = None, payload: bool = False
+        self, since: datetime, until: datetime, *, max_id: int | None = None, payload: bool = False
     ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as PostgresEvents.window gives them."""
         columns = [*EVENT_SCHEMA, "payload"] if payload else list(EVENT_SCHEMA)
         events = self._scan(since, until).select(columns)
-        return events if up_to is None or up_to >= self.watermark else events.filter(pl.col("id") <= up_to)
+        return events if max_id is None or max_id >= self.watermark else events.filter(pl.col("id") <= max_id)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type, as PostgresEvents.results gives them."""
         of = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
-        return self._scan(since, until).filter(of).select(RESULT)
+        return self._scan(since, until).filter(of).select(RESULT_COLUMNS)
 
     def days(self) -> list[date]:
         """Every day that it has events of, in UTC, and maybe others between them, in order."""
@@ -79,7 +81,9 @@ class Snapshot:
         files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
         if files.is_empty():
             return _NONE
-        return scan(files["uri"].to_list(), self.options).filter(pl.col("event_time").is_between(since, until))
+        return scan_lake_files(files["uri"].to_list(), self.options).filter(
+            pl.col("event_time").is_between(since, until)
+        )
 
 
 class LakeEvents:
@@ -97,21 +101,21 @@ class LakeEvents:
         self.options = store_options(url, timeout)
         self._lock = Lock()
         self._table: DeltaTable | None = None
-        self._snapshot: Snapshot | None = None
+        self._snapshot: LakeSnapshot | None = None
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return self.there().window(since, until)
+        return self.require_snapshot().window(since, until)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """As PostgresEvents.results."""
-        return self.there().results(orchestrator, since, until, job_type)
+        return self.require_snapshot().results(orchestrator, since, until, job_type)
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> LakeSnapshot | None:
         """The newest version, None where there is no lake yet."""
-        return within(self.timeout, self._look)
+        return call_with_timeout(self.timeout, self._look)
 
-    def there(self) -> Snapshot:
+    def require_snapshot(self) -> LakeSnapshot:
         """As ``snapshot``, of a lake that there is."""
         if (snapshot := self.snapshot()) is None:
             raise StoreUnavailable(f"there is no lake in {self.url}; leaderboard lake sync makes one")
@@ -125,7 +129,7 @@ class LakeEvents:
         """Forgets the table."""
         self._table = self._snapshot = None
 
-    def _look(self) -> Snapshot | None:
+    def _look(self) -> LakeSnapshot | None:
         with self._lock:
             try:
                 table = self._table
@@ -134,7 +138,7 @@ class LakeEvents:
                 else:
                     table.update_incremental()
                 if self._snapshot is None or self._snapshot.version != table.version():
-                    self._snapshot = snapshot_of(table, self.options)
+                    self._snapshot = read_lake_snapshot(table, self.options)
                 self._table = table
             except TableNotFoundError:
                 self.close()
@@ -155,17 +159,17 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
         raise StoreUnavailable("a file of the lake cannot be read") from error
 
 
-def scan(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
+def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
     """The rows of files of a lake, with ``options`` as store_options gives them."""
     return pl.scan_parquet(files, hive_partitioning=False, storage_options=for_polars(options))
 
 
-def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot | None:
+def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> LakeSnapshot | None:
     """What a table holds at the version it was opened at; None before the first events were brought."""
-    reached = {name: table.transaction_version(name) for name in (WATERMARK, AS_OF, DATABASE, CHANGES)}
-    if reached[WATERMARK] is None:
+    reached = {name: table.transaction_version(name) for name in (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)}
+    if reached[WATERMARK_KEY] is None:
         return None
-    root = root_of(table)
+    root = table_root(table)
     added = pl.DataFrame(table.get_add_actions(flatten=True))
     files = added.select(
         uri=pl.lit(f"{root}/") + pl.col("path"),
@@ -175,40 +179,40 @@ def snapshot_of(table: DeltaTable, options: dict[str, str] | None) -> Snapshot |
         # deltalake cuts off what is below a millisecond when it makes one file of several
         until=pl.col("max.event_time").dt.truncate("1ms") + pl.duration(microseconds=999),
     )
-    return Snapshot(
+    return LakeSnapshot(
         version=table.version(),
-        watermark=reached[WATERMARK],
-        as_of=moment(reached[AS_OF]),
-        database=reached[DATABASE],
-        changes=reached[CHANGES],
+        watermark=reached[WATERMARK_KEY],
+        as_of=from_micros(reached[AS_OF_KEY]),
+        database=reached[DATABASE_KEY],
+        changes=reached[CHANGES_KEY],
         files=files.sort("since", "uri"),
         options=options,
     )
 
 
-def root_of(table: DeltaTable) -> str:
+def table_root(table: DeltaTable) -> str:
     """What the paths of a table's files follow: a folder, or the URL of one in an object store."""
     uri = table.table_uri.rstrip("/")
-    return unquote(uri.removeprefix("file://")) if is_folder(uri) else uri
+    return unquote(uri.removeprefix("file://")) if is_local_path(uri) else uri
 
 
-def numbered(text: str) -> int:
+def hash64(text: str) -> int:
     """A text as the version of an application transaction: equal numbers for equal texts alone, nearly for sure."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
 
 
-SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")
+STORE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")
 """How the URL of a lake begins that is not the path of a folder."""
 
 
-def is_folder(url: str) -> bool:
+def is_local_path(url: str) -> bool:
     """Whether it is a folder of this machine, and not in an object store."""
     return "://" not in url or url.startswith("file://")
 
 
 def store_options(url: str, timeout: float) -> dict[str, str] | None:
     """How an object store is to be asked; None for a folder."""
-    if is_folder(url):
+    if is_local_path(url):
         return None
     # what an object store is waited for by itself is minutes
     return {"timeout": f"{timeout:g}s", "connect_timeout": "5s", "max_retries": "3", "retry_timeout": f"{timeout:g}s"}

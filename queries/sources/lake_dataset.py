@@ -7,9 +7,9 @@ from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileF
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from queries.errors import StoreUnavailable
-from queries.sources.lake import Snapshot, is_folder
+from queries.sources.lake import LakeSnapshot, is_local_path
 
-SCHEMA = pa.schema(
+LAKE_SCHEMA = pa.schema(
     [
         pa.field("id", pa.int64()),
         pa.field("event_time", pa.timestamp("us", "UTC")),
@@ -21,7 +21,7 @@ SCHEMA = pa.schema(
 """EVENT_SCHEMA with ``payload``, the result as JSON."""
 
 
-def dataset(snapshot: Snapshot, since: datetime, until: datetime) -> Dataset:
+def lake_dataset(snapshot: LakeSnapshot, since: datetime, until: datetime) -> Dataset:
     """The events of a lake with since ≤ event_time ≤ until (aware datetimes), of SCHEMA and in no order.
 
     A file that has nothing of the time that is asked for is not opened. Raises
@@ -36,12 +36,12 @@ def dataset(snapshot: Snapshot, since: datetime, until: datetime) -> Dataset:
             uris.str.replace("^[a-z0-9]+://", ""), *snapshot.files.select("bytes", "since", "until"), strict=True
         )
     ]
-    return FileSystemDataset(fragments, SCHEMA, parquet, store).filter(_within(since, until))
+    return FileSystemDataset(fragments, LAKE_SCHEMA, parquet, store).filter(_within(since, until))
 
 
 def _store(uri: str) -> FileSystem:
     # Arrow's own, as one that calls Python hangs where a scan is given up when the process ends
-    if is_folder(uri):
+    if is_local_path(uri):
         return LocalFileSystem()
     if not uri.startswith(("s3://", "s3a://", "gs://")):
         raise StoreUnavailable("SQL reads a lake in a folder, or at s3:// or gs://, and in no other store")
@@ -50,5 +50,5 @@ def _store(uri: str) -> FileSystem:
 
 
 def _within(since: datetime, until: datetime) -> Expression:
-    first, last = (pa.scalar(moment, SCHEMA.field("event_time").type) for moment in (since, until))
+    first, last = (pa.scalar(moment, LAKE_SCHEMA.field("event_time").type) for moment in (since, until))
     return (field("event_time") >= first) & (field("event_time") <= last)

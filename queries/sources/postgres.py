@@ -11,17 +11,17 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pyarrow as pa
 
-from queries.db.arrow_pool import Reader
+from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
-from queries.schema import ADDRESS, LONGEST_NUMBER, conform
-from queries.sources.database_state import State, StateReader
-from queries.sources.watermark import Horizon, look, writers_began
+from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
+from queries.sources.database_state import DatabaseState, StateReader
+from queries.sources.watermark import WriterSnapshot, read_writer_snapshot, writers_began
 
 
 def _number(field: str) -> str:
     # whatever else an old row may hold there counts as absent, and must not fail the other rows
     value = f"e.payload->'{field}'"
-    is_float = f"jsonb_typeof({value}) = 'number' AND length(e.payload->>'{field}') < {LONGEST_NUMBER}"
+    is_float = f"jsonb_typeof({value}) = 'number' AND length(e.payload->>'{field}') < {MAX_NUMBER_DIGITS}"
     return f"CASE WHEN {is_float} THEN ({value})::float8 END"
 
 
@@ -34,8 +34,6 @@ _COLUMNS = f"""{_KEYS},
     {_number("seg_duration")} AS seg_duration"""
 _FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
 
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-"""The bounds of every window."""
 
 # OFFSET 0 hides event_time from the planner, which would expect as many hours as events, and sort these on disk
 _HOURS = """
@@ -72,7 +70,7 @@ class PostgresEvents:
     """
 
     def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
-        self._reader = Reader(url, timeout=timeout, connections=connections)
+        self._reader = ArrowPool(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout, only_reads=True)
         self._state = StateReader(self._reader)
 
@@ -86,40 +84,42 @@ class PostgresEvents:
         since: datetime,
         until: datetime,
         *,
-        above: int | None = None,
-        up_to: int | None = None,
+        after_id: int | None = None,
+        max_id: int | None = None,
         payload: bool = False,
     ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
-        With ``above`` and ``up_to``, those of them whose id is above the one
+        With ``after_id`` and ``max_id``, those of them whose id is above the one
         and at most the other; with ``payload``, the result as JSON beside
         them, as String. An event of something that is no address is nobody's,
         and left out.
         """
-        return self._events(f"{_within(since, until)}{_ids(above, up_to)}", payload)
+        return self._events(f"{_within(since, until)}{_ids(after_id, max_id)}", payload)
 
     def after(self, settled: int) -> pl.LazyFrame:
         """The events whose id is above ``settled``, as ``window`` gives them."""
         return self._events(f"e.id > {settled:d} AND isfinite(e.event_time)")
 
     def results(
-        self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, above: int | None = None
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, after_id: int | None = None
     ) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type, in no order; with ``above``, of higher ids alone.
+        """The results of one orchestrator (lower case) and job type, in no order.
+
+        With ``after_id``, only those with a higher id.
 
         The columns of EVENT_SCHEMA but for the measures, and ``payload``:
         String, the result as JSON.
         """
         statement = f"""
             SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
-            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}{_ids(above, None)}"""  # noqa: S608
+            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}{_ids(after_id, None)}"""  # noqa: S608
         results = pl.from_arrow(self._reader.read(statement, (orchestrator, job_type)))
-        return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS))
+        return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN))
 
-    def horizon(self) -> Horizon:
+    def horizon(self) -> WriterSnapshot:
         """How far the events have come by now. For one thread at a time."""
-        return look(self._direct)
+        return read_writer_snapshot(self._direct)
 
     def writers_began(self) -> datetime | None:
         """When the oldest transaction that writes events began, by the watermark's rule. For one thread at a time."""
@@ -138,13 +138,13 @@ class PostgresEvents:
         )["event_time"].to_pylist()
         return times[0] if times else None
 
-    def hours(self, since: datetime, until: datetime, *, above: int, up_to: int) -> pl.DataFrame:
+    def hours(self, since: datetime, until: datetime, *, after_id: int, max_id: int) -> pl.DataFrame:
         """How many events of a window there are of the ids above the one and at most the other, by the hour.
 
         Columns, in the order of time: hour (Datetime(us, UTC)), events, and
         bytes of their payloads as they are stored.
         """
-        condition = f"{_within(since, until)}{_ids(above, up_to)}"
+        condition = f"{_within(since, until)}{_ids(after_id, max_id)}"
         return pl.DataFrame(pl.from_arrow(self._reader.read(_HOURS.format(condition=condition))))
 
     def count_above(self, settled: int) -> int:
@@ -152,7 +152,7 @@ class PostgresEvents:
         table = self._reader.read(f"SELECT count(*) AS events FROM events WHERE id > {settled:d}")  # noqa: S608
         return table["events"].to_pylist()[0]
 
-    def state(self) -> State:
+    def state(self) -> DatabaseState:
         """What has been done to the database by now."""
         return self._state.now()
 
@@ -180,16 +180,16 @@ class PostgresEvents:
 
 def _events(table: pa.Table) -> pl.LazyFrame:
     events = pl.from_arrow(table).lazy()
-    return conform(events.filter(pl.col("orchestrator").str.contains(ADDRESS)))
+    return conform(events.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
 
 
 def _within(since: datetime, until: datetime) -> str:
     return f"e.event_time BETWEEN {_literal(since)} AND {_literal(until)}"
 
 
-def _ids(above: int | None, up_to: int | None) -> str:
-    lower = "" if above is None else f" AND e.id > {above:d}"
-    return lower if up_to is None else f"{lower} AND e.id <= {up_to:d}"
+def _ids(after_id: int | None, max_id: int | None) -> str:
+    lower = "" if after_id is None else f" AND e.id > {after_id:d}"
+    return lower if max_id is None else f"{lower} AND e.id <= {max_id:d}"
 
 
 def _literal(moment: datetime) -> str:

@@ -29,7 +29,7 @@ _BEGAN = f"""
 
 
 @dataclass(frozen=True)
-class Horizon:
+class WriterSnapshot:
     """One look at the table: the highest id, and then who was writing.
 
     ``writers`` are virtual transaction ids. ``storage`` is another one once
@@ -42,27 +42,27 @@ class Horizon:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Watermark:
     """Every event with an id up to ``id`` that will ever exist has been committed; -1 where nothing is known yet.
 
     ``awaited`` is the look whose writers have to end before it can be raised.
     """
 
     id: int = -1
-    awaited: Horizon | None = None
+    awaited: WriterSnapshot | None = None
 
-    def advanced(self, look: Horizon) -> "Settled":
+    def advance(self, snapshot: WriterSnapshot) -> "Watermark":
         """What is settled by this look, for rows that are read after it."""
-        if not look.writers:
-            return Settled(max(self.id, look.newest))
+        if not snapshot.writers:
+            return Watermark(max(self.id, snapshot.newest))
         if self.awaited is None:
-            return Settled(self.id, look)
-        if self.awaited.writers & look.writers:
+            return Watermark(self.id, snapshot)
+        if self.awaited.writers & snapshot.writers:
             return self
-        return Settled(max(self.id, self.awaited.newest), look)
+        return Watermark(max(self.id, self.awaited.newest), snapshot)
 
 
-def look(connection: DirectConnection) -> Horizon:
+def read_writer_snapshot(connection: DirectConnection) -> WriterSnapshot:
     """How far the events have come by now. Raises StoreUnavailable and StoreTimeout."""
     try:
         rows = connection.run(_LOOK)
@@ -70,7 +70,7 @@ def look(connection: DirectConnection) -> Horizon:
         # it may have been ended while it was idle, and a look does no harm
         rows = connection.run(_LOOK)
     ((newest, writers, storage),) = rows
-    return Horizon(newest, frozenset(writers.split()), storage)
+    return WriterSnapshot(newest, frozenset(writers.split()), storage)
 
 
 def writers_began(connection: DirectConnection) -> datetime | None:

@@ -17,7 +17,7 @@ from flask_compress import flask_compress
 from leaderboard import answers
 from leaderboard.app import create_app
 from leaderboard.settings import Settings, SettingsError
-from queries.moments import micros
+from queries.times import to_micros
 from tests.conftest import SECRET, clone, load_events, rows
 from tests.leaderboard.test_posting import ADDRESS, good
 
@@ -41,7 +41,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def warm(app: Flask) -> None:
     """Returns once the app holds its warm window."""
     live = app.extensions["leaderboard"].events
-    while live._held is None or live._held.since > micros(datetime.now(UTC) - timedelta(hours=24)):
+    while live._held is None or live._held.since > to_micros(datetime.now(UTC) - timedelta(hours=24)):
         threading.Event().wait(0.01)
 
 
@@ -186,8 +186,8 @@ def test_a_long_answer_is_sent_while_it_is_made(database: str, client: FlaskClie
     assert client.get(path, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
     assert client.head(path).data == b""
     for coding in ("gzip", "br", "zstd"):
-        packed = client.get(path, headers={"Accept-Encoding": coding})
-        assert packed.headers["Content-Encoding"] == coding
-        assert len(packed.data) < len(response.data) / 5
+        sort_and_encode = client.get(path, headers={"Accept-Encoding": coding})
+        assert sort_and_encode.headers["Content-Encoding"] == coding
+        assert len(sort_and_encode.data) < len(response.data) / 5
     rows(database, 'UPDATE events SET payload = payload || \'{"note": "y"}\' WHERE id = 4000')
     assert client.get(path).headers["ETag"] != response.headers["ETag"]

@@ -29,23 +29,22 @@ from leaderboard.lake.sync import sync
 from leaderboard.results import whole
 from queries import (
     EVENT_SCHEMA,
+    EventFilter,
+    HybridEvents,
     LakeEvents,
     PostgresEvents,
-    Query,
-    StoredEvents,
     StoreUnavailable,
     aggregated_stats,
     score_history,
 )
-from queries.moments import bounds
-from queries.sources.postgres import FIRST, LAST
+from queries.times import MAX_TIME, MIN_TIME, day_bounds
 from tests.conftest import clone, conformance, load_events, rows
 from tests.http import COMMAND, command, environment
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 AGO = 730 * 86_400
 """Seconds by which the events of the conformance set are brought into the past."""
-SINCE, UNTIL = bounds(date(2024, 9, 10))[0], bounds(date(2024, 9, 16))[1]
+SINCE, UNTIL = day_bounds(date(2024, 9, 10))[0], day_bounds(date(2024, 9, 16))[1]
 WEEK = Wanted(SINCE, UNTIL)
 LATEST = UNTIL.timestamp() + 2 * 86_400
 DAYS = [f"2024-09-{day}" for day in range(10, 19)]
@@ -69,8 +68,8 @@ def past(server: str, template: str) -> str:
 
 
 @pytest.fixture
-def source(past: str) -> Iterator[StoredEvents]:
-    with closing(StoredEvents(PostgresEvents(past))) as source:
+def source(past: str) -> Iterator[HybridEvents]:
+    with closing(HybridEvents(PostgresEvents(past))) as source:
         yield source
 
 
@@ -97,7 +96,7 @@ def variables_of(url: str, folder: Path) -> dict[str, str]:
     return {"POSTGRES": url, "LAKE_URL": str(folder / "no lake"), "COLUMNS": "200"}
 
 
-def made(source: StoredEvents, content: Content, to: str | Path, form: str, wanted: Wanted | None = WEEK) -> Tally:
+def made(source: HybridEvents, content: Content, to: str | Path, form: str, wanted: Wanted | None = WEEK) -> Tally:
     """What an export says of itself."""
     tally = Tally(lambda _: None)
     run.export(source, content, target(str(to), form), wanted, tally)
@@ -146,7 +145,7 @@ def expected(past: str, content: Content) -> pl.DataFrame:
         return events.drop("success_rate", "round_trip_time", "seg_duration")
     if content is SCORES:
         events = events.with_columns(event_time=pl.lit(SINCE))
-    history = pl.concat(score_history(events, Query(job_type=job_type)) for job_type in ("transcoding", "ai"))
+    history = pl.concat(score_history(events, EventFilter(job_type=job_type)) for job_type in ("transcoding", "ai"))
     if content is SCORES_BY_DAY:
         return history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
     ends = (pl.col("bucket").alias("since"), pl.lit(UNTIL, pl.Datetime("us", "UTC")).alias("until"))
@@ -165,7 +164,7 @@ class TestContents:
     @CONTENTS
     @pytest.mark.parametrize("form", [*FORMATS, "delta"])
     def test_what_is_written_is_what_the_database_has(
-        self, source: StoredEvents, past: str, tmp_path: Path, content: Content, form: str
+        self, source: HybridEvents, past: str, tmp_path: Path, content: Content, form: str
     ) -> None:
         if form == "delta" and content is SCORES:
             pytest.skip("a table has days")
@@ -179,7 +178,7 @@ class TestContents:
         assert_frame_equal(in_order, want, abs_tol=1e-9, rel_tol=1e-12)
 
     def test_a_line_of_raw_results_is_the_result_as_it_is_answered_and_when_it_came(
-        self, source: StoredEvents, past: str, tmp_path: Path
+        self, source: HybridEvents, past: str, tmp_path: Path
     ) -> None:
         made(source, RAW, tmp_path / "raw.ndjson", "ndjson")
         lines = [json.loads(line) for line in (tmp_path / "raw.ndjson").read_bytes().splitlines()]
@@ -191,13 +190,13 @@ class TestContents:
     def test_a_field_of_a_tester_is_not_taken_for_when_the_result_came(self, database: str, tmp_path: Path) -> None:
         theirs = [RESULT | {"event_time": "never"}, RESULT | {"note": 'an "event_time"'}]
         load_events(database, [[1700000000 + n, ADDRESS, "FRA", "transcoding", it] for n, it in enumerate(theirs)])
-        with closing(StoredEvents(PostgresEvents(database))) as source:
-            made(source, RAW, tmp_path / "raw.ndjson", "ndjson", Wanted(None, bounds(date(2024, 1, 1))[1]))
+        with closing(HybridEvents(PostgresEvents(database))) as source:
+            made(source, RAW, tmp_path / "raw.ndjson", "ndjson", Wanted(None, day_bounds(date(2024, 1, 1))[1]))
         first, second = map(json.loads, (tmp_path / "raw.ndjson").read_text().splitlines())
         assert first["event_time"] == "2023-11-14T22:13:20.000000Z"
         assert (second["event_time"], second["note"]) == ("2023-11-14T22:13:21.000000Z", 'an "event_time"')
 
-    def test_csv_is_as_its_rfc_has_it(self, source: StoredEvents, past: str, tmp_path: Path) -> None:
+    def test_csv_is_as_its_rfc_has_it(self, source: HybridEvents, past: str, tmp_path: Path) -> None:
         made(source, RAW, tmp_path / "raw.csv", "csv")
         body = (tmp_path / "raw.csv").read_bytes()
         assert body.startswith(b"id,event_time,orchestrator,region,job_type,pipeline,model,payload\r\n")
@@ -208,7 +207,7 @@ class TestContents:
         assert [line[header.index("payload")] for line in lines] == payloads
 
     def test_scores_of_a_window_are_those_that_are_answered(
-        self, source: StoredEvents, past: str, tmp_path: Path
+        self, source: HybridEvents, past: str, tmp_path: Path
     ) -> None:
         made(source, SCORES, tmp_path / "scores.parquet", "parquet")
         exported = pl.read_parquet(tmp_path / "scores.parquet")
@@ -216,7 +215,7 @@ class TestContents:
         assert jobs.height > 2
         events = source.window(SINCE, UNTIL)
         for job_type, pipeline, model in jobs.iter_rows():
-            query = Query(job_type=job_type, pipeline=pipeline, model=model)
+            query = EventFilter(job_type=job_type, pipeline=pipeline, model=model)
             answered = aggregated_stats(events, query).collect()
             of_job = exported.filter(
                 pl.col("job_type") == job_type,
@@ -225,7 +224,7 @@ class TestContents:
             ).select(answered.columns)
             assert_frame_equal(of_job, answered.cast(dict(of_job.schema)), abs_tol=1e-9)
 
-    def test_a_longer_time_follows_from_the_sums_of_days(self, source: StoredEvents, tmp_path: Path) -> None:
+    def test_a_longer_time_follows_from_the_sums_of_days(self, source: HybridEvents, tmp_path: Path) -> None:
         made(source, SCORES_BY_DAY, tmp_path / "{date}.parquet", "parquet")
         made(source, SCORES, tmp_path / "week.parquet", "parquet")
         keys = ["orchestrator", "region", "job_type", "pipeline", "model"]
@@ -240,7 +239,7 @@ class TestContents:
 
     @CONTENTS
     def test_much_is_written_in_pieces(
-        self, source: StoredEvents, past: str, tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
+        self, source: HybridEvents, past: str, tmp_path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         two_days = Wanted(SINCE, SINCE + timedelta(days=2))
         made(source, content, tmp_path / "at-once.csv", "csv", two_days)
@@ -252,8 +251,8 @@ class TestContents:
     @CONTENTS
     def test_a_lake_changes_no_byte(self, past: str, tmp_path: Path, content: Content, lake: str) -> None:
         with (
-            closing(StoredEvents(PostgresEvents(past))) as without,
-            closing(StoredEvents(PostgresEvents(past), LakeEvents(lake))) as with_lake,
+            closing(HybridEvents(PostgresEvents(past))) as without,
+            closing(HybridEvents(PostgresEvents(past), LakeEvents(lake))) as with_lake,
         ):
             assert with_lake.lake() is not None
             made(without, content, tmp_path / "without.parquet", "parquet")
@@ -265,7 +264,7 @@ class TestTheSameAgain:
     @CONTENTS
     @pytest.mark.parametrize("form", FORMATS)
     def test_a_file_is_the_same_to_the_byte(
-        self, source: StoredEvents, tmp_path: Path, content: Content, form: str
+        self, source: HybridEvents, tmp_path: Path, content: Content, form: str
     ) -> None:
         made(source, content, tmp_path / "it", form)
         first = (tmp_path / "it").read_bytes()
@@ -273,10 +272,10 @@ class TestTheSameAgain:
         assert contents_of(tmp_path) == {"it": first}
 
     @pytest.mark.parametrize("content", [EVENTS, RAW, SCORES_BY_DAY], ids=["events", "raw", "scores"])
-    def test_a_table_has_the_same_rows(self, source: StoredEvents, tmp_path: Path, content: Content) -> None:
+    def test_a_table_has_the_same_rows(self, source: HybridEvents, tmp_path: Path, content: Content) -> None:
         made(source, content, tmp_path / "table", "delta")
         first = sorted_by_all(pl.read_delta(str(tmp_path / "table")))
-        made(source, content, tmp_path / "table", "delta", Wanted(*bounds(SINCE.date())))
+        made(source, content, tmp_path / "table", "delta", Wanted(*day_bounds(SINCE.date())))
         assert_frame_equal(sorted_by_all(pl.read_delta(str(tmp_path / "table"))), first, check_exact=True)
         assert first["day"].n_unique() == 7
 
@@ -284,9 +283,9 @@ class TestTheSameAgain:
     def test_a_day_is_replaced_by_what_the_database_has_now(self, database: str, tmp_path: Path, form: str) -> None:
         event = [1700000000, ADDRESS, "FRA", "transcoding", RESULT]
         load_events(database, [event, event])
-        day = Wanted(*bounds(date(2023, 11, 14)))
+        day = Wanted(*day_bounds(date(2023, 11, 14)))
         to = tmp_path / ("table" if form == "delta" else f"{{date}}.{form}")
-        with closing(StoredEvents(PostgresEvents(database))) as source:
+        with closing(HybridEvents(PostgresEvents(database))) as source:
             for left in (2, 1, 0):
                 rows(database, f"DELETE FROM events WHERE id > {left}")
                 assert made(source, EVENTS, to, form, day).rows == left
@@ -304,9 +303,9 @@ class TestTheSameAgain:
         assert contents_of(tmp_path / "both") == contents_of(tmp_path / "alone")
 
     def test_of_two_that_overlap_in_a_table_one_is_to_be_tried_again(
-        self, source: StoredEvents, tmp_path: Path
+        self, source: HybridEvents, tmp_path: Path
     ) -> None:
-        day = bounds(date(2024, 9, 12))
+        day = day_bounds(date(2024, 9, 12))
 
         def overlapping() -> Iterator[pl.DataFrame]:
             yield from EVENTS.read(source, *day)
@@ -320,8 +319,8 @@ class TestTheSameAgain:
         table = ("events", "--format", "delta", "--to", str(tmp_path / "table"))
         both = [start(past, tmp_path, *table, "--day", "2024-09-12") for _ in range(2)]
         assert sorted(process.wait(60) for process in both) in ([0, 0], [0, 75])
-        with closing(StoredEvents(PostgresEvents(past))) as source:
-            events = source.window(*bounds(date(2024, 9, 12))).collect()
+        with closing(HybridEvents(PostgresEvents(past))) as source:
+            events = source.window(*day_bounds(date(2024, 9, 12))).collect()
         assert sorted(pl.read_delta(str(tmp_path / "table"))["id"]) == sorted(events["id"])
 
 
@@ -342,9 +341,12 @@ class TestCatchingUp:
         assert (again.returncode, again.stderr) == (0, f"nothing to do: all whole days are at {to}\n")
 
     @pytest.mark.parametrize("form", ["csv", "delta"])
-    def test_what_is_missing_is_made_and_nothing_else(self, source: StoredEvents, tmp_path: Path, form: str) -> None:
+    def test_what_is_missing_is_made_and_nothing_else(self, source: HybridEvents, tmp_path: Path, form: str) -> None:
         to = tmp_path / "table" if form == "delta" else tmp_path / "day {date}" / "events.csv"
-        week = [Wanted(bounds(date(2024, 9, 10))[0], UNTIL - timedelta(days=2)), Wanted(*bounds(date(2024, 9, 17)))]
+        week = [
+            Wanted(day_bounds(date(2024, 9, 10))[0], UNTIL - timedelta(days=2)),
+            Wanted(*day_bounds(date(2024, 9, 17))),
+        ]
         assert [made(source, EVENTS, to, form, wanted).days for wanted in week] == [5, 1]
         assert made(source, EVENTS, to, form, None).days == 3
         assert made(source, EVENTS, to, form, None).days == 0
@@ -369,11 +371,11 @@ class TestCatchingUp:
 
     def test_today_is_left_for_later(self, database: str, tmp_path: Path) -> None:
         load_events(database, [[moment, ADDRESS, "FRA", "transcoding", RESULT] for moment in (1700000000, time.time())])
-        with closing(StoredEvents(PostgresEvents(database))) as source:
+        with closing(HybridEvents(PostgresEvents(database))) as source:
             assert made(source, EVENTS, tmp_path / "{date}.csv", "csv", None).days == 1
             before = datetime.now(UTC).date() - timedelta(days=2)
             with pytest.raises(NotYet, match="is not over"):
-                made(source, EVENTS, tmp_path / "{date}.csv", "csv", Wanted(bounds(before)[0], LAST))
+                made(source, EVENTS, tmp_path / "{date}.csv", "csv", Wanted(day_bounds(before)[0], MAX_TIME))
         assert f"{before}.csv" in visible(tmp_path)
         assert len(visible(tmp_path)) <= 3
         assert f"{datetime.now(UTC).date()}.csv" not in visible(tmp_path)
@@ -383,10 +385,10 @@ class TestCatchingUp:
     ) -> None:
         now = datetime.now(UTC)
         yesterday = now.date() - timedelta(days=1)
-        day_before, late = bounds(yesterday - timedelta(days=1))[0], bounds(yesterday)[1]
+        day_before, late = day_bounds(yesterday - timedelta(days=1))[0], day_bounds(yesterday)[1]
         to = tmp_path / "{date}.csv"
         with (
-            closing(StoredEvents(PostgresEvents(database))) as source,
+            closing(HybridEvents(PostgresEvents(database))) as source,
             closing(psycopg2.connect(database)) as writer,
             writer.cursor() as cursor,
         ):
@@ -394,17 +396,17 @@ class TestCatchingUp:
                 database,
                 [
                     [it.timestamp() + 60, ADDRESS, "FRA", "transcoding", RESULT]
-                    for it in (day_before, bounds(yesterday)[0])
+                    for it in (day_before, day_bounds(yesterday)[0])
                 ],
             )
             cursor.execute(INSERT, (late, ADDRESS))
             time.sleep(0.1)
             # as if midnight had been just now, after that transaction began
-            monkeypatch.setattr(run, "GRACE", datetime.now(UTC) - bounds(now.date())[0])
+            monkeypatch.setattr(run, "GRACE", datetime.now(UTC) - day_bounds(now.date())[0])
             assert made(source, EVENTS, to, "csv", None).days == 1
             assert visible(tmp_path) == [f"{day_before.date()}.csv"]
             with pytest.raises(NotYet):
-                made(source, EVENTS, to, "csv", Wanted(*bounds(yesterday)))
+                made(source, EVENTS, to, "csv", Wanted(*day_bounds(yesterday)))
             writer.commit()
             assert made(source, EVENTS, to, "csv", None).rows == 2
         assert late.strftime("%H:%M:%S.%f") in (tmp_path / f"{yesterday}.csv").read_text()
@@ -417,7 +419,7 @@ class TestCatchingUp:
         load_events(database, [[1700000000, ADDRESS, "FRA", "transcoding", RESULT]])
         try:
             with (
-                closing(StoredEvents(PostgresEvents(database.replace("postgres@", "reader@")))) as source,
+                closing(HybridEvents(PostgresEvents(database.replace("postgres@", "reader@")))) as source,
                 closing(psycopg2.connect(database)) as writer,
                 writer.cursor() as cursor,
             ):
@@ -439,9 +441,9 @@ class TestCatchingUp:
         rows(database, INSERT % ("'infinity'", f"'{ADDRESS}'"))
         name = database.rpartition("/")[2].partition("?")[0]
         rows(database, f"ALTER DATABASE {name} SET timezone = 'America/New_York'")
-        with closing(StoredEvents(PostgresEvents(database))) as source:
-            assert source.days(FIRST, LAST) == [it.date() for it in moments]
-            assert source.days(*bounds(date(2024, 3, 11))) == []
+        with closing(HybridEvents(PostgresEvents(database))) as source:
+            assert source.days(MIN_TIME, MAX_TIME) == [it.date() for it in moments]
+            assert source.days(*day_bounds(date(2024, 3, 11))) == []
 
     def test_days_that_are_in_the_lake_alone_are_made_as_well(self, database: str, tmp_path: Path) -> None:
         moments = (1700000000, 1700000000 + 86_400)
@@ -449,16 +451,16 @@ class TestCatchingUp:
         lake = str(tmp_path / "lake")
         with (
             closing(PostgresEvents(database)) as postgres,
-            closing(StoredEvents(postgres, LakeEvents(lake))) as source,
+            closing(HybridEvents(postgres, LakeEvents(lake))) as source,
         ):
             sync(postgres, lake, lambda *_: None)
             rows(
                 database,
                 "INSERT INTO pruned VALUES ('2023-11-15Z'); DELETE FROM events WHERE event_time < '2023-11-15Z'",
             )
-        with closing(StoredEvents(PostgresEvents(database), LakeEvents(lake))) as source:
+        with closing(HybridEvents(PostgresEvents(database), LakeEvents(lake))) as source:
             assert made(source, RAW, tmp_path / "out" / "{date}.ndjson", "ndjson", None).days == 2
-        with closing(StoredEvents(PostgresEvents(database))) as source, pytest.raises(StoreUnavailable):
+        with closing(HybridEvents(PostgresEvents(database))) as source, pytest.raises(StoreUnavailable):
             made(source, RAW, tmp_path / "other" / "{date}.ndjson", "ndjson", None)
 
 
@@ -515,7 +517,7 @@ class TestWhatGoesWrong:
         assert (done.returncode, len(done.stderr.splitlines())) == (73, 1)
         assert done.stderr.startswith(f"Error: {to} cannot be")
 
-    def test_a_table_of_something_else_is_left_as_it_is(self, source: StoredEvents, tmp_path: Path) -> None:
+    def test_a_table_of_something_else_is_left_as_it_is(self, source: HybridEvents, tmp_path: Path) -> None:
         made(source, SCORES_BY_DAY, tmp_path / "table", "delta")
         before = pl.read_delta(str(tmp_path / "table"))
         with pytest.raises(TargetError):

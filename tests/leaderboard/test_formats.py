@@ -171,9 +171,9 @@ def test_an_error_is_json_whatever_was_asked_for(recorded: FlaskClient) -> None:
 @pytest.mark.parametrize("name", ["csv", "ndjson"])
 def test_text_is_compressed(recorded: FlaskClient, name: str) -> None:
     path = f"{TABLES['score_history']}&format={name}"
-    packed = recorded.get(path, headers={"Accept-Encoding": "gzip"})
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert {"Accept", "Accept-Encoding"} <= set(packed.vary)
+    sort_and_encode = recorded.get(path, headers={"Accept-Encoding": "gzip"})
+    assert sort_and_encode.headers["Content-Encoding"] == "gzip"
+    assert {"Accept", "Accept-Encoding"} <= set(sort_and_encode.vary)
 
 
 @every_format

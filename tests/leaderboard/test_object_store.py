@@ -11,8 +11,8 @@ from polars.testing import assert_frame_equal
 from leaderboard.lake.compare import compared
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeTable
-from queries import LakeEvents, PostgresEvents, StoredEvents, StoreUnavailable, collect, connect, open_events
-from queries.sources.postgres import FIRST, LAST
+from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
+from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events
 from tests.http import command, environment
 from tests.s3 import BUCKET, S3
@@ -60,11 +60,11 @@ def bring(postgres: PostgresEvents, lake: str, days: Days = Days.CHANGED) -> Syn
 
 
 def of_lake(lake: str) -> pl.DataFrame:
-    return collect(LakeEvents(lake).window(FIRST, LAST)).sort("id")
+    return collect(LakeEvents(lake).window(MIN_TIME, MAX_TIME)).sort("id")
 
 
 def of_database(postgres: PostgresEvents) -> pl.DataFrame:
-    return postgres.window(FIRST, LAST).collect().sort("id")
+    return postgres.window(MIN_TIME, MAX_TIME).collect().sort("id")
 
 
 def test_each_sync_adds_what_is_new(postgres: PostgresEvents, database: str, lake: str) -> None:
@@ -75,7 +75,7 @@ def test_each_sync_adds_what_is_new(postgres: PostgresEvents, database: str, lak
     assert bring(postgres, lake).events == 500
     assert bring(postgres, lake).events == 0
     assert_frame_equal(of_lake(lake), of_database(postgres))
-    assert compared(postgres, LakeEvents(lake).there(), FIRST, 2**62, lambda *_: None)["same"].all()
+    assert compared(postgres, LakeEvents(lake).require_snapshot(), MIN_TIME, 2**62, lambda *_: None)["same"].all()
 
 
 def test_days_are_written_anew_compacted_and_cleared_away(postgres: PostgresEvents, database: str, lake: str) -> None:
@@ -94,7 +94,7 @@ def test_the_database_and_the_lake_are_one_source(postgres: PostgresEvents, data
     load_events(database, EVENTS[:1000])
     bring(postgres, lake)
     load_events(database, EVENTS[1000:])
-    stored = collect(StoredEvents(postgres, LakeEvents(lake)).rows(FIRST, LAST)).sort("id")
+    stored = collect(HybridEvents(postgres, LakeEvents(lake)).rows(MIN_TIME, MAX_TIME)).sort("id")
     assert_frame_equal(stored.drop("payload"), of_database(postgres))
     orchestrator, since, until = stored["orchestrator"][0], stored["event_time"].min(), stored["event_time"].max()
     ours = collect(LakeEvents(lake).results(orchestrator, since, until, "transcoding")).sort("id")
@@ -140,7 +140,7 @@ def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
         assert said.count(str(len(events))) == 1
         held += len(events)
         assert of_lake(lake)["id"].to_list() == of_database(postgres)["id"].to_list()
-        assert LakeEvents(lake).there().files["events"].sum() == held
+        assert LakeEvents(lake).require_snapshot().files["events"].sum() == held
 
 
 def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake: str, s3: S3) -> None:
@@ -151,7 +151,7 @@ def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake:
             *("export", "events", "--format", form, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.variables
         )
         assert done.returncode == 0, done.stderr
-        assert_frame_equal(open_events(f"{lake}/{url}").window(FIRST, LAST).collect().sort("id"), expected)
+        assert_frame_equal(open_events(f"{lake}/{url}").window(MIN_TIME, MAX_TIME).collect().sort("id"), expected)
 
 
 def test_a_store_that_is_away_is_told(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:

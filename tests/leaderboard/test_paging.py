@@ -7,16 +7,19 @@ import polars as pl
 import pytest
 
 from leaderboard.paging import Paging, page, resumed
-from leaderboard.params import InvalidParameter, Window
-from queries.leaderboard import COLUMNS
+from leaderboard.params import InvalidParameter
+from queries.ranking import RANKING_COLUMNS
+from queries.times import TimeRange
 
-WINDOW = Window(datetime.min.replace(tzinfo=UTC), datetime(2026, 9, 1, 1, 2, 3, 4, tzinfo=UTC))
+WINDOW = TimeRange(datetime.min.replace(tzinfo=UTC), datetime(2026, 9, 1, 1, 2, 3, 4, tzinfo=UTC))
 
 
 def ranking(**values: list[Any]) -> pl.DataFrame:
     """A ranking of 0xa, 0xb and so on that has these values."""
     (length,) = {len(column) for column in values.values()}
-    plain = {name: [1.0] * length for name in COLUMNS} | {"orchestrator": [f"0x{'abcdef'[n]}" for n in range(length)]}
+    plain = {name: [1.0] * length for name in RANKING_COLUMNS} | {
+        "orchestrator": [f"0x{'abcdef'[n]}" for n in range(length)]
+    }
     return pl.DataFrame(plain | values)
 
 
@@ -54,7 +57,7 @@ def test_a_row_that_is_gone_leaves_no_gap() -> None:
 def test_a_cursor_keeps_the_window_to_the_microsecond() -> None:
     paging = Paging("score", True, 1, "q", WINDOW)
     _, cursor = page(ranking(score=[1.0, 0.5]), paging)
-    later = paging._replace(window=Window(WINDOW.until, WINDOW.until))
+    later = paging._replace(window=TimeRange(WINDOW.until, WINDOW.until))
     assert resumed(later, cursor).window == WINDOW
 
 

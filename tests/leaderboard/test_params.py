@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
 from leaderboard import params
-from leaderboard.params import EARLIEST_MOMENT, InvalidParameter, parse_moment
-from queries import AI, TRANSCODING, Query
+from leaderboard.params import InvalidParameter
+from queries import AI, TRANSCODING, EventFilter
+from queries.times import MIN_TIME, parse_moment
 
 
 def asked(query: str) -> Request:
@@ -30,7 +31,7 @@ def asked(query: str) -> Request:
         ("2026-09-14T09:36:40+02:00", datetime(2026, 9, 14, 7, 36, 40, tzinfo=UTC)),
         ("2026-09-14T09:36:40 02:00", datetime(2026, 9, 14, 7, 36, 40, tzinfo=UTC)),
         ("2026-09-14 05:36:40-02:00", datetime(2026, 9, 14, 7, 36, 40, tzinfo=UTC)),
-        ("-1e11", EARLIEST_MOMENT),
+        ("-1e11", MIN_TIME),
         ("1e11", datetime(5138, 11, 16, 9, 46, 40, tzinfo=UTC)),
     ],
 )
@@ -74,26 +75,26 @@ def test_only_since_is_until_now() -> None:
 
 
 def test_only_until_is_everything_before() -> None:
-    assert params.window(asked("until=5"), hours=24) == (EARLIEST_MOMENT, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC))
+    assert params.window(asked("until=5"), hours=24) == (MIN_TIME, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC))
 
 
 def test_a_window_longer_than_time_begins_with_it() -> None:
-    assert params.window(asked(""), hours=1e12).since == EARLIEST_MOMENT
+    assert params.window(asked(""), hours=1e12).since == MIN_TIME
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("", Query(TRANSCODING)),
-        ("&", Query(TRANSCODING)),
-        ("orchestrator=&region=&pipeline=&model=&job_type=", Query(TRANSCODING)),
-        ("orchestrator=0xAB&region=fra", Query(TRANSCODING, orchestrator="0xab", region="FRA")),
-        ("pipeline=Text+to%20image&model=m", Query(AI, pipeline="Text to image", model="m")),
-        ("job_type=transcoding&other=1&region=a&region=b", Query(TRANSCODING, region="A")),
-        ("job_type=transcoding&pipeline=p&model=m", Query(TRANSCODING, pipeline="p", model="m")),
+        ("", EventFilter(TRANSCODING)),
+        ("&", EventFilter(TRANSCODING)),
+        ("orchestrator=&region=&pipeline=&model=&job_type=", EventFilter(TRANSCODING)),
+        ("orchestrator=0xAB&region=fra", EventFilter(TRANSCODING, orchestrator="0xab", region="FRA")),
+        ("pipeline=Text+to%20image&model=m", EventFilter(AI, pipeline="Text to image", model="m")),
+        ("job_type=transcoding&other=1&region=a&region=b", EventFilter(TRANSCODING, region="A")),
+        ("job_type=transcoding&pipeline=p&model=m", EventFilter(TRANSCODING, pipeline="p", model="m")),
     ],
 )
-def test_what_aggregated_stats_is_asked(query: str, expected: Query) -> None:
+def test_what_aggregated_stats_is_asked(query: str, expected: EventFilter) -> None:
     assert params.scores_query(asked(query)) == expected
 
 
@@ -117,13 +118,13 @@ def test_what_aggregated_stats_cannot_be_asked(query: str, sentence: str) -> Non
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("orchestrator=0xAB", Query(TRANSCODING, orchestrator="0xab")),
-        ("orchestrator=0xab&pipeline=p", Query(AI, orchestrator="0xab", pipeline="p")),
-        ("orchestrator=0xab&job_type=ai", Query(AI, orchestrator="0xab")),
-        ("orchestrator=0xab&pipeline=p&model=m", Query(AI, orchestrator="0xab", pipeline="p", model="m")),
+        ("orchestrator=0xAB", EventFilter(TRANSCODING, orchestrator="0xab")),
+        ("orchestrator=0xab&pipeline=p", EventFilter(AI, orchestrator="0xab", pipeline="p")),
+        ("orchestrator=0xab&job_type=ai", EventFilter(AI, orchestrator="0xab")),
+        ("orchestrator=0xab&pipeline=p&model=m", EventFilter(AI, orchestrator="0xab", pipeline="p", model="m")),
     ],
 )
-def test_what_raw_stats_is_asked(query: str, expected: Query) -> None:
+def test_what_raw_stats_is_asked(query: str, expected: EventFilter) -> None:
     assert params.results_query(asked(query)) == expected
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from leaderboard.report import notebooks
-from queries import example
+from queries import sample_data
 from tests.conftest import clone, drop, rows
 from tests.http import PROJECT, command, environment
 
@@ -94,7 +94,7 @@ def test_a_page_has_its_tables_plain_and_no_words_about_what_it_leaves_out(page:
 
 
 def test_exported_files_are_read_and_a_parameter_given_and_standard_output_written(run: Run, tmp_path: Path) -> None:
-    example.events().write_parquet(tmp_path / "export.parquet")
+    sample_data.events().write_parquet(tmp_path / "export.parquet")
     window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
     arguments = ("--database", str(tmp_path / "export.parquet"), *window, "-p", "success_weight=1.0", "--to", "-")
     done = run("04-your-own-score", *arguments)

@@ -14,15 +14,7 @@ import polars as pl
 import pytest
 import vl_convert
 
-from queries import (
-    AI,
-    Query,
-    aggregated_stats,
-    charts,
-    leaderboard,
-    orchestrator_errors,
-    score_history,
-)
+from queries import AI, EventFilter, aggregated_stats, charts, orchestrator_errors, ranking, score_history
 from queries.charts.history import MOST_COLOURS
 from tests.queries.conftest import frame
 
@@ -56,19 +48,19 @@ def ai(model: str, orchestrator: str = "0xa", **fields: Any) -> dict[str, Any]:
 
 class TestRanking:
     def test_each_orchestrator_has_a_bar_and_a_number(self) -> None:
-        svg = drawn(charts.ranking(leaderboard(frame([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
+        svg = drawn(charts.ranking(ranking(frame([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
         assert marks(svg, "rect") == marks(svg, "rule") == marks(svg, "symbol") == 2
         found = texts(svg)
         assert found.index("1   0x10e0a9…7fb7") < found.index("2   0xb")
 
     def test_one_bar_stands_out(self) -> None:
-        rows = leaderboard(frame([job("0xa"), job("0xb")]))
+        rows = ranking(frame([job("0xa"), job("0xb")]))
         shade = charts.look.ACCENT
         assert drawn(charts.ranking(rows)).count(shade) == 0
         assert drawn(charts.ranking(rows, highlight="0xb")).count(shade) == 1
 
     def test_a_hundred_orchestrators_are_all_named(self) -> None:
-        rows = leaderboard(frame([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
+        rows = ranking(frame([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
         assert (
             sum(text.partition(" ")[0].isdigit() and "…" in text for text in texts(drawn(charts.ranking(rows)))) == 100
         )
@@ -110,12 +102,12 @@ class TestHistory:
         assert {"FRA", "NYC"} < set(texts(svg))
 
     def test_each_model_has_a_panel(self) -> None:
-        svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), Query(job_type=AI))))
+        svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), EventFilter(job_type=AI))))
         assert {"m", "n"} < set(texts(svg))
 
     def test_a_name_stays_above_its_panel(self) -> None:
         models = [f"{n}/a-model-{'of-many-words-' * 10}" for n in range(2)]
-        found = texts(drawn(charts.history(score_history(frame(map(ai, models)), Query(job_type=AI)))))
+        found = texts(drawn(charts.history(score_history(frame(map(ai, models)), EventFilter(job_type=AI)))))
         assert sum(text.startswith(("0/a-model", "1/a-model")) and text.endswith("…") for text in found) == 2
 
     def test_a_few_orchestrators_have_a_colour_each(self) -> None:
@@ -136,17 +128,17 @@ class TestHistory:
 
 class TestSuccessAgainstLatency:
     def test_each_orchestrator_has_a_dot_and_an_interval(self) -> None:
-        svg = drawn(charts.success_against_latency(leaderboard(frame([job("0xa"), job("0xb", round_trip_time=2.0)]))))
+        svg = drawn(charts.success_against_latency(ranking(frame([job("0xa"), job("0xb", round_trip_time=2.0)]))))
         assert marks(svg, "symbol") == marks(svg, "rule") == 2
 
     def test_those_without_a_success_are_counted(self) -> None:
-        rows = leaderboard(frame([job("0xa"), job("0xb", success_rate=0.0)]))
+        rows = ranking(frame([job("0xa"), job("0xb", success_rate=0.0)]))
         svg = drawn(charts.success_against_latency(rows))
         assert marks(svg, "symbol") == 1
         assert "Not shown, as none of their jobs succeeded: 1." in texts(svg)
 
     def test_one_is_ringed_and_named(self) -> None:
-        svg = drawn(charts.success_against_latency(leaderboard(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
+        svg = drawn(charts.success_against_latency(ranking(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
         assert marks(svg, "symbol") == 3
         assert "0x10e0a9…7fb7" in texts(svg)
 
@@ -162,12 +154,12 @@ class TestRoundTripTimes:
         assert "median 2.0 s" in texts(svg)
 
     def test_each_model_has_a_panel_with_a_median_of_its_own(self) -> None:
-        svg = drawn(charts.round_trip_times(frame([ai("m"), ai("n", round_trip_time=7.0)]), Query(job_type=AI)))
+        svg = drawn(charts.round_trip_times(frame([ai("m"), ai("n", round_trip_time=7.0)]), EventFilter(job_type=AI)))
         assert {"llm · m", "llm · n", "median 1.0 s", "median 7.0 s"} < set(texts(svg))
 
     def test_an_orchestrator_stands_before_its_network(self) -> None:
         events = frame([job("0xa"), job("0xb", round_trip_time=3.0)])
-        svg = drawn(charts.round_trip_times(events, Query(orchestrator="0xb")))
+        svg = drawn(charts.round_trip_times(events, EventFilter(orchestrator="0xb")))
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 2)
         assert {"network", "0xb", "median 2.0 s", "median 3.0 s"} < set(texts(svg))
 
@@ -175,7 +167,7 @@ class TestRoundTripTimes:
 def test_errors_are_bars_with_their_counts() -> None:
     payloads = ['{"errors":[{"error_code":"Timeout","count":3},{"count":2}]}', '{"errors":[{"error_code":"Timeout"}]}']
     results = frame([job("0xa", id=number, payload=text) for number, text in enumerate(payloads)])
-    svg = drawn(charts.errors(orchestrator_errors(results, Query(orchestrator="0xa"))))
+    svg = drawn(charts.errors(orchestrator_errors(results, EventFilter(orchestrator="0xa"))))
     assert marks(svg, "rect") == 2
     found = texts(svg)
     assert found.index("Timeout") < found.index("no code")
@@ -184,15 +176,15 @@ def test_errors_are_bars_with_their_counts() -> None:
 
 EMPTY = frame([])
 CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
-    "ranking": partial(charts.ranking, leaderboard(EMPTY)),
+    "ranking": partial(charts.ranking, ranking(EMPTY)),
     "heat_map": partial(charts.heat_map, aggregated_stats(EMPTY)),
     "history": partial(charts.history, score_history(EMPTY)),
     "history of the network": partial(charts.history, score_history(EMPTY, by=[])),
-    "success_against_latency": partial(charts.success_against_latency, leaderboard(EMPTY)),
+    "success_against_latency": partial(charts.success_against_latency, ranking(EMPTY)),
     "round_trip_times": partial(charts.round_trip_times, EMPTY),
-    "round_trip_times of one": partial(charts.round_trip_times, EMPTY, Query(job_type=AI, orchestrator="0xa")),
+    "round_trip_times of one": partial(charts.round_trip_times, EMPTY, EventFilter(job_type=AI, orchestrator="0xa")),
     "errors": lambda: charts.errors(
-        orchestrator_errors(EMPTY.with_columns(payload=pl.lit("{}")), Query(orchestrator="0xa"))
+        orchestrator_errors(EMPTY.with_columns(payload=pl.lit("{}")), EventFilter(orchestrator="0xa"))
     ),
 }
 
@@ -203,7 +195,7 @@ def test_where_there_is_nothing_a_chart_says_so(chart: Callable[[], alt.TopLevel
 
 
 def test_where_there_are_no_ai_jobs_the_title_has_the_room_of_a_chart() -> None:
-    svg = drawn(charts.round_trip_times(frame([]), Query(job_type=AI)))
+    svg = drawn(charts.round_trip_times(frame([]), EventFilter(job_type=AI)))
     assert int(re.search(r'width="(\d+)"', svg)[1]) > 600
 
 
@@ -211,7 +203,7 @@ def test_frames_of_any_engine_are_drawn() -> None:
     events = frame([job("0xa"), job("0xb")])
     lazy = charts.round_trip_times(events.lazy().with_columns(pl.col(pl.String).cast(pl.Categorical)))
     eager = charts.round_trip_times(events)
-    of_duckdb = charts.ranking(leaderboard(duckdb.from_arrow(events.to_arrow())))
+    of_duckdb = charts.ranking(ranking(duckdb.from_arrow(events.to_arrow())))
     assert drawn(lazy) == drawn(eager)
     assert marks(drawn(of_duckdb), "rect") == 2
 

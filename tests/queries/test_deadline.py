@@ -6,16 +6,16 @@ from threading import Event
 import pytest
 
 from queries import StoreTimeout
-from queries.concurrency.timeouts import within
+from queries.concurrency.timeouts import call_with_timeout
 
 
 def test_what_the_call_returns_is_returned() -> None:
-    assert within(5, max, 1, 2) == 2
+    assert call_with_timeout(5, max, 1, 2) == 2
 
 
 def test_what_the_call_raises_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 / 0)
+        call_with_timeout(5, lambda: 1 / 0)
 
 
 def test_a_time_out_of_the_call_itself_is_its_own() -> None:
@@ -23,7 +23,7 @@ def test_a_time_out_of_the_call_itself_is_its_own() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        within(5, call)
+        call_with_timeout(5, call)
 
 
 def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.Monkey
             return super().result()
 
     monkeypatch.setattr("queries.concurrency.timeouts.Future", JustInTime)
-    assert within(5, max, 1, 2) == 2
+    assert call_with_timeout(5, max, 1, 2) == 2
 
 
 def test_a_call_that_takes_longer_is_left_behind() -> None:
@@ -46,6 +46,6 @@ def test_a_call_that_takes_longer_is_left_behind() -> None:
         ended.set()
 
     with pytest.raises(StoreTimeout, match=r"0\.05 s"):
-        within(0.05, call)
+        call_with_timeout(0.05, call)
     end.set()
     assert ended.wait(30)

@@ -10,11 +10,11 @@ from polars.testing import assert_frame_equal
 
 from queries import (
     AI,
-    Query,
+    EventFilter,
     aggregated_stats,
-    leaderboard,
     orchestrator_jobs,
     pipelines,
+    ranking,
     raw_stats,
     score_history,
     top_ai_score,
@@ -27,47 +27,47 @@ OTHER = "0x1ead8f062d15a4f4ef27e9589c6948f6d30c01c3"
 AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
 
 QUESTIONS = {
-    "aggregated_stats, transcoding": (aggregated_stats, Query()),
-    "aggregated_stats, transcoding, one region": (aggregated_stats, Query(region="FRA")),
-    "aggregated_stats, transcoding, one orchestrator": (aggregated_stats, Query(orchestrator=ORCHESTRATOR)),
-    "aggregated_stats, AI": (aggregated_stats, Query(**AI_JOB)),
+    "aggregated_stats, transcoding": (aggregated_stats, EventFilter()),
+    "aggregated_stats, transcoding, one region": (aggregated_stats, EventFilter(region="FRA")),
+    "aggregated_stats, transcoding, one orchestrator": (aggregated_stats, EventFilter(orchestrator=ORCHESTRATOR)),
+    "aggregated_stats, AI": (aggregated_stats, EventFilter(**AI_JOB)),
     "aggregated_stats, AI, one region and orchestrator": (
         aggregated_stats,
-        Query(**AI_JOB, region="MDW", orchestrator=ORCHESTRATOR),
+        EventFilter(**AI_JOB, region="MDW", orchestrator=ORCHESTRATOR),
     ),
-    "aggregated_stats, nothing there": (aggregated_stats, Query(region="NOWHERE")),
-    "top_ai_score": (top_ai_score, Query(orchestrator=ORCHESTRATOR)),
-    "top_ai_score, nobody": (top_ai_score, Query(orchestrator="0xnobody")),
-    "pipelines": (pipelines, Query(job_type=AI)),
-    "pipelines, one region": (pipelines, Query(job_type=AI, region="LAX")),
-    "score_history, transcoding": (score_history, Query()),
+    "aggregated_stats, nothing there": (aggregated_stats, EventFilter(region="NOWHERE")),
+    "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),
+    "top_ai_score, nobody": (top_ai_score, EventFilter(orchestrator="0xnobody")),
+    "pipelines": (pipelines, EventFilter(job_type=AI)),
+    "pipelines, one region": (pipelines, EventFilter(job_type=AI, region="LAX")),
+    "score_history, transcoding": (score_history, EventFilter()),
     "score_history, transcoding, one orchestrator and region": (
         score_history,
-        Query(orchestrator=ORCHESTRATOR, region="FRA"),
+        EventFilter(orchestrator=ORCHESTRATOR, region="FRA"),
     ),
-    "score_history, AI": (score_history, Query(job_type=AI)),
-    "score_history, AI, one job and orchestrator": (score_history, Query(**AI_JOB, orchestrator=ORCHESTRATOR)),
-    "score_history, the network by 6 hours": (partial(score_history, every="6h", by=["region"]), Query()),
-    "score_history, AI, the network by 7 days": (partial(score_history, every="7d", by=[]), Query(job_type=AI)),
+    "score_history, AI": (score_history, EventFilter(job_type=AI)),
+    "score_history, AI, one job and orchestrator": (score_history, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR)),
+    "score_history, the network by 6 hours": (partial(score_history, every="6h", by=["region"]), EventFilter()),
+    "score_history, AI, the network by 7 days": (partial(score_history, every="7d", by=[]), EventFilter(job_type=AI)),
     "score_history, by the hour, several orchestrators": (
         partial(score_history, every="1h", orchestrators=[ORCHESTRATOR, OTHER]),
-        Query(**AI_JOB),
+        EventFilter(**AI_JOB),
     ),
-    "leaderboard, transcoding": (leaderboard, Query()),
-    "leaderboard, transcoding, one region": (partial(leaderboard, min_events=8), Query(region="FRA")),
-    "leaderboard, AI, one job": (leaderboard, Query(**AI_JOB)),
-    "leaderboard, AI, one pipeline": (leaderboard, Query(job_type=AI, pipeline=AI_JOB["pipeline"])),
-    "leaderboard, AI, one orchestrator": (leaderboard, Query(job_type=AI, orchestrator=ORCHESTRATOR)),
-    "orchestrator_jobs": (orchestrator_jobs, Query(orchestrator=ORCHESTRATOR)),
-    "orchestrator_jobs, nobody": (orchestrator_jobs, Query(orchestrator="0xnobody")),
-    "raw_stats, transcoding": (raw_stats, Query(orchestrator=ORCHESTRATOR)),
-    "raw_stats, AI": (raw_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
+    "leaderboard, transcoding": (ranking, EventFilter()),
+    "leaderboard, transcoding, one region": (partial(ranking, min_events=8), EventFilter(region="FRA")),
+    "leaderboard, AI, one job": (ranking, EventFilter(**AI_JOB)),
+    "leaderboard, AI, one pipeline": (ranking, EventFilter(job_type=AI, pipeline=AI_JOB["pipeline"])),
+    "leaderboard, AI, one orchestrator": (ranking, EventFilter(job_type=AI, orchestrator=ORCHESTRATOR)),
+    "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
+    "orchestrator_jobs, nobody": (orchestrator_jobs, EventFilter(orchestrator="0xnobody")),
+    "raw_stats, transcoding": (raw_stats, EventFilter(orchestrator=ORCHESTRATOR)),
+    "raw_stats, AI": (raw_stats, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
 }
 
 
 @pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
 def test_the_engines_agree(
-    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: Query
+    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
     expected = collected(question(EVENTS, query))
     answer = collected(question(on_engine(EVENTS), query))
@@ -76,7 +76,7 @@ def test_the_engines_agree(
 
 @pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
 def test_no_events_give_an_empty_answer(
-    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: Query
+    on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
     none = frame([]).with_columns(payload=pl.lit(None, pl.String))
     assert collected(question(on_engine(none), query)).is_empty()

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
-from queries import ExportedEvents, LakeEvents, SchemaError, StoreUnavailable, connect, example, open_events
+from queries import FileEvents, LakeEvents, SchemaError, StoreUnavailable, connect, open_events, sample_data
 from tests.http import command
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
@@ -73,7 +73,7 @@ def test_a_table_is_read_as_the_files_of_its_days_are(exports: Path) -> None:
 
 
 def test_of_a_table_only_the_files_of_the_window_are_opened(tmp_path: Path) -> None:
-    events = example.events()
+    events = sample_data.events()
     table = write_table(events.with_columns(day=pl.col("event_time").dt.date()), tmp_path / "table", "day")
     first, *others = sorted((tmp_path / "table").glob("day=*/*.parquet"))
     assert others
@@ -88,19 +88,19 @@ def test_the_last_microsecond_of_a_table_that_was_compacted_is_read(tmp_path: Pa
     early, late = (datetime(2026, 9, 1, 12, 0, 0, micro, tzinfo=UTC) for micro in (1001, 1999))
     for moment in (early, late):
         at = pl.lit(moment).cast(pl.Datetime("us", "UTC"))
-        table = write_table(example.events().head(1).with_columns(event_time=at), tmp_path / "table")
+        table = write_table(sample_data.events().head(1).with_columns(event_time=at), tmp_path / "table")
     DeltaTable(table).optimize.compact()
     assert [read(table, moment, moment).height for moment in (early, late)] == [1, 1]
 
 
 def test_a_table_of_anything_else_is_told_by_its_columns(exports: Path, tmp_path: Path) -> None:
-    table = write_table(example.events().drop("seg_duration"), tmp_path / "table")
+    table = write_table(sample_data.events().drop("seg_duration"), tmp_path / "table")
     with pytest.raises(SchemaError, match="no column 'seg_duration'"):
         read(table)
 
 
 def test_a_table_that_is_broken_is_named(tmp_path: Path) -> None:
-    table = write_table(example.events(), tmp_path / "table")
+    table = write_table(sample_data.events(), tmp_path / "table")
     source = open_events(table)
     (log,) = (tmp_path / "table" / "_delta_log").glob("*.json")
     log.write_text("no such thing")
@@ -117,15 +117,15 @@ def test_sql_says_that_it_has_no_views_of_exports(exports: Path) -> None:
 
 
 def test_text_that_is_absent_at_first_and_named_later_is_read(tmp_path: Path) -> None:
-    events = example.events()
+    events = sample_data.events()
     for form in ("csv", "ndjson"):
         getattr(events, f"write_{form}")(tmp_path / f"events.{form}")
         assert read(tmp_path / f"events.{form}")["model"].to_list() == events["model"].to_list()
 
 
 def test_further_columns_are_left_out(tmp_path: Path) -> None:
-    example.results().write_parquet(tmp_path / "results.parquet")
-    assert_frame_equal(read(tmp_path / "results.parquet"), example.events())
+    sample_data.results().write_parquet(tmp_path / "results.parquet")
+    assert_frame_equal(read(tmp_path / "results.parquet"), sample_data.events())
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -148,17 +148,17 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, form: str) -> None:
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])
 def test_a_column_that_is_missing_is_named(tmp_path: Path, form: str) -> None:
-    getattr(example.events().drop("seg_duration"), f"write_{form}")(tmp_path / f"events.{form}")
+    getattr(sample_data.events().drop("seg_duration"), f"write_{form}")(tmp_path / f"events.{form}")
     with pytest.raises(SchemaError, match="no column 'seg_duration'"):
         read(tmp_path / f"events.{form}")
 
 
 def test_a_path_is_of_files_by_its_end_and_of_a_lake_without(exports: Path, tmp_path: Path) -> None:
-    assert isinstance(open_events("s3://bucket/events/*.parquet"), ExportedEvents)
-    assert isinstance(open_events(str(exports / "table")), ExportedEvents)
+    assert isinstance(open_events("s3://bucket/events/*.parquet"), FileEvents)
+    assert isinstance(open_events(str(exports / "table")), FileEvents)
     assert isinstance(open_events(str(tmp_path)), LakeEvents)
     # as a sync leaves it that did not come to its end
-    unfilled = DeltaTable.create(str(tmp_path / "lake"), pl.DataFrame(example.events()).to_arrow().schema)
+    unfilled = DeltaTable.create(str(tmp_path / "lake"), pl.DataFrame(sample_data.events()).to_arrow().schema)
     assert isinstance(open_events(unfilled.table_uri), LakeEvents)
     with pytest.raises(ValueError, match=r"a file that ends with \.parquet, \.csv"):
         open_events("ftp://host/events.parquet")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from queries.moments import micros, moment
-from queries.sources.live.cache import DAY, EVENT_BYTES, NEVER, NONE, UNSORTED, Held, by_day, packed
+from queries.sources.live.cache import DAY, EVENT_BYTES, NEVER, NONE, UNSORTED, EventCache, by_day, sort_and_encode
+from queries.times import from_micros, to_micros
 
 DAYS = range(-3, 4)
 EVER = 10 * DAY
@@ -25,10 +25,10 @@ windows = st.tuples(moments, moments | st.integers(0, 3 * DAY)).map(lambda windo
 def frame(events: dict[int, int]) -> pl.DataFrame:
     """Events of the given ids at the given times (µs since 1970), each of an orchestrator of its own."""
     rows = [
-        (id_, moment(at), f"0x{id_}", "FRA", "ai", "LLM" if id_ % 2 else None, None, 1.0, id_ / 8, 0.0)
+        (id_, from_micros(at), f"0x{id_}", "FRA", "ai", "LLM" if id_ % 2 else None, None, 1.0, id_ / 8, 0.0)
         for id_, at in events.items()
     ]
-    return packed(pl.LazyFrame(rows, schema=NONE.cast({pl.Categorical: pl.String}).schema, orient="row"))
+    return sort_and_encode(pl.LazyFrame(rows, schema=NONE.cast({pl.Categorical: pl.String}).schema, orient="row"))
 
 
 def contents(events: pl.DataFrame) -> dict[int, int]:
@@ -44,24 +44,24 @@ def between(events: dict[int, int], since: int, until: int) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Piece:
-    """What was read of the days before ``edge`` while all ids up to ``up_to`` were settled."""
+    """What was read of the days before ``edge`` while all ids up to ``max_id`` were settled."""
 
     events: pl.DataFrame
     begin: int
     edge: int
-    up_to: int
+    max_id: int
 
 
 class Holder:
     """Who holds some of the table, with all that was in the table when it last looked."""
 
     def __init__(self) -> None:
-        self.held = Held(settled=0, floor=0)
+        self.held = EventCache(settled=0, floor=0)
         self.seen: dict[int, int] = {}
         self.pieces: list[Piece] = []
-        self.earlier: list[tuple[Held, dict[int, int]]] = []
+        self.earlier: list[tuple[EventCache, dict[int, int]]] = []
 
-    def became(self, held: Held) -> None:
+    def became(self, held: EventCache) -> None:
         self.earlier.append((self.held, contents(self.held.window(-EVER, EVER))))
         self.held = held
         assert held.bytes == EVENT_BYTES * sum(part.height for part in (*held.days.values(), held.recent, held.fresh))
@@ -115,13 +115,13 @@ class OneTable:
         if holder.pieces:
             piece = holder.pieces.pop()
             # nothing between the piece and what is held was dropped since it was read
-            if held.since <= piece.begin or (held.since <= piece.edge and held.floor <= piece.up_to):
-                holder.became(held.with_piece(by_day(piece.events), piece.begin, piece.edge, piece.up_to))
+            if held.since <= piece.begin or (held.since <= piece.edge and held.floor <= piece.max_id):
+                holder.became(held.backfill(by_day(piece.events), piece.begin, piece.edge, piece.max_id))
                 assert holder.held.since == min(held.since, piece.begin)
 
     def shrink(self, holder: Holder, limit: int, keep: int) -> None:
         held = holder.held
-        holder.became(held.shrunk(limit * EVENT_BYTES, keep))
+        holder.became(held.evict(limit * EVENT_BYTES, keep))
         now = holder.held
         assert held.since <= now.since <= max(held.since, keep // DAY * DAY)
         assert now.bytes <= limit * EVENT_BYTES or not any((day + 1) * DAY <= keep for day in now.days)
@@ -185,7 +185,7 @@ def test_every_window_has_what_the_table_has_whatever_was_done(
 
 def test_events_of_a_refresh_are_fresh_until_they_are_settled() -> None:
     rows = frame({1: 0, 2: -5, 3: 5})
-    held = Held(settled=0, floor=0).refreshed(rows, 1)
+    held = EventCache(settled=0, floor=0).refreshed(rows, 1)
     assert (contents(held.recent), contents(held.fresh)) == ({1: 0}, {2: -5, 3: 5})
     # the second was rolled back, or is somebody's who lost its place
     held = held.refreshed(frame({3: 5}), 3)
@@ -193,7 +193,7 @@ def test_events_of_a_refresh_are_fresh_until_they_are_settled() -> None:
 
 
 def test_a_refresh_without_an_event_takes_back_what_was_fresh() -> None:
-    held = Held(settled=0, floor=0).refreshed(frame({1: 0, 2: 0}), 1).refreshed(NONE, 2)
+    held = EventCache(settled=0, floor=0).refreshed(frame({1: 0, 2: 0}), 1).refreshed(NONE, 2)
     assert contents(held.recent) == {1: 0}
     assert (held.settled, held.fresh.height) == (2, 0)
 
@@ -201,17 +201,17 @@ def test_a_refresh_without_an_event_takes_back_what_was_fresh() -> None:
 def test_many_recent_events_are_sorted_into_their_days() -> None:
     many = {id_: (id_ % 3 - 1) * DAY for id_ in range(1, UNSORTED + 2)}
     few = dict(list(many.items())[:UNSORTED])
-    assert Held(settled=0, floor=0).refreshed(frame(few), UNSORTED).days == {}
-    held = Held(settled=0, floor=0).refreshed(frame(many), UNSORTED + 1)
+    assert EventCache(settled=0, floor=0).refreshed(frame(few), UNSORTED).days == {}
+    held = EventCache(settled=0, floor=0).refreshed(frame(many), UNSORTED + 1)
     assert (sorted(held.days), held.recent.height) == ([-1, 0, 1], 0)
     assert contents(replace(held, since=-DAY).window(-DAY, DAY)) == many
 
 
 def test_a_piece_replaces_what_was_known_of_its_days_and_nothing_else() -> None:
-    held = Held(settled=0, floor=0).refreshed(frame({1: -DAY, 2: -1, 3: 0, 4: DAY - 1, 5: DAY}), 5)
+    held = EventCache(settled=0, floor=0).refreshed(frame({1: -DAY, 2: -1, 3: 0, 4: DAY - 1, 5: DAY}), 5)
     # 3 was deleted and 4 changed its time since; 5 and what came after the piece was read stay
     piece = by_day(frame({4: DAY - 2}))
-    held = held.refreshed(frame({6: 7}), 6).with_piece(piece, 0, DAY, 5)
+    held = held.refreshed(frame({6: 7}), 6).backfill(piece, 0, DAY, 5)
     assert held.since == 0
     assert contents(held.window(0, EVER)) == {4: DAY - 2, 5: DAY, 6: 7}
     assert contents(replace(held, since=-DAY).window(-DAY, EVER)) == {1: -DAY, 2: -1, 4: DAY - 2, 5: DAY, 6: 7}
@@ -219,30 +219,32 @@ def test_a_piece_replaces_what_was_known_of_its_days_and_nothing_else() -> None:
 
 def test_the_oldest_days_are_dropped_first_and_no_more_than_it_takes() -> None:
     events = {1: 0, 2: 1, 3: DAY, 4: 3 * DAY, 5: 4 * DAY}
-    held = Held(settled=5, floor=0).with_piece(by_day(frame(events)), -DAY, NEVER, 5)
+    held = EventCache(settled=5, floor=0).backfill(by_day(frame(events)), -DAY, NEVER, 5)
     for limit, since in ((5, -DAY), (4, DAY), (3, DAY), (2, 2 * DAY), (1, 4 * DAY), (0, 5 * DAY)):
-        shrunk = held.shrunk(limit * EVENT_BYTES, NEVER)
-        assert shrunk.since == since
-        assert contents(shrunk.window(-EVER, EVER)) == between(events, since, EVER)
-    assert held.shrunk(5 * EVENT_BYTES, NEVER) is held
+        evict = held.evict(limit * EVENT_BYTES, NEVER)
+        assert evict.since == since
+        assert contents(evict.window(-EVER, EVER)) == between(events, since, EVER)
+    assert held.evict(5 * EVENT_BYTES, NEVER) is held
 
 
 @pytest.mark.parametrize(("keep", "since"), [(DAY, DAY), (DAY - 1, 0), (DAY + 1, DAY), (2 * DAY, 2 * DAY)])
 def test_no_event_after_a_moment_is_dropped_however_little_memory_there_is(keep: int, since: int) -> None:
     events = {1: 0, 2: DAY - 1, 3: DAY, 4: 2 * DAY - 1, 5: 2 * DAY}
-    held = Held(settled=5, floor=0).with_piece(by_day(frame(events)), 0, NEVER, 5)
-    assert contents(held.shrunk(0, keep).window(-EVER, EVER)) == between(events, since, EVER)
+    held = EventCache(settled=5, floor=0).backfill(by_day(frame(events)), 0, NEVER, 5)
+    assert contents(held.evict(0, keep).window(-EVER, EVER)) == between(events, since, EVER)
 
 
 def test_what_is_not_settled_is_not_dropped() -> None:
-    held = Held(settled=1, floor=0).with_piece(by_day(frame({1: 0})), 0, NEVER, 1).refreshed(frame({2: 5, 3: -DAY}), 1)
-    held = held.shrunk(0, NEVER)
+    held = (
+        EventCache(settled=1, floor=0).backfill(by_day(frame({1: 0})), 0, NEVER, 1).refreshed(frame({2: 5, 3: -DAY}), 1)
+    )
+    held = held.evict(0, NEVER)
     assert contents(held.window(-EVER, EVER)) == {2: 5, 3: -DAY}
     assert (held.since, held.floor, held.bytes) == (DAY, 1, 2 * EVENT_BYTES)
 
 
 def test_a_version_is_another_once_an_event_comes_or_leaves_the_window() -> None:
-    held = Held(settled=3, floor=0).with_piece(by_day(frame({1: 10, 2: 20, 3: DAY + 5})), 0, NEVER, 3)
+    held = EventCache(settled=3, floor=0).backfill(by_day(frame({1: 10, 2: 20, 3: DAY + 5})), 0, NEVER, 3)
     version = held.fingerprint(5, 30)
     # no event lies between these ends
     assert {held.fingerprint(*window) for window in ((6, 30), (10, 20), (5, DAY + 4))} == {version}
@@ -254,14 +256,14 @@ def test_a_version_is_another_once_an_event_comes_or_leaves_the_window() -> None
 
 def test_a_version_does_not_depend_on_the_order_in_which_events_were_read() -> None:
     versions = {
-        Held(settled=0, floor=0).refreshed(frame(events), 0).fingerprint(-DAY, DAY)
+        EventCache(settled=0, floor=0).refreshed(frame(events), 0).fingerprint(-DAY, DAY)
         for events in ({1: 5, 2: 5, 3: 0}, {3: 0, 2: 5, 1: 5}, {2: 5, 3: 0, 1: 5})
     }
     assert len(versions) == 1
 
 
 def test_events_may_come_in_any_order_of_time() -> None:
-    held = Held(settled=0, floor=0, since=0).refreshed(frame({1: 50}), 1).refreshed(frame({2: 20}), 2)
+    held = EventCache(settled=0, floor=0, since=0).refreshed(frame({1: 50}), 1).refreshed(frame({2: 20}), 2)
     held = held.refreshed(frame({3: 30}), 3)
     assert contents(held.window(0, 40)) == contents(held.sorted_in().window(0, 40)) == {2: 20, 3: 30}
     held = held.sorted_in().refreshed(frame({4: 10}), 4).refreshed(frame({5: 60}), 5).sorted_in()
@@ -270,8 +272,10 @@ def test_events_may_come_in_any_order_of_time() -> None:
 
 
 def test_what_is_dropped_of_a_day_is_all_that_is_settled() -> None:
-    held = Held(settled=1, floor=0).with_piece(by_day(frame({1: 0})), 0, NEVER, 1).refreshed(frame({2: 5, 3: DAY}), 3)
-    held = held.shrunk(2 * EVENT_BYTES, DAY)
+    held = (
+        EventCache(settled=1, floor=0).backfill(by_day(frame({1: 0})), 0, NEVER, 1).refreshed(frame({2: 5, 3: DAY}), 3)
+    )
+    held = held.evict(2 * EVENT_BYTES, DAY)
     assert (held.since, held.bytes) == (DAY, EVENT_BYTES)
 
 
@@ -297,11 +301,11 @@ def test_no_event_is_of_no_day() -> None:
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_moment_is_its_microseconds(at: datetime) -> None:
-    assert moment(micros(at)) == at
+    assert from_micros(to_micros(at)) == at
 
 
 def test_never_is_after_the_last_moment() -> None:
     last = datetime.max.replace(tzinfo=UTC)
-    assert micros(last) < NEVER
-    assert moment(NEVER) == moment(micros(last) + 1) == last
-    assert moment(micros(last) - 1) == last - timedelta(microseconds=1)
+    assert to_micros(last) < NEVER
+    assert from_micros(NEVER) == from_micros(to_micros(last) + 1) == last
+    assert from_micros(to_micros(last) - 1) == last - timedelta(microseconds=1)

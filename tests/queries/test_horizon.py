@@ -12,52 +12,65 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 
 from queries import PostgresEvents
-from queries.sources.watermark import Horizon, Settled
+from queries.sources.watermark import Watermark, WriterSnapshot
 from tests.conftest import clone, load_events, rows
 
 EVENT = ("0x" + "ab" * 20, 1, "{}")
 INSERT = "INSERT INTO events (orchestrator, region_id, payload) VALUES (%s, %s, %s) RETURNING id"
 
 
-def look(newest: int, *writers: str) -> Horizon:
-    return Horizon(newest, frozenset(writers), 1)
+def snapshot(newest: int, *writers: str) -> WriterSnapshot:
+    return WriterSnapshot(newest, frozenset(writers), 1)
 
 
 @pytest.mark.parametrize(
     ("before", "now", "after"),
     [
-        pytest.param(Settled(), look(5), Settled(5), id="nobody writes"),
-        pytest.param(Settled(), look(0), Settled(0), id="there are none"),
-        pytest.param(Settled(), look(5, "a"), Settled(-1, look(5, "a")), id="somebody writes from the start"),
-        pytest.param(Settled(3), look(5, "a"), Settled(3, look(5, "a")), id="somebody begins to write"),
-        pytest.param(Settled(3, look(5, "a")), look(5, "a"), Settled(3, look(5, "a")), id="still the same writer"),
+        pytest.param(Watermark(), snapshot(5), Watermark(5), id="nobody writes"),
+        pytest.param(Watermark(), snapshot(0), Watermark(0), id="there are none"),
         pytest.param(
-            Settled(3, look(5, "a")),
-            look(9, "a", "b", "c"),
-            Settled(3, look(5, "a")),
+            Watermark(), snapshot(5, "a"), Watermark(-1, snapshot(5, "a")), id="somebody writes from the start"
+        ),
+        pytest.param(Watermark(3), snapshot(5, "a"), Watermark(3, snapshot(5, "a")), id="somebody begins to write"),
+        pytest.param(
+            Watermark(3, snapshot(5, "a")), snapshot(5, "a"), Watermark(3, snapshot(5, "a")), id="still the same writer"
+        ),
+        pytest.param(
+            Watermark(3, snapshot(5, "a")),
+            snapshot(9, "a", "b", "c"),
+            Watermark(3, snapshot(5, "a")),
             id="others have begun, the awaited one goes on",
         ),
         pytest.param(
-            Settled(3, look(5, "a", "b")), look(9, "b"), Settled(3, look(5, "a", "b")), id="one of two has ended"
+            Watermark(3, snapshot(5, "a", "b")),
+            snapshot(9, "b"),
+            Watermark(3, snapshot(5, "a", "b")),
+            id="one of two has ended",
         ),
         pytest.param(
-            Settled(3, look(5, "a", "b")), look(9, "c"), Settled(5, look(9, "c")), id="all have ended, another writes"
+            Watermark(3, snapshot(5, "a", "b")),
+            snapshot(9, "c"),
+            Watermark(5, snapshot(9, "c")),
+            id="all have ended, another writes",
         ),
-        pytest.param(Settled(3, look(5, "a")), look(9), Settled(9), id="all have ended, nobody writes"),
-        pytest.param(Settled(7), look(5), Settled(7), id="the newest were deleted"),
+        pytest.param(Watermark(3, snapshot(5, "a")), snapshot(9), Watermark(9), id="all have ended, nobody writes"),
+        pytest.param(Watermark(7), snapshot(5), Watermark(7), id="the newest were deleted"),
         pytest.param(
-            Settled(7, look(5, "a")), look(5, "b"), Settled(7, look(5, "b")), id="the newest were deleted, others write"
+            Watermark(7, snapshot(5, "a")),
+            snapshot(5, "b"),
+            Watermark(7, snapshot(5, "b")),
+            id="the newest were deleted, others write",
         ),
     ],
 )
-def test_what_is_settled_by_a_look(before: Settled, now: Horizon, after: Settled) -> None:
-    assert before.advanced(now) == after
+def test_what_is_settled_by_a_look(before: Watermark, now: WriterSnapshot, after: Watermark) -> None:
+    assert before.advance(now) == after
 
 
 @given(st.lists(st.tuples(st.sampled_from(["draw", "commit", "roll back", "look"]), st.integers(0, 3)), max_size=60))
 def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
     """Four sessions draw ids and end their transactions in any order."""
-    settled, drawn = Settled(), 0
+    settled, drawn = Watermark(), 0
     transactions: dict[int, list[int]] = {}
     committed: set[int] = set()
     for step, session in steps:
@@ -68,9 +81,9 @@ def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
             before = settled.id
             # a transaction is known by what no other one has, here its first id
             writers = (f"{session}/{ids[0]}" for session, ids in transactions.items())
-            settled = settled.advanced(look(max(committed, default=0), *writers))
+            settled = settled.advance(snapshot(max(committed, default=0), *writers))
             assert settled.id >= before
-            assert transactions or settled == Settled(max(committed, default=0))
+            assert transactions or settled == Watermark(max(committed, default=0))
         elif session in transactions:
             ids = transactions.pop(session)
             if step == "commit":
@@ -80,9 +93,9 @@ def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
 
 @given(st.integers(1, 4))
 def test_the_settled_id_is_not_held_back_by_those_who_came_later(generations: int) -> None:
-    settled = Settled().advanced(look(1, "0"))
+    settled = Watermark().advance(snapshot(1, "0"))
     for n in range(generations):
-        settled = settled.advanced(look(n + 2, f"{n}", f"{n + 1}")).advanced(look(n + 2, f"{n + 1}"))
+        settled = settled.advance(snapshot(n + 2, f"{n}", f"{n + 1}")).advance(snapshot(n + 2, f"{n + 1}"))
         assert settled.id == n + 1
 
 

@@ -8,20 +8,18 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, Query, leaderboard
+from queries import AI, EventFilter, ranking
 from tests.queries.conftest import collected, frame
 
 Engine = Callable[[pl.DataFrame], Any]
-TRANSCODING_JOBS = Query()
+TRANSCODING_JOBS = EventFilter()
 
 
-def ranking(
-    engine: Engine, rows: list[dict[str, Any]], query: Query = TRANSCODING_JOBS, **options: Any
+def ranks(
+    engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS, **options: Any
 ) -> dict[str, dict[str, Any]]:
     """The rows by orchestrator, in their order."""
-    return {
-        row["orchestrator"]: row for row in collected(leaderboard(engine(frame(rows)), query, **options)).to_dicts()
-    }
+    return {row["orchestrator"]: row for row in collected(ranking(engine(frame(rows)), query, **options)).to_dicts()}
 
 
 def ai(**columns: Any) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def test_a_score_is_the_mean_over_regions_however_many_events_each_has(on_engine
         {"region": "FRA", "success_rate": 1.0, "round_trip_time": 1.0},
         *[{"region": "LON", "success_rate": 0.5, "round_trip_time": 2.0}] * 3,
     ]
-    found = ranking(on_engine, rows)["0xa"]
+    found = ranks(on_engine, rows)["0xa"]
     assert (found["events"], found["regions"], found["success_rate"]) == (4, 2, 0.75)
     assert found["round_trip_score"] == pytest.approx((2 - exp(-2) - exp(-1)) / 2, abs=1e-9)
     assert found["score"] == pytest.approx((1 - exp(-2) + 0.5 * (1 - exp(-1))) / 2, abs=1e-9)
@@ -41,20 +39,20 @@ def test_a_score_is_the_mean_over_regions_however_many_events_each_has(on_engine
 
 def test_the_highest_score_is_first_and_equal_ones_share_a_rank(on_engine: Engine) -> None:
     scores = {"0xa": 0.5, "0xd": 0.9, "0xc": 0.5, "0xb": 0.1}
-    found = ranking(on_engine, [{"orchestrator": name, "success_rate": rate} for name, rate in scores.items()])
+    found = ranks(on_engine, [{"orchestrator": name, "success_rate": rate} for name, rate in scores.items()])
     assert [(name, row["rank"]) for name, row in found.items()] == [("0xd", 1), ("0xa", 2), ("0xc", 2), ("0xb", 4)]
 
 
 def test_an_orchestrator_keeps_its_rank_among_all_where_it_alone_is_asked_for(on_engine: Engine) -> None:
     rows = [{"orchestrator": "0xa", "success_rate": 0.5}, {"orchestrator": "0xb"}]
-    assert {name: row["rank"] for name, row in ranking(on_engine, rows, Query(orchestrator="0xa")).items()} == {
+    assert {name: row["rank"] for name, row in ranks(on_engine, rows, EventFilter(orchestrator="0xa")).items()} == {
         "0xa": 2
     }
 
 
 def test_who_has_too_few_events_is_not_ranked(on_engine: Engine) -> None:
     rows = [{"orchestrator": "0xa"}, *[{"orchestrator": "0xb", "success_rate": 0.5}] * 2]
-    assert {name: row["rank"] for name, row in ranking(on_engine, rows, min_events=2).items()} == {"0xb": 1}
+    assert {name: row["rank"] for name, row in ranks(on_engine, rows, min_events=2).items()} == {"0xb": 1}
 
 
 def test_what_succeeded_is_counted_and_timed(on_engine: Engine) -> None:
@@ -64,14 +62,14 @@ def test_what_succeeded_is_counted_and_timed(on_engine: Engine) -> None:
         {"round_trip_time": 90.0, "success_rate": 0.99},
         {"round_trip_time": 90.0, "success_rate": 2.0},
     ]
-    found = ranking(on_engine, rows)["0xa"]
+    found = ranks(on_engine, rows)["0xa"]
     assert (found["events"], found["succeeded"], found["failed"]) == (6, 5, 1)
     assert (found["p50_round_trip_time"], found["p95_round_trip_time"]) == pytest.approx((2.0, 2.9), abs=1e-9)
     assert found["last_seen"] == datetime(2026, 9, 2, tzinfo=UTC)
 
 
 def test_without_success_there_is_no_round_trip_time(on_engine: Engine) -> None:
-    found = ranking(on_engine, [{"success_rate": 0.0}])["0xa"]
+    found = ranks(on_engine, [{"success_rate": 0.0}])["0xa"]
     assert (found["p50_round_trip_time"], found["p95_round_trip_time"], found["score"]) == (None, None, 0.0)
 
 
@@ -88,7 +86,7 @@ def test_without_success_there_is_no_round_trip_time(on_engine: Engine) -> None:
 def test_the_interval_of_success_is_wilsons(
     on_engine: Engine, succeeded: int, failed: int, low: float, high: float
 ) -> None:
-    found = ranking(on_engine, [{}] * succeeded + [{"success_rate": 0.6}] * failed)["0xa"]
+    found = ranks(on_engine, [{}] * succeeded + [{"success_rate": 0.6}] * failed)["0xa"]
     assert (found["success_low"], found["success_high"]) == pytest.approx((low, high), abs=1e-9)
 
 
@@ -99,7 +97,7 @@ def test_models_are_scored_against_their_own_medians_and_weighted_by_events(on_e
         ai(model="slow", round_trip_time=10.0, orchestrator="0xb"),
         ai(model="slow", round_trip_time=10.0, orchestrator="0xb"),
     ]
-    found = ranking(on_engine, rows, Query(job_type=AI, pipeline="LLM"))
+    found = ranks(on_engine, rows, EventFilter(job_type=AI, pipeline="LLM"))
     # three of the median of 1, one of twice the median of 10
     speed = (3 * 0.8 + 0.8**2) / 4
     assert found["0xa"]["round_trip_score"] == pytest.approx(speed, abs=1e-9)
@@ -114,12 +112,12 @@ def test_a_region_counts_once_however_many_models_it_has(on_engine: Engine) -> N
         ai(success_rate=0.2, region="LON"),
         ai(success_rate=0.2, region="LON", pipeline="other"),
     ]
-    found = ranking(on_engine, rows, Query(job_type=AI))["0xa"]
+    found = ranks(on_engine, rows, EventFilter(job_type=AI))["0xa"]
     assert (found["regions"], found["events"]) == (2, 4)
     assert found["success_rate"] == pytest.approx((0.5 + 0.2) / 2, abs=1e-9)
 
 
 def test_ai_jobs_without_a_model_cannot_be_scored(on_engine: Engine) -> None:
     rows = [ai(), ai(model=None, success_rate=0.0), ai(orchestrator="0xb", model=None)]
-    found = ranking(on_engine, rows, Query(job_type=AI))
+    found = ranks(on_engine, rows, EventFilter(job_type=AI))
     assert {name: row["events"] for name, row in found.items()} == {"0xa": 1}

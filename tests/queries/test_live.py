@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 from polars.testing import assert_frame_equal
 
-from queries import TRANSCODING, LiveEvents, PostgresEvents, StoredEvents, StoreTimeout, StoreUnavailable
-from queries.concurrency.timeouts import background
+from queries import TRANSCODING, HybridEvents, LiveEvents, PostgresEvents, StoreTimeout, StoreUnavailable
+from queries.concurrency.timeouts import run_in_thread
 from queries.sources.live.cache import EVENT_BYTES
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
@@ -97,7 +97,7 @@ def live() -> Iterator[Open]:
         timeout: float = 20,
     ) -> LiveEvents:
         source = PostgresEvents(database, timeout=timeout) if isinstance(database, str) else database
-        events = LiveEvents(StoredEvents(source), warm=warm, memory=memory, reread=reread)
+        events = LiveEvents(HybridEvents(source), warm=warm, memory=memory, reread=reread)
         opened.append(events)
         return events
 
@@ -416,11 +416,11 @@ def test_what_an_administrator_changes_is_seen_soon(
     events.start()
     assert_answers(events, database, EVER)
     windows = (EVER, (NOW - 3 * DAY, NOW))
-    before = [events.look(*window).version for window in windows]
+    before = [events.at(*window).version for window in windows]
     rows(database, change)
     assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
     assert_answers(events, database, *windows)
-    assert eventually(lambda: events.look(*EVER).version != before[0])
+    assert eventually(lambda: events.at(*EVER).version != before[0])
 
 
 @pytest.mark.usefixtures("watchful")
@@ -459,7 +459,7 @@ def test_ids_that_are_drawn_ahead_are_told_of_and_answers_are_right(
         for at, writer in enumerate((one, other, one, other, one)):
             insert(writer, NOW - at * DAY)
             writer.connection.commit()
-            assert events.look(*EVER).version is None
+            assert events.at(*EVER).version is None
             assert_answers(events, database, EVER, (NOW - 2 * DAY, NOW))
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "ALTER SEQUENCE events_id_seq CACHE 1" in record.getMessage()
@@ -520,10 +520,10 @@ def test_a_longer_window_that_takes_too_long_is_a_time_out_and_afterwards_all_is
     events = live(source)
     put(database, *(NOW - days * DAY for days in range(5)))
     assert_answers(events, database, (NOW - DAY, NOW))
-    longer = events.look(NOW - 4 * DAY, NOW)
+    longer = events.at(NOW - 4 * DAY, NOW)
     with locked(database), pytest.raises(StoreTimeout):
-        longer.read()
-    assert ids(longer.read()) == [1, 2, 3, 4, 5]
+        longer.load()
+    assert ids(longer.load()) == [1, 2, 3, 4, 5]
     assert_answers(events, database, EVER)
 
 
@@ -585,14 +585,14 @@ def test_a_table_that_is_rewritten_while_all_is_read_again_answers_whole(
     source = Watched(database)
     events = live(source)
     events.start()
-    assert eventually(lambda: events.look(*EVER).version is not None)
+    assert eventually(lambda: events.at(*EVER).version is not None)
     events.window(*EVER)
 
     done = threading.Event()
 
     def meanwhile() -> None:
         rewrite(database)
-        events.look(NOW, NOW)
+        events.at(NOW, NOW)
         done.set()
 
     source.happens_after(pieces, meanwhile)
@@ -613,14 +613,14 @@ def test_what_is_dropped_from_memory_while_all_is_read_again_is_in_answers(
     source = Watched(database)
     events = live(source, memory=8 * EVENT_BYTES)
     events.start()
-    assert eventually(lambda: events.look(*EVER).version is not None)
+    assert eventually(lambda: events.at(*EVER).version is not None)
     events.window(NOW - 7.5 * DAY, NOW)
 
     done = threading.Event()
 
     def meanwhile() -> None:
         put(database, *[NOW] * 6)
-        events.look(NOW, NOW)
+        events.at(NOW, NOW)
         done.set()
 
     source.happens_after(pieces, meanwhile)
@@ -639,12 +639,12 @@ def test_what_stays_in_memory_is_read_again_though_other_events_are_dropped_mean
     source = Watched(database)
     events = live(source, memory=8 * EVENT_BYTES)
     events.start()
-    assert eventually(lambda: events.look(*EVER).version is not None)
+    assert eventually(lambda: events.at(*EVER).version is not None)
     events.window(NOW - 7.5 * DAY, NOW)
 
     def meanwhile() -> None:
         put(database, *[NOW] * 4, rate=0.5)
-        events.look(NOW, NOW)
+        events.at(NOW, NOW)
 
     source.happens_after(1, meanwhile)
     rows(database, "UPDATE events SET payload = '{\"success_rate\": 0.5}'")
@@ -657,7 +657,7 @@ def test_what_is_read_again_is_not_lost_where_new_events_come_meanwhile(database
     source = Watched(database)
     events = live(source)
     events.start()
-    assert eventually(lambda: events.look(*EVER).version is not None)
+    assert eventually(lambda: events.at(*EVER).version is not None)
     events.window(*EVER)
     refreshing = threading.Event()
 
@@ -668,7 +668,7 @@ def test_what_is_read_again_is_not_lost_where_new_events_come_meanwhile(database
     def meanwhile() -> None:
         put(database, NOW, rate=0.5)
         source.happens_during_refresh(while_it_is_taken_in)
-        background(events.look, NOW, NOW)
+        run_in_thread(events.look, NOW, NOW)
         assert refreshing.wait(20)
 
     source.happens_after(1, meanwhile)
@@ -687,7 +687,7 @@ def test_what_was_read_of_a_table_before_it_was_emptied_is_not_kept(database: st
     def meanwhile() -> None:
         rows(database, "TRUNCATE events RESTART IDENTITY")
         put(database, NOW, NOW - 4 * DAY, rate=0.5)
-        events.look(NOW, NOW)
+        events.at(NOW, NOW)
 
     source.happens_after(1, meanwhile)
     events.window(NOW - 6 * DAY, NOW)
@@ -703,11 +703,11 @@ def test_what_unsettled_events_push_out_of_memory_while_a_longer_window_is_read_
     events.window(NOW - 3 * DAY, NOW)
     with writing(database) as slow:
         insert(slow)
-        events.look(NOW, NOW)
+        events.at(NOW, NOW)
 
         def meanwhile() -> None:
             put(database, *[NOW] * 6)
-            events.look(NOW, NOW)
+            events.at(NOW, NOW)
 
         source.happens_after(1, meanwhile)
         events.window(NOW - 6.5 * DAY, NOW)
@@ -720,7 +720,7 @@ def test_a_change_while_a_longer_window_is_read_is_not_overlooked(database: str,
     source = Watched(database)
     events = live(source)
     events.start()
-    assert eventually(lambda: events.look(*EVER).version is not None)
+    assert eventually(lambda: events.at(*EVER).version is not None)
     events.window(NOW - 3 * DAY, NOW)
     # the keeper has nothing to read until then
     time.sleep(0.1)
@@ -793,7 +793,7 @@ def versions(database: str, live: Open, watchful: None) -> Callable[[datetime, d
 
         def agree() -> bool:
             found.clear()
-            found.update(events.look(since, until).version for events in both)
+            found.update(events.at(since, until).version for events in both)
             return len(found) == 1 and None not in found
 
         both[1].window(since, until)
@@ -828,17 +828,17 @@ def test_a_version_is_another_for_whatever_comes_beside_a_writer_that_takes_its_
     events, found = live(database), []
     events.start()
     events.window(NOW - DAY, NOW)
-    assert eventually(lambda: events.look(NOW - DAY, NOW).version is not None)
+    assert eventually(lambda: events.at(NOW - DAY, NOW).version is not None)
     time.sleep(0.1)
     with writing(database) as slow, writing(database) as quick:
         insert(slow)
         for _ in range(3):
             insert(quick)
-            found.append(events.look(NOW - DAY, NOW).version)
+            found.append(events.at(NOW - DAY, NOW).version)
             quick.connection.commit()
-        found.append(events.look(NOW - DAY, NOW).version)
+        found.append(events.at(NOW - DAY, NOW).version)
         slow.connection.commit()
-    found.append(events.look(NOW - DAY, NOW).version)
+    found.append(events.at(NOW - DAY, NOW).version)
     assert len(set(found)) == 5
 
 
@@ -858,14 +858,14 @@ def test_a_version_stays_as_its_window_moves_until_an_event_leaves_or_enters_it(
 def test_a_version_is_another_once_the_table_was_emptied_and_filled_again(database: str, live: Open) -> None:
     events, window, found = live(database), (NOW - DAY, NOW), {}
     events.start()
-    assert eventually(lambda: events.look(*window).version is not None)
+    assert eventually(lambda: events.at(*window).version is not None)
     for rate in (1.0, 0.5):
         rows(database, "TRUNCATE events RESTART IDENTITY")
         put(database, NOW, NOW, rate=rate)
         events.window(*window)
-        assert eventually(lambda: events.look(*window).version is not None)
-        looked = events.look(*window)
-        found[looked.version] = rates(looked.read())
+        assert eventually(lambda: events.at(*window).version is not None)
+        looked = events.at(*window)
+        found[looked.version] = rates(looked.load())
     assert sorted(found.values()) == [[0.5, 0.5], [1, 1]]
 
 
@@ -876,8 +876,8 @@ def test_a_version_is_another_once_a_change_was_seen_that_no_counter_tells_of(da
     events.start()
 
     def is_now(rate: float) -> bool:
-        looked = events.look(*window)
-        seen = rates(looked.read())
+        looked = events.at(*window)
+        seen = rates(looked.load())
         if looked.version is not None:
             assert found.setdefault(looked.version, seen) == seen
         return seen == [rate, rate] and looked.version is not None
@@ -897,16 +897,16 @@ def test_a_version_is_another_once_the_newest_was_deleted_and_another_changed(da
     for _ in range(3):
         put(database, NOW)
         events.window(*window)
-        looked = events.look(*window)
-        found[looked.version] = rates(looked.read())
+        looked = events.at(*window)
+        found[looked.version] = rates(looked.load())
     with writing(database) as administrator:
         administrator.execute("SET track_counts = off")
         administrator.execute("UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 1")
         administrator.execute("DELETE FROM events WHERE id = 3")
         administrator.connection.commit()
     events.window(*window)
-    looked = events.look(*window)
-    assert rates(looked.read()) == [0.5, 1]
+    looked = events.at(*window)
+    assert rates(looked.load()) == [0.5, 1]
     assert looked.version is None or looked.version not in found
 
 
@@ -923,14 +923,14 @@ def test_a_version_is_another_once_the_newest_was_deleted_after_another_change_w
         administrator.execute("UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 1")
         administrator.connection.commit()
         assert eventually(lambda: rates(events.window(*window)) == [0.5, 1])
-        before = events.look(*window).version
+        before = events.at(*window).version
         put(database, NOW)
-        events.look(*window)
+        events.at(*window)
         administrator.execute("UPDATE events SET payload = '{\"success_rate\": 0.25}' WHERE id = 1")
         administrator.execute("DELETE FROM events WHERE id = 3")
         administrator.connection.commit()
     assert rates(events.window(*window)) == [0.25, 1]
-    assert events.look(*window).version != before
+    assert events.at(*window).version != before
 
 
 @pytest.mark.usefixtures("watchful")
@@ -944,9 +944,9 @@ def test_a_version_never_stands_for_two_contents(database: str, live: Open, monk
 
     def ask() -> None:
         while time.monotonic() < end:
-            looked = events.look(*window)
+            looked = events.at(*window)
             if looked.version is not None:
-                found.setdefault(looked.version, set()).add(tuple(rates(looked.read())))
+                found.setdefault(looked.version, set()).add(tuple(rates(looked.load())))
 
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(ask) for _ in range(3)]
@@ -965,9 +965,9 @@ def test_what_was_looked_at_is_what_is_read(database: str, live: Open) -> None:
     events = live(database)
     put(database, NOW, NOW - DAY)
     events.window(NOW - 2 * DAY, NOW)
-    looked = events.look(NOW - 2 * DAY, NOW)
+    looked = events.at(NOW - 2 * DAY, NOW)
     put(database, NOW)
-    assert ids(looked.read()) == [1, 2]
+    assert ids(looked.load()) == [1, 2]
 
 
 def test_the_results_of_one_orchestrator_are_the_databases(events_database: str, live: Open) -> None:
@@ -975,7 +975,7 @@ def test_the_results_of_one_orchestrator_are_the_databases(events_database: str,
     with closing(PostgresEvents(events_database)) as source:
         expected = source.results(*asked).collect().sort("id")
     assert expected.height > 0
-    assert_frame_equal(live(events_database).results(*asked).read().collect().sort("id"), expected)
+    assert_frame_equal(live(events_database).results(*asked).load().collect().sort("id"), expected)
 
 
 @pytest.mark.parametrize("started", [True, False], ids=["started", "never started"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from queries import LiveEvents, PostgresEvents, StoredEvents, StoreTimeout
+from queries import HybridEvents, LiveEvents, PostgresEvents, StoreTimeout
 from tests.conftest import load_events
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ def test_who_asks_again_finds_less_to_read(database: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("queries.sources.live.events.PIECE", 1)
     times = [(NOON - timedelta(days=days)).timestamp() for days in range(DAYS)]
     load_events(database, [[moment, "0x" + "a" * 40, "FRA", "transcoding", {}] for moment in times])
-    source = StoredEvents(PostgresEvents(database, timeout=0.1))
+    source = HybridEvents(PostgresEvents(database, timeout=0.1))
     with closing(LiveEvents(source, warm=timedelta(days=1), memory=memory, reread=3600)) as events:
         tries = 0
         while True:

@@ -25,9 +25,9 @@ from psycopg2.extras import execute_values
 
 import queries.sources.live.cache
 import queries.sources.live.events
-from queries import LiveEvents, PostgresEvents, StoredEvents
-from queries.moments import micros
+from queries import HybridEvents, LiveEvents, PostgresEvents
 from queries.sources.live.cache import EVENT_BYTES
+from queries.times import to_micros
 
 SECONDS = 3.0
 WRITERS = 8
@@ -154,7 +154,7 @@ def insert(cursor: Any, random: Random) -> list[tuple[int, int]]:
     some_midnight = midnight - random.randint(0, 9) * DAY
     moments = random.choices([now, past, future, some_midnight], weights=[6, 2, 1, 1], k=random.randint(1, 3))
     stored = execute_values(cursor, INSERT, [(moment,) for moment in moments], template=ROW, fetch=True)
-    return [(id_, micros(moment)) for id_, moment in stored]
+    return [(id_, to_micros(moment)) for id_, moment in stored]
 
 
 @contextmanager
@@ -207,7 +207,7 @@ def run(url: str, reader: Reader, queue: Queue, end: Event) -> None:
                 name,
                 value,
             )
-        source = StoredEvents(PostgresEvents(url))
+        source = HybridEvents(PostgresEvents(url))
         events = LiveEvents(source, warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
         events.start()
         events.window(EARLIEST, LATEST)
@@ -244,4 +244,4 @@ def ask(events: LiveEvents, random: Random, end: Event) -> list[Answer]:
 def answered(events: LiveEvents, since: datetime, until: datetime) -> Answer:
     asked = time.monotonic()
     ids = events.window(since, until).select("id").collect()["id"]
-    return Answer(asked, micros(since), micros(until), array("q", ids.to_list()))
+    return Answer(asked, to_micros(since), to_micros(until), array("q", ids.to_list()))

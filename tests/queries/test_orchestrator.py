@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, Query, orchestrator_errors, orchestrator_jobs
+from queries import AI, EventFilter, orchestrator_errors, orchestrator_jobs
 from tests.queries.conftest import collected, frame
 
 Engine = Callable[[pl.DataFrame], Any]
-OWN = Query(orchestrator="0xa")
+OWN = EventFilter(orchestrator="0xa")
 AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
 
 

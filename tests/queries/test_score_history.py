@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, Query, aggregated_stats, score_history
+from queries import AI, EventFilter, aggregated_stats, score_history
 from tests.queries.conftest import collected, frame, recorded_events
 
 Engine = Callable[[pl.DataFrame], Any]
-TRANSCODING_JOBS = Query()
+TRANSCODING_JOBS = EventFilter()
 AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
 
 
@@ -21,7 +21,7 @@ def at(day: int, hour: int = 0, minute: int = 0) -> dict[str, datetime]:
 
 
 def history(
-    engine: Engine, rows: list[dict[str, Any]], query: Query = TRANSCODING_JOBS, **options: Any
+    engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS, **options: Any
 ) -> list[dict[str, Any]]:
     return collected(score_history(engine(frame(rows)), query, **options)).to_dicts()
 
@@ -64,7 +64,7 @@ def test_an_ai_job_is_scored_against_the_median_of_its_span(on_engine: Engine) -
         AI_JOB | at(2) | {"round_trip_time": 7.0},
         AI_JOB | at(2) | {"round_trip_time": 100.0, "model": "other"},
     ]
-    first, second = history(on_engine, rows, Query(**AI_JOB, orchestrator="0xa"))
+    first, second = history(on_engine, rows, EventFilter(**AI_JOB, orchestrator="0xa"))
     assert (first["median_round_trip_time"], second["median_round_trip_time"]) == (2.0, 7.0)
     assert first["round_trip_score"] == pytest.approx(0.8**0.5, abs=1e-9)
     assert second["round_trip_score"] == pytest.approx(0.8, abs=1e-9)
@@ -89,7 +89,7 @@ def test_the_network_is_scored_as_if_it_were_one_orchestrator(on_engine: Engine)
 
 def test_one_span_that_holds_all_is_what_aggregated_stats_has(on_engine: Engine) -> None:
     events = recorded_events()
-    for query in (Query(), Query(job_type=AI, pipeline="Text to image", model="ByteDance/SDXL-Lightning")):
+    for query in (EventFilter(), EventFilter(job_type=AI, pipeline="Text to image", model="ByteDance/SDXL-Lightning")):
         year = collected(score_history(events, query, every="1y"))
         expected = aggregated_stats(events, query)
         for field in ("success_rate", "round_trip_score", "score"):

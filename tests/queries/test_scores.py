@@ -7,21 +7,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, Query, aggregated_stats, top_ai_score
+from queries import AI, EventFilter, aggregated_stats, top_ai_score
 from tests.queries.conftest import collected, frame
 
 Engine = Callable[[pl.DataFrame], Any]
-TRANSCODING_JOBS = Query()
+TRANSCODING_JOBS = EventFilter()
 AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
 
 
-def scores(engine: Engine, rows: list[dict[str, Any]], query: Query = TRANSCODING_JOBS) -> dict[str, tuple[float, ...]]:
+def scores(
+    engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS
+) -> dict[str, tuple[float, ...]]:
     """Orchestrator to success_rate, round_trip_score, score."""
     return {row[0]: row[2:] for row in collected(aggregated_stats(engine(frame(rows)), query)).iter_rows()}
 
 
 def ai_scores(engine: Engine, rows: list[dict[str, Any]], **query: str) -> dict[str, tuple[float, ...]]:
-    return scores(engine, [AI_JOB | row for row in rows], Query(**AI_JOB, **query))
+    return scores(engine, [AI_JOB | row for row in rows], EventFilter(**AI_JOB, **query))
 
 
 def test_a_transcoding_score_is_success_times_latency(on_engine: Engine) -> None:
@@ -125,13 +127,13 @@ def test_other_jobs_do_not_mix_into_a_score(on_engine: Engine) -> None:
         AI_JOB | {"round_trip_time": 9.0, "pipeline": "other"},
         {"round_trip_time": 2.0},
     ]
-    assert scores(on_engine, rows, Query(**AI_JOB))["0xa"] == pytest.approx((1.0, 0.8, 0.93), abs=1e-9)
+    assert scores(on_engine, rows, EventFilter(**AI_JOB))["0xa"] == pytest.approx((1.0, 0.8, 0.93), abs=1e-9)
     assert scores(on_engine, rows)["0xa"][1] == pytest.approx(1 - exp(-1), abs=1e-9)
 
 
 def best(engine: Engine, rows: list[dict[str, Any]]) -> tuple[Any, ...]:
     """Region, pipeline, model, score of the best job of 0xa."""
-    answer = collected(top_ai_score(engine(frame([AI_JOB | row for row in rows])), Query(orchestrator="0xa")))
+    answer = collected(top_ai_score(engine(frame([AI_JOB | row for row in rows])), EventFilter(orchestrator="0xa")))
     return answer.row(0)[1:]
 
 

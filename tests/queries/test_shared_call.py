@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from queries import StoreTimeout
-from queries.concurrency.coalescing import GatheredCall, SharedCall
-from queries.concurrency.timeouts import within
+from queries.concurrency.coalescing import CallBatcher, SingleFlight
+from queries.concurrency.timeouts import call_with_timeout
 
 SHARING = 6
 
@@ -32,7 +32,7 @@ class Gate:
         return number
 
 
-def asked_while_one_is_under_way(shared: SharedCall[int], gate: Gate, pool: ThreadPoolExecutor) -> list[Future[int]]:
+def asked_while_one_is_under_way(shared: SingleFlight[int], gate: Gate, pool: ThreadPoolExecutor) -> list[Future[int]]:
     """The first who asks, and others who have asked before it got its answer."""
     first = pool.submit(shared)
     assert gate.entered.acquire(timeout=20)
@@ -49,13 +49,13 @@ def asked_while_one_is_under_way(shared: SharedCall[int], gate: Gate, pool: Thre
 
 
 def test_one_after_the_other_each_makes_a_call() -> None:
-    shared = SharedCall(itertools.count(1).__next__, 5)
+    shared = SingleFlight(itertools.count(1).__next__, 5)
     assert [shared(), shared(), shared()] == [1, 2, 3]
 
 
 def test_those_who_wait_share_the_next_call_and_not_the_one_under_way() -> None:
     gate = Gate()
-    shared = SharedCall(gate, 20)
+    shared = SingleFlight(gate, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
         first, *others = asked_while_one_is_under_way(shared, gate, pool)
         gate.opened.release(2)
@@ -66,7 +66,7 @@ def test_those_who_wait_share_the_next_call_and_not_the_one_under_way() -> None:
 
 def test_who_asks_during_the_shared_call_waits_for_one_more() -> None:
     gate = Gate()
-    shared = SharedCall(gate, 20)
+    shared = SingleFlight(gate, 20)
     with ThreadPoolExecutor(SHARING + 2) as pool:
         asked = asked_while_one_is_under_way(shared, gate, pool)
         gate.opened.release()
@@ -86,7 +86,7 @@ def test_nobody_is_given_what_was_known_before_it_asked() -> None:
         time.sleep(0.0005)
         return began
 
-    shared = SharedCall(look, 20)
+    shared = SingleFlight(look, 20)
 
     def ask(_: int) -> bool:
         asked = next(clock)
@@ -107,7 +107,7 @@ def test_calls_never_overlap() -> None:
         under_way.release()
         return alone
 
-    shared = SharedCall(call, 20)
+    shared = SingleFlight(call, 20)
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(lambda _: shared(), range(100)))
 
@@ -121,7 +121,7 @@ def test_an_error_is_raised_to_all_who_share_it_and_not_kept() -> None:
             raise ZeroDivisionError(number)
         return number
 
-    shared = SharedCall(call, 20)
+    shared = SingleFlight(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
         first, *others = asked_while_one_is_under_way(shared, gate, pool)
         gate.opened.release(3)
@@ -133,7 +133,7 @@ def test_an_error_is_raised_to_all_who_share_it_and_not_kept() -> None:
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 def test_a_call_that_is_broken_off_is_made_anew(stop: type[BaseException]) -> None:
     outcomes: list[Callable[[], int]] = [lambda: 1, lambda: broken_off(stop), lambda: 3]
-    shared = SharedCall(lambda: outcomes.pop(0)(), 5)
+    shared = SingleFlight(lambda: outcomes.pop(0)(), 5)
     assert shared() == 1
     with pytest.raises(stop):
         shared()
@@ -146,7 +146,7 @@ def broken_off(stop: type[BaseException]) -> int:
 
 def test_who_gets_no_turn_in_time_is_told() -> None:
     gate = Gate()
-    shared = SharedCall(gate, 0.05)
+    shared = SingleFlight(gate, 0.05)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(shared)
         assert gate.entered.acquire(timeout=20)
@@ -160,7 +160,7 @@ def test_who_gets_no_turn_in_time_is_told() -> None:
 
 def test_who_is_broken_off_while_waiting_for_a_turn_keeps_nobody_waiting() -> None:
     gate = Gate()
-    shared = SharedCall(gate, 20)
+    shared = SingleFlight(gate, 20)
 
     def break_off(*_: object) -> None:
         raise KeyboardInterrupt
@@ -177,7 +177,7 @@ def test_who_is_broken_off_while_waiting_for_a_turn_keeps_nobody_waiting() -> No
             assert first.result(20) == 1
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert within(5, shared) == 2
+    assert call_with_timeout(5, shared) == 2
 
 
 def test_who_shares_a_call_that_is_broken_off_is_told_and_not_broken_off_with_it() -> None:
@@ -189,7 +189,7 @@ def test_who_shares_a_call_that_is_broken_off_is_told_and_not_broken_off_with_it
             raise SystemExit
         return number
 
-    shared = SharedCall(call, 20)
+    shared = SingleFlight(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
         first, *others = asked_while_one_is_under_way(shared, gate, pool)
         gate.opened.release(2)
@@ -209,7 +209,7 @@ def test_items_are_given_to_one_call_in_the_order_of_their_places() -> None:
         assert opened.wait(20)
         return [10 * item for item in items]
 
-    gathered = GatheredCall(call, 20)
+    gathered = CallBatcher(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
         answers = [pool.submit(gathered, 0)]
         assert first.wait(20)
@@ -230,7 +230,7 @@ def test_items_of_those_who_got_no_turn_are_never_given() -> None:
         first.set()
         assert opened.wait(20)
 
-    gathered = GatheredCall(call, 0.1)
+    gathered = CallBatcher(call, 0.1)
     with ThreadPoolExecutor(SHARING + 1) as pool:
         slow = pool.submit(gathered, 0)
         assert first.wait(20)

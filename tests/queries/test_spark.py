@@ -7,23 +7,23 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-
 from leaderboard.lake.sync import sync
+
 from queries import (
     AI,
+    EventFilter,
     LakeEvents,
     PostgresEvents,
-    Query,
     aggregated_stats,
     collect,
-    leaderboard,
     orchestrator_jobs,
     pipelines,
+    ranking,
     score_history,
     top_ai_score,
 )
-from queries.sources.lake import Snapshot
-from queries.sources.postgres import FIRST, LAST
+from queries.sources.lake import LakeSnapshot
+from queries.times import MAX_TIME, MIN_TIME
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
 pytestmark = [
@@ -35,30 +35,30 @@ pytestmark = [
 AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
 ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
 CASES = {
-    "aggregated_stats, transcoding": (aggregated_stats, Query()),
-    "aggregated_stats, AI": (aggregated_stats, Query(**AI_JOB)),
-    "aggregated_stats, AI, one orchestrator": (aggregated_stats, Query(**AI_JOB, orchestrator=ORCHESTRATOR)),
-    "pipelines": (pipelines, Query(job_type=AI)),
-    "score_history, transcoding": (score_history, Query()),
-    "score_history, AI": (score_history, Query(job_type=AI)),
-    "leaderboard, transcoding": (leaderboard, Query()),
-    "leaderboard, AI": (leaderboard, Query(job_type=AI)),
-    "orchestrator_jobs": (orchestrator_jobs, Query(orchestrator=ORCHESTRATOR)),
-    "top_ai_score": (top_ai_score, Query(orchestrator=ORCHESTRATOR)),
+    "aggregated_stats, transcoding": (aggregated_stats, EventFilter()),
+    "aggregated_stats, AI": (aggregated_stats, EventFilter(**AI_JOB)),
+    "aggregated_stats, AI, one orchestrator": (aggregated_stats, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR)),
+    "pipelines": (pipelines, EventFilter(job_type=AI)),
+    "score_history, transcoding": (score_history, EventFilter()),
+    "score_history, AI": (score_history, EventFilter(job_type=AI)),
+    "leaderboard, transcoding": (ranking, EventFilter()),
+    "leaderboard, AI": (ranking, EventFilter(job_type=AI)),
+    "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
+    "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),
 }
 
 
 @pytest.fixture(scope="module")
-def lake(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def lake(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> LakeSnapshot:
     """A lake with the events of the conformance set."""
     postgres, url = PostgresEvents(events_database), str(tmp_path_factory.mktemp("lake"))
     sync(postgres, url, lambda *_: None)
     postgres.close()
-    return LakeEvents(url).there()
+    return LakeEvents(url).require_snapshot()
 
 
 @pytest.fixture(scope="module")
-def spark_events(lake: Snapshot) -> Iterator[Any]:
+def spark_events(lake: LakeSnapshot) -> Iterator[Any]:
     """Its files as Spark reads them."""
     session = (
         spark_sql.SparkSession.builder.master("local[2]")
@@ -75,8 +75,8 @@ def spark_events(lake: Snapshot) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("question", "query"), CASES.values(), ids=CASES.keys())
-def test_spark_agrees_with_polars(lake: Snapshot, spark_events: Any, question: Any, query: Query) -> None:
-    expected = collect(question(lake.window(FIRST, LAST), query))
+def test_spark_agrees_with_polars(lake: LakeSnapshot, spark_events: Any, question: Any, query: EventFilter) -> None:
+    expected = collect(question(lake.window(MIN_TIME, MAX_TIME), query))
     answer = pl.DataFrame(pl.from_arrow(question(spark_events, query).toArrow()))
     assert not answer.is_empty()
     times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")

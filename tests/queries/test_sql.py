@@ -15,15 +15,15 @@ from leaderboard.lake.table import LakeTable
 from queries import (
     AI,
     EVENT_SCHEMA,
+    EventFilter,
     PostgresEvents,
-    Query,
     StoreUnavailable,
     aggregated_stats,
     connect,
     open_events,
     score_history,
 )
-from queries.sources.postgres import FIRST, LAST
+from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
 
@@ -66,7 +66,7 @@ def both(places: tuple[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def everything(url: str, lake: str | None = None) -> pl.DataFrame:
     source = open_events(url, lake=lake)
-    events = source.window(FIRST, LAST).collect()
+    events = source.window(MIN_TIME, MAX_TIME).collect()
     source.close()
     return collected(events).sort("id")
 
@@ -145,7 +145,7 @@ def test_regions_are_the_databases(both: duckdb.DuckDBPyConnection, places: tupl
 def test_scores_daily_is_the_score_history(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     events = everything(places[0])
     expected = pl.concat(
-        [score_history(events, Query()), score_history(events, Query(job_type=AI))], how="vertical_relaxed"
+        [score_history(events, EventFilter()), score_history(events, EventFilter(job_type=AI))], how="vertical_relaxed"
     )
     order = ["job_type", "bucket", "orchestrator", "region", "pipeline", "model"]
     answer = collected(both.sql("FROM scores_daily")).sort(order)
@@ -154,8 +154,8 @@ def test_scores_daily_is_the_score_history(both: duckdb.DuckDBPyConnection, plac
 
 
 def test_the_questions_take_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
-    answer = collected(aggregated_stats(both.table("events"), Query()))
-    expected = aggregated_stats(everything(places[0]), Query())
+    answer = collected(aggregated_stats(both.table("events"), EventFilter()))
+    expected = aggregated_stats(everything(places[0]), EventFilter())
     assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9)
 
 

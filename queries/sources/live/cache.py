@@ -34,7 +34,7 @@ def categorical(events: pl.LazyFrame) -> pl.LazyFrame:
     return events.with_columns(pl.col(_TEXT).cast(pl.Categorical))
 
 
-def packed(events: pl.LazyFrame) -> pl.DataFrame:
+def sort_and_encode(events: pl.LazyFrame) -> pl.DataFrame:
     """The events by time, with their text as Categorical."""
     return _sorted(collect(categorical(events)))
 
@@ -44,14 +44,14 @@ def _sorted(events: pl.DataFrame) -> pl.DataFrame:
     return events.sort("event_time", "id").rechunk()
 
 
-NONE = packed(
+NONE = sort_and_encode(
     nw.from_dict({name: [] for name in EVENT_SCHEMA}, schema=EVENT_SCHEMA, backend="polars").to_native().lazy()
 )
 """No event."""
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class EventCache:
     """The events from ``since`` on, up to now.
 
     ``days`` are frames sorted by time, by days since 1970; ``recent`` are
@@ -89,7 +89,7 @@ class Held:
         slices = [self._slice(frame, held, until) for frame in (*cut, self.recent)]
         return pl.concat([NONE, *whole, *slices, self._slice(self.fresh, since, until)], rechunk=False)
 
-    def above(self, watermark: int, since: int, until: int) -> pl.DataFrame:
+    def events_after(self, watermark: int, since: int, until: int) -> pl.DataFrame:
         """The events with an id above the watermark and since ≤ event_time ≤ until.
 
         All of them, where the watermark is not below ``floor``.
@@ -109,7 +109,7 @@ class Held:
         counts = f"{self._from(since, bisect_left)}-{self._from(until, bisect_right)}"
         return f"{self.era}-{self.edits}-{self.settled}-{unsettled}-{counts}"
 
-    def refreshed(self, rows: pl.DataFrame, settled: int) -> "Held":
+    def refreshed(self, rows: pl.DataFrame, settled: int) -> "EventCache":
         """With all events above the former ``settled`` as they are now."""
         if rows.is_empty():
             return replace(self, settled=settled, fresh=NONE)
@@ -118,18 +118,18 @@ class Held:
         held = replace(self, settled=settled, recent=recent, fresh=rows.filter(~fixed))
         return held.sorted_in() if recent.height > UNSORTED else held
 
-    def sorted_in(self) -> "Held":
+    def sorted_in(self) -> "EventCache":
         """With the recent events in their days."""
         days = dict(self.days)
         for day, events in by_day(self.recent).items():
             days[day] = _merged(days[day], events) if day in days else events
         return replace(self, days=days, recent=NONE)
 
-    def with_piece(self, piece: Mapping[int, pl.DataFrame], since: int, until: int, up_to: int) -> "Held":
-        """With these days as all there is between two midnights and has an id of at most ``up_to``."""
+    def backfill(self, piece: Mapping[int, pl.DataFrame], since: int, until: int, max_id: int) -> "EventCache":
+        """With these days as all there is between two midnights and has an id of at most ``max_id``."""
         held = self.sorted_in()
         first, last = since // DAY, until // DAY
-        later = {day: _later(frame, up_to) for day, frame in held.days.items() if first <= day < last}
+        later = {day: _later(frame, max_id) for day, frame in held.days.items() if first <= day < last}
         days = {day: frame for day, frame in held.days.items() if day not in later} | dict(piece)
         for day, events in later.items():
             if events.height:
@@ -142,7 +142,7 @@ class Held:
         )
         return replace(held, days=days, since=min(since, self.since), edits=self.edits + edited)
 
-    def shrunk(self, limit: int, keep: int) -> "Held":
+    def evict(self, limit: int, keep: int) -> "EventCache":
         """Without the oldest days before ``keep``, as far as it takes to get down to ``limit`` bytes."""
         size = self.bytes
         if size <= limit or not any((day + 1) * DAY <= keep for day in self.days):
@@ -191,8 +191,8 @@ def by_day(events: pl.DataFrame) -> dict[int, pl.DataFrame]:
     return {day: frame.rechunk() for (day,), frame in days.items()}
 
 
-def _later(frame: pl.DataFrame, up_to: int) -> pl.DataFrame:
-    return frame.filter(pl.col("id") > up_to)
+def _later(frame: pl.DataFrame, max_id: int) -> pl.DataFrame:
+    return frame.filter(pl.col("id") > max_id)
 
 
 def _merged(day: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

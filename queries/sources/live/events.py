@@ -9,14 +9,14 @@ from threading import Condition, Event, Lock, Thread
 
 import polars as pl
 
-from queries.concurrency.coalescing import SharedCall
-from queries.concurrency.timeouts import GRACE, background
+from queries.concurrency.coalescing import SingleFlight
+from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, run_in_thread
 from queries.errors import StoreTimeout, StoreUnavailable
-from queries.moments import micros, moment
-from queries.sources.hybrid import StoredEvents
-from queries.sources.lake import Snapshot, numbered
-from queries.sources.live.cache import DAY, NEVER, NONE, Held, by_day, categorical, packed
-from queries.sources.watermark import Horizon, Settled
+from queries.sources.hybrid import HybridEvents
+from queries.sources.lake import LakeSnapshot, hash64
+from queries.sources.live.cache import DAY, NEVER, NONE, EventCache, by_day, categorical, sort_and_encode
+from queries.sources.watermark import Watermark, WriterSnapshot
+from queries.times import from_micros, to_micros
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ REST = 5
 
 
 @dataclass(frozen=True)
-class Window:
+class EventWindow:
     """The events of a window, read when they are asked for.
 
     ``version`` is equal for two windows of one database only where they have
@@ -43,7 +43,7 @@ class Window:
     """
 
     version: str | None
-    read: Callable[[], pl.LazyFrame]
+    load: Callable[[], pl.LazyFrame]
     as_of: datetime | None = None
 
 
@@ -61,20 +61,20 @@ class LiveEvents:
     as those of ``source`` do.
     """
 
-    def __init__(self, source: StoredEvents, *, warm: timedelta, memory: int, reread: float) -> None:
+    def __init__(self, source: HybridEvents, *, warm: timedelta, memory: int, reread: float) -> None:
         self._source = source
         self._warm = warm
         self._memory = memory
         self._reread_every = reread
-        self._refreshed = SharedCall(self._refresh, source.timeout + GRACE)
+        self._refreshed = SingleFlight(self._refresh, source.timeout + CLIENT_MARGIN_SECONDS)
         # these four are changed by a refresh alone
-        self._look: Horizon | None = None
-        self._settled = Settled()
+        self._look: WriterSnapshot | None = None
+        self._settled = Watermark()
         self._in_turn: bool | None = None
         self._as_of: datetime | None = None
         # this by a piece that was read as well, and under the lock
         self._lock = Lock()
-        self._held: Held | None = None
+        self._held: EventCache | None = None
         # how many edits what was forgotten last had seen
         self._edits = 0
         # pieces of another reading are not taken in
@@ -92,51 +92,51 @@ class LiveEvents:
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return self.look(since, until).read()
+        return self.at(since, until).load()
 
-    def look(self, since: datetime, until: datetime) -> Window:
+    def at(self, since: datetime, until: datetime) -> EventWindow:
         """The window of what is committed by now, and the version of that."""
-        held, first, last = self._refreshed(), micros(since), micros(until)
+        held, first, last = self._refreshed(), to_micros(since), to_micros(until)
         if held is None:
-            return Window(None, lambda: self._source.window(since, until))
+            return EventWindow(None, lambda: self._source.window(since, until))
         version = held.fingerprint(first, last)
         if held.since <= first:
-            return Window(version, lambda: held.window(first, last).lazy())
-        return Window(f"{version}-{first}-{last}", lambda: self._widened(first, last))
+            return EventWindow(version, lambda: held.window(first, last).lazy())
+        return EventWindow(f"{version}-{first}-{last}", lambda: self._widened(first, last))
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator, as StoredEvents.results gives them, by now."""
         results = self._source.results(orchestrator, since, until, job_type)
-        return Window(None, lambda: results)
+        return EventWindow(None, lambda: results)
 
-    def remembered(self, since: datetime, until: datetime) -> Window:
+    def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
         """The window as it was when the database could last be reached: what is held, and what the lake has.
 
         Raises StoreUnavailable where these do not have all of it.
         """
-        held, as_of, first, last = self._held, self._as_of, micros(since), micros(until)
+        held, as_of, first, last = self._held, self._as_of, to_micros(since), to_micros(until)
         if held is not None and as_of is not None and held.since <= first and since <= as_of:
-            return Window(held.fingerprint(first, last), lambda: held.window(first, last).lazy(), as_of)
+            return EventWindow(held.fingerprint(first, last), lambda: held.window(first, last).lazy(), as_of)
         lake = self._lake(since)
-        if held is None or as_of is None or as_of < lake.as_of or not self._continues(held, lake):
-            return Window(None, lambda: categorical(lake.window(since, until)), lake.as_of)
-        later = held.above(lake.watermark, first, last).lazy()
-        return Window(None, lambda: pl.concat([categorical(lake.window(since, until)), later]), as_of)
+        if held is None or as_of is None or as_of < lake.as_of or not self._overlaps_lake(held, lake):
+            return EventWindow(None, lambda: categorical(lake.window(since, until)), lake.as_of)
+        later = held.events_after(lake.watermark, first, last).lazy()
+        return EventWindow(None, lambda: pl.concat([categorical(lake.window(since, until)), later]), as_of)
 
-    def remembered_results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> Window:
+    def results_during_outage(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator as the lake has them. Raises StoreUnavailable where it does not."""
         lake = self._lake(since)
-        return Window(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
+        return EventWindow(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
 
-    def _lake(self, since: datetime) -> Snapshot:
+    def _lake(self, since: datetime) -> LakeSnapshot:
         lake = self._source.lake()
         if lake is None or since > lake.as_of:
             raise StoreUnavailable("the database is not available, and nothing else has this window")
         return lake
 
-    def _continues(self, held: Held, lake: Snapshot) -> bool:
+    def _overlaps_lake(self, held: EventCache, lake: LakeSnapshot) -> bool:
         """Whether what is held has every event that the lake does not have."""
-        return lake.watermark >= held.floor and self._changes is not None and lake.changes == numbered(self._changes)
+        return lake.watermark >= held.floor and self._changes is not None and lake.changes == hash64(self._changes)
 
     def close(self) -> None:
         """Ends the thread and closes the connections that are idle."""
@@ -145,7 +145,7 @@ class LiveEvents:
             self._keeper.join(self._source.timeout)
         self._source.close()
 
-    def _refresh(self) -> Held | None:
+    def _refresh(self) -> EventCache | None:
         """What is held, with every event that is committed by now; None where it cannot be told which are missing."""
         if self._in_turn is None:
             self._in_turn = self._source.hands_out_ids_in_turn()
@@ -162,20 +162,20 @@ class LiveEvents:
         if self._look is not None and (look.storage != self._look.storage or look.newest < self._settled.id):
             log.info("the events were emptied or rewritten, and are read again")
             self._forget()
-        settled, held = self._settled.advanced(look), self._held
+        settled, held = self._settled.advance(look), self._held
         if settled.id >= 0:
             held = held or self._nothing(settled.id, look)
-            rows = packed(self._source.after(held.settled)) if look.newest > held.settled else NONE
+            rows = sort_and_encode(self._source.after(held.settled)) if look.newest > held.settled else NONE
             with self._lock:
                 held = (self._held or held).refreshed(rows, settled.id)
-                self._held = held.shrunk(self._memory, self._warm_since())
+                self._held = held.evict(self._memory, self._warm_since())
         self._look, self._settled, self._as_of = look, settled, now
         return self._held
 
-    def _nothing(self, settled: int, look: Horizon) -> Held:
+    def _nothing(self, settled: int, look: WriterSnapshot) -> EventCache:
         # changes from here on are seen by what is read from here on, or told by the counters
         self._changes = self._source.changes()
-        return Held(settled=settled, floor=settled, era=f"{look.storage}-{self._changes}", edits=self._edits)
+        return EventCache(settled=settled, floor=settled, era=f"{look.storage}-{self._changes}", edits=self._edits)
 
     def _forget(self) -> None:
         with self._lock:
@@ -183,7 +183,7 @@ class LiveEvents:
             self._edits = 1 + (self._held.edits if self._held else self._edits)
             self._held = None
             self._reading_number += 1
-        self._look, self._settled = None, Settled()
+        self._look, self._settled = None, Watermark()
 
     def _widened(self, since: int, until: int) -> pl.LazyFrame:
         """A window that is not held as a whole. Raises StoreTimeout where that takes longer than one read may."""
@@ -194,12 +194,14 @@ class LiveEvents:
             # the events between the window and what is held are few
             self._widen(since, deadline)
         if (held := self._held) is None:
-            return self._source.window(moment(since), moment(until))
+            return self._source.window(from_micros(since), from_micros(until))
         older, edge = [], min(held.since, until + 1)
         while edge > since:
             _left(deadline)
             begin = self._begin(edge, since)
-            older.append(self._source.window(moment(max(begin, since)), moment(edge - 1), up_to=held.settled))
+            older.append(
+                self._source.window(from_micros(max(begin, since)), from_micros(edge - 1), max_id=held.settled)
+            )
             edge = begin
         return pl.concat([held.window(since, until).lazy(), *older], rechunk=False)
 
@@ -231,8 +233,8 @@ class LiveEvents:
 
     def _begin(self, edge: int, goal: int) -> int:
         """Where a piece begins that ends before a midnight and goes back to the goal, or has enough events."""
-        bound = self._source.nth_before(moment(edge), PIECE)
-        return (goal if bound is None else max(goal, micros(bound))) // DAY * DAY
+        bound = self._source.nth_before(from_micros(edge), PIECE)
+        return (goal if bound is None else max(goal, to_micros(bound))) // DAY * DAY
 
     def _load(self, edge: int, goal: int) -> int:
         """Takes in some pieces before the edge, read at once, and returns where they begin."""
@@ -244,7 +246,7 @@ class LiveEvents:
         begin = edges[-1]
         if held is not None:
             spans = zip(edges[1:], edges, strict=False)
-            readings = [background(self._days, since, until, held.settled) for since, until in spans]
+            readings = [run_in_thread(self._days, since, until, held.settled) for since, until in spans]
             piece = {day: events for reading in readings for day, events in reading.result().items()}
             with self._lock:
                 now = self._held
@@ -253,18 +255,18 @@ class LiveEvents:
                 if now is not None and number == self._reading_number and now.since <= edge:
                     start = begin if now.floor <= held.settled else max(begin, now.since)
                     piece = {day: events for day, events in piece.items() if day * DAY >= start}
-                    self._held = now.with_piece(piece, start, edge, held.settled)
+                    self._held = now.backfill(piece, start, edge, held.settled)
         return begin
 
-    def _days(self, since: int, until: int, up_to: int) -> dict[int, pl.DataFrame]:
-        """The days between two midnights, of the events with an id of at most ``up_to``."""
-        return by_day(packed(self._source.window(moment(since), moment(until - 1), up_to=up_to)))
+    def _days(self, since: int, until: int, max_id: int) -> dict[int, pl.DataFrame]:
+        """The days between two midnights, of the events with an id of at most ``max_id``."""
+        return by_day(sort_and_encode(self._source.window(from_micros(since), from_micros(until - 1), max_id=max_id)))
 
     def _warm_since(self) -> int:
         try:
-            return micros(datetime.now(UTC) - self._warm)
+            return to_micros(datetime.now(UTC) - self._warm)
         except OverflowError:
-            return micros(datetime.min.replace(tzinfo=UTC))
+            return to_micros(datetime.min.replace(tzinfo=UTC))
 
     def _keep(self) -> None:
         """Keeps the warm window, and reads again what may have changed."""

@@ -10,9 +10,9 @@ import psycopg2
 import pytest
 
 from leaderboard.lake.sync import Days, Synced, sync
-from queries import LakeEvents, PostgresEvents, StoredEvents
-from queries.sources.lake import Snapshot
-from queries.sources.postgres import FIRST, LAST
+from queries import HybridEvents, LakeEvents, PostgresEvents
+from queries.sources.lake import LakeSnapshot
+from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import load_events
 
 ADDRESS = "0x" + "ab" * 20
@@ -44,27 +44,27 @@ class Stores:
         self.url = url
         self.lake = str(lake)
         self.postgres = PostgresEvents(url)
-        self.events = StoredEvents(PostgresEvents(url), LakeEvents(self.lake))
+        self.events = HybridEvents(PostgresEvents(url), LakeEvents(self.lake))
 
     def sync(self, days: Days = Days.CHANGED, *, adopt: bool = False) -> Synced:
         """Brings the lake up to date."""
         return sync(self.postgres, self.lake, nobody, days, adopt=adopt)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> LakeSnapshot:
         """The lake as it is."""
         found = LakeEvents(self.lake).snapshot()
         assert found is not None
         return found
 
-    def of_database(self, since: datetime = FIRST, until: datetime = LAST) -> pl.DataFrame:
+    def of_database(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
         """What the database itself has."""
         return self.postgres.window(since, until, payload=True).sort("id").collect()
 
-    def of_lake(self, since: datetime = FIRST, until: datetime = LAST) -> pl.DataFrame:
+    def of_lake(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
         """What the lake itself has."""
         return self.snapshot().window(since, until, payload=True).sort("id").collect()
 
-    def of_both(self, since: datetime = FIRST, until: datetime = LAST) -> pl.DataFrame:
+    def of_both(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
         """What is answered from."""
         return self.events.rows(since, until).sort("id").collect()
 

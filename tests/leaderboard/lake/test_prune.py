@@ -15,7 +15,7 @@ from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError
 from queries import PostgresEvents, StoreUnavailable
-from queries.sources.postgres import FIRST
+from queries.times import MIN_TIME
 from tests.conftest import rows
 from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert, nobody, put
 
@@ -56,13 +56,13 @@ def rewrite(url: str) -> None:
 
 def differing(stores: Stores) -> list[str]:
     lake = stores.snapshot()
-    days = compared(stores.postgres, lake, FIRST, lake.watermark, nobody)
+    days = compared(stores.postgres, lake, MIN_TIME, lake.watermark, nobody)
     return [str(day) for day in days.filter(~pl.col("same"))["day"]]
 
 
 def test_a_lake_that_was_brought_up_to_date_has_every_day_whole(synced: Stores) -> None:
     assert differing(synced) == []
-    days = compared(synced.postgres, synced.snapshot(), FIRST, 6, nobody)
+    days = compared(synced.postgres, synced.snapshot(), MIN_TIME, 6, nobody)
     assert days["database"].to_list() == days["lake"].to_list() == [1, 1, 2, 1, 1]
 
 
@@ -87,7 +87,7 @@ def test_what_was_pruned_is_answered_from_the_lake(synced: Stores) -> None:
     assert pruned(synced) == 4
     assert synced.of_database()["id"].to_list() == [5, 6]
     assert_frame_equal(synced.of_both(), before)
-    asked = ADDRESS, FIRST, NOON + 2 * DAY, "transcoding"
+    asked = ADDRESS, MIN_TIME, NOON + 2 * DAY, "transcoding"
     assert synced.events.results(*asked).collect()["id"].sort().to_list() == [1, 2, 3, 4, 5, 6]
     synced.sync()
     assert_frame_equal(synced.of_both(), before)

@@ -19,7 +19,7 @@ from leaderboard.lake.alone import alone
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
 from queries import EVENT_SCHEMA, PostgresEvents, StoreUnavailable, collect, open_events
-from queries.sources.postgres import FIRST, LAST
+from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, drop, load_events, rows
 from tests.leaderboard.lake.conftest import NOON, Stores, insert, nobody, put
 
@@ -192,7 +192,7 @@ class TestChanges:
     def wait(self, stores: Stores) -> None:
         """Until the database tells that something was changed."""
         deadline = time.monotonic() + 20
-        while stores.snapshot().changes == leaderboard.lake.sync.numbered(stores.postgres.state().changes):
+        while stores.snapshot().changes == leaderboard.lake.sync.hash64(stores.postgres.state().changes):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
@@ -253,7 +253,7 @@ def test_a_rebuild_writes_every_day_anew_and_readers_do_not_notice(
     assert_frame_equal(stores.of_lake(), expected)
     assert not set(stores.snapshot().files["uri"]) & set(old.files["uri"])
     # who began to read before goes on
-    assert old.window(FIRST, LAST).collect().height == len(EVENTS)
+    assert old.window(MIN_TIME, MAX_TIME).collect().height == len(EVENTS)
 
 
 def test_compacting_makes_one_file_a_month_with_the_same_events(
@@ -335,4 +335,4 @@ def test_a_file_that_is_gone_is_no_answer_and_not_part_of_one(stores: Stores) ->
     stores.sync()
     Path(stores.snapshot().files["uri"][0]).unlink()
     with pytest.raises(StoreUnavailable, match="file of the lake"):
-        collect(stores.events.window(FIRST, LAST))
+        collect(stores.events.window(MIN_TIME, MAX_TIME))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from queries.query import AI, TRANSCODING
+from queries.filters import AI, TRANSCODING
 from queries.schema import conform
 
 _NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ AI = "ai"
 
 
 @dataclass(frozen=True)
-class Query:
+class EventFilter:
     """Which events a question is about; ``None`` means all of them.
 
     ``orchestrator`` is a lower-case address, ``region`` an upper-case code,
@@ -25,7 +25,7 @@ class Query:
     model: str | None = None
 
 
-def select(events: FrameT, query: Query, *columns: str) -> FrameT:
+def apply_filter(events: FrameT, event_filter: EventFilter, *columns: str) -> FrameT:
     """The events of the query's job type that equal it in each of ``columns`` it gives a value for."""
-    wanted = {"job_type": query.job_type} | {column: getattr(query, column) for column in columns}
+    wanted = {"job_type": event_filter.job_type} | {column: getattr(event_filter, column) for column in columns}
     return events.filter(*(nw.col(column) == value for column, value in wanted.items() if value is not None))

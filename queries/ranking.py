@@ -3,21 +3,21 @@
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
-from queries.query import AI, Query, select
+from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
-from queries.scoring.grouping import SCORE_FIELDS, of_jobs, scored
+from queries.scoring.grouping import SCORE_FIELDS, scorable, score_groups
 
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution at 0.975: 95 % lie within as many deviations of the mean."""
-DIGITS = 12
+SCORE_DECIMALS = 12
 """Scores that are equal in as many decimals are equal: means differ in their last bits between computations."""
-COLUMNS = (
+RANKING_COLUMNS = (
     *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions", "succeeded", "failed"),
     *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_low", "success_high"),
 )
 
 
-def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int = 0) -> IntoFrameT:
+def ranking(events: IntoFrameT, event_filter: EventFilter = EventFilter(), *, min_events: int = 0) -> IntoFrameT:
     """One row per orchestrator with at least ``min_events`` events, sorted by rank, then orchestrator.
 
     The query's region, pipeline and model choose the events, its orchestrator
@@ -43,9 +43,9 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     z = NORMAL_QUANTILE, (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). A
     job that succeeded in part counts there as failed.
 
-    >>> from queries import example, leaderboard
-    >>> ranking = leaderboard(example.events())
-    >>> ranking.select("rank", "orchestrator", "score", "events", "succeeded", "success_low", "success_high")
+    >>> from queries import sample_data, ranking
+    >>> ranked = ranking(sample_data.events())
+    >>> ranked.select("rank", "orchestrator", "score", "events", "succeeded", "success_low", "success_high")
     shape: (2, 7)
     ┌──────┬──────────────┬──────────┬────────┬───────────┬─────────────┬──────────────┐
     │ rank ┆ orchestrator ┆ score    ┆ events ┆ succeeded ┆ success_low ┆ success_high │
@@ -56,11 +56,13 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     │ 2    ┆ 0xbb         ┆ 0.31606  ┆ 2      ┆ 1         ┆ 0.094531    ┆ 0.905469     │
     └──────┴──────────────┴──────────┴────────┴───────────┴─────────────┴──────────────┘
     """
-    chosen = of_jobs(select(nw.from_native(events), query, "region", "pipeline", "model"), query.job_type)
+    chosen = scorable(
+        apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
+    )
     counts = nw.col("events", "succeeded").sum().cast(nw.Int64())
     last_seen = nw.col("last_seen").max()
-    of_models = scored(chosen, chosen, query.job_type, ("orchestrator", "region"))
-    if query.job_type == AI and query.model is None:
+    of_models = score_groups(chosen, chosen, event_filter.job_type, ("orchestrator", "region"))
+    if event_filter.job_type == AI and event_filter.model is None:
         weight = nw.col("events")
         weighted = of_models.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS))
         sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), counts, last_seen)
@@ -81,13 +83,13 @@ def leaderboard(events: IntoFrameT, query: Query = Query(), *, min_events: int =
     )
     ranked = (
         overall.filter(nw.col("events") >= min_events)
-        .with_columns(rank=nw.col("score").round(DIGITS).rank("min", descending=True).cast(nw.Int64()))
+        .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
         .join(times, on="orchestrator", how="left")
         .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_wilson())
     )
-    if query.orchestrator is not None:
-        ranked = ranked.filter(nw.col("orchestrator") == query.orchestrator)
-    return ranked.select(*COLUMNS).sort("rank", "orchestrator").to_native()
+    if event_filter.orchestrator is not None:
+        ranked = ranked.filter(nw.col("orchestrator") == event_filter.orchestrator)
+    return ranked.select(*RANKING_COLUMNS).sort("rank", "orchestrator").to_native()
 
 
 def _wilson() -> list[nw.Expr]:
