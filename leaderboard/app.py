@@ -2,11 +2,12 @@
 
 from flask import Flask
 
-from leaderboard import caching, compression, cors, errors, logs, requests_log
+from leaderboard import logs
 from leaderboard.batches import MAX_BATCH
 from leaderboard.service import Service
 from leaderboard.settings import Settings
-from leaderboard.views import posting, rankings, registry, stats
+from leaderboard.web import cache, compression, cors, errors, request_log
+from leaderboard.web.api import rankings, regions, results, scores
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -25,13 +26,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     # every path is one with and without a slash at its end, and none is redirected
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    requests_log.init_app(app)
-    caching.init_app(app, settings)
+    request_log.init_app(app)
+    cache.init_app(app, settings)
     compression.init_app(app)
     cors.init_app(app)
     errors.init_app(app)
 
     app.extensions["leaderboard"] = Service.open(settings)
-    for views in (stats, rankings, posting, registry):
+    for views in (scores, rankings, results, regions):
         app.register_blueprint(views.bp, url_prefix="/api")
     return app

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from leaderboard.caching import remember
 from leaderboard.catalyst import CatalystError, read_regions
 from leaderboard.database import Database
+from leaderboard.web.cache import remember
 from queries import TRANSCODING, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)

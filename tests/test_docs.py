@@ -7,12 +7,12 @@ import pytest
 from flask import Blueprint, Flask
 
 from leaderboard.cli import main
-from leaderboard.formats import DECIMALS, FORMATS
-from leaderboard.ranking_params import INTERVALS, LIMIT, MOST_ROWS
-from leaderboard.rankings import HISTORY_ROWS
 from leaderboard.report import notebooks
 from leaderboard.settings import described
-from leaderboard.views import posting, rankings, registry, stats
+from leaderboard.web.api import rankings, regions, results, scores
+from leaderboard.web.media_types import DECIMALS, FORMATS
+from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ROWS
+from leaderboard.web.table_responses import HISTORY_ROWS
 from queries import charts
 from queries.ranking import RANKING_COLUMNS
 from tests.http import PROJECT
@@ -52,7 +52,7 @@ def rules(blueprint: Blueprint) -> list[str]:
     return [rule.rule for rule in app.url_map.iter_rules()]
 
 
-RULES = [rule for views in (stats, rankings, posting, registry) for rule in rules(views.bp)]
+RULES = [rule for views in (scores, rankings, results, regions) for rule in rules(views.bp)]
 
 
 @pytest.mark.parametrize("rule", RULES)

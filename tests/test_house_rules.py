@@ -10,7 +10,7 @@ from tests.http import PROJECT
 
 MODULES = sorted(path for folder in ("leaderboard", "queries") for path in (PROJECT / folder).rglob("*.py"))
 WRITERS = [f"leaderboard/{module}.py" for module in ("ingest", "regions", "migrate", "lake/prune")]
-VIEWS = sorted((PROJECT / "leaderboard" / "views").glob("*.py"))
+VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
 
 
 def name(path: Path) -> str:

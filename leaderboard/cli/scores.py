@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 import queries
-from leaderboard import answers
 from leaderboard.cli.database import open_stored_events
 from leaderboard.cli.moment import Moment
 from leaderboard.settings import Settings
+from leaderboard.web import responses
 from queries import AI, TRANSCODING, EventFilter, StoreTimeout, StoreUnavailable
 from queries.times import time_range
 
@@ -58,7 +58,7 @@ def scores(
     finally:
         events.close()
     if as_json:
-        click.echo(msgspec.json.encode(answers.scores(frame, query)))
+        click.echo(msgspec.json.encode(responses.scores(frame, query)))
     elif frame.is_empty():
         click.echo("no results in this window", err=True)
     else:

@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_compress import flask_compress
 
-from leaderboard import answers
 from leaderboard.app import create_app
 from leaderboard.settings import Settings, SettingsError
+from leaderboard.web import responses
 from queries.times import to_micros
 from tests.conftest import SECRET, clone, load_events, rows
 from tests.leaderboard.test_posting import ADDRESS, good
@@ -28,13 +28,13 @@ SCORES = "/api/aggregated_stats"
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the questions that are computed."""
     names: list[str] = []
-    ask = answers.ask
+    ask = responses.ask
 
     def counted(question: Callable[..., Any], *rest: Any) -> Any:
         names.append(question.__name__)
         return ask(question, *rest)
 
-    monkeypatch.setattr(answers, "ask", counted)
+    monkeypatch.setattr(responses, "ask", counted)
     return names
 
 

@@ -9,12 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from leaderboard import ingest
-from leaderboard.answers import CACHE_CONTROL
 from leaderboard.app import create_app
 from leaderboard.database import Database
 from leaderboard.regions import Regions
 from leaderboard.settings import Settings
 from leaderboard.simulation import Simulation
+from leaderboard.web.responses import CACHE_CONTROL
 from tests.conftest import load_events, rows
 
 ADDRESS = "0x" + "aB" * 20

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 
 from leaderboard.app import create_app
-from leaderboard.caching import remember
 from leaderboard.settings import Settings
+from leaderboard.web.cache import remember
 from tests.conftest import SECRET
 
 

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask, Request
 from flask.testing import FlaskClient
 
-from leaderboard import formats
-from leaderboard.answers import CACHE_CONTROL
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
+from leaderboard.web import media_types
+from leaderboard.web.responses import CACHE_CONTROL
 from tests.conftest import conformance, load_events
 from tests.http import Running
 
@@ -236,7 +236,7 @@ def test_numbers_are_at_the_same_places_whatever_their_last_bits(name: str) -> N
     # as many as they are, they may be equal or not
     numbers = [number % 9 / 7 + 0.01 for number in range(5000)]
     one, other = (
-        formats.wanted(Request({"QUERY_STRING": f"format={name}"})).write(
+        media_types.wanted(Request({"QUERY_STRING": f"format={name}"})).write(
             pl.DataFrame({"score": [nudged(number, place) for place, number in enumerate(numbers)]})
         )
         for nudged in (lambda number, _: number, lambda number, place: number + place % 50 * 1e-16)

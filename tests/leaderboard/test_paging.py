@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from leaderboard.paging import Paging, page, resumed
-from leaderboard.params import InvalidParameter
+from leaderboard.web.pagination import Paging, page, resumed
+from leaderboard.web.params import InvalidParameter
 from queries.ranking import RANKING_COLUMNS
 from queries.times import TimeRange
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from leaderboard import params
-from leaderboard.params import InvalidParameter
+from leaderboard.web import params
+from leaderboard.web.params import InvalidParameter
 from queries import AI, TRANSCODING, EventFilter
 from queries.times import MIN_TIME, parse_moment
 

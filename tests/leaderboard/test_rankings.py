@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from leaderboard import rankings
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
+from leaderboard.web import table_responses
 from tests.conftest import conformance, load_events
 
 EVENTS = conformance("events")
@@ -111,7 +111,7 @@ class TestHistory:
     def test_too_many_rows_are_a_400_that_says_what_to_do(
         self, recorded: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rankings, "HISTORY_ROWS", 10)
+        monkeypatch.setattr(table_responses, "HISTORY_ROWS", 10)
         told = sentence(recorded, f"score_history?{ALL}&interval=6h")
         assert told.startswith("interval 6h gives")
         assert "10 at most" in told

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from leaderboard.lake.sync import sync
 
+from leaderboard.lake.sync import sync
 from queries import (
     AI,
     EventFilter,

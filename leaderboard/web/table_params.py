@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from flask import Request
 
-from leaderboard import params
-from leaderboard.paging import BEST_IS_LEAST, Paging, named, resumed
-from leaderboard.params import InvalidParameter, TimeRange
 from leaderboard.validation import ADDRESS
+from leaderboard.web import params
+from leaderboard.web.pagination import BEST_IS_LEAST, Paging, named, resumed
+from leaderboard.web.params import InvalidParameter, TimeRange
 from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter
 
 INTERVALS = {"1h": timedelta(days=2), "6h": timedelta(days=14), "1d": timedelta(days=366), "7d": timedelta.max}

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from leaderboard.params import InvalidParameter, TimeRange
+from leaderboard.web.params import InvalidParameter, TimeRange
 from queries import RANKING_COLUMNS, SCORE_DECIMALS
 from queries.times import EPOCH, MICROSECOND, to_micros
 

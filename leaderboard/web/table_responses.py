@@ -8,12 +8,12 @@ from flask import Response
 from msgspec import Raw
 
 import queries
-from leaderboard import answers
-from leaderboard.answers import Answer
-from leaderboard.formats import Format
-from leaderboard.paging import Paging, page
-from leaderboard.params import InvalidParameter
-from leaderboard.ranking_params import History
+from leaderboard.web import responses
+from leaderboard.web.media_types import Format
+from leaderboard.web.pagination import Paging, page
+from leaderboard.web.params import InvalidParameter
+from leaderboard.web.responses import Answer
+from leaderboard.web.table_params import History
 from queries import AI, JOB_COLUMNS, SUM_COLUMNS, TRANSCODING, EventFilter, EventWindow, StoreUnavailable, collect
 
 HISTORY_ROWS = 100_000
@@ -35,7 +35,7 @@ def of_history(window: EventWindow, query: EventFilter, history: History, form: 
                 f"interval {history.interval} gives {frame.height:,} rows here, and an answer has {HISTORY_ROWS:,} at "
                 "most; ask for a longer interval, a shorter window, one region or fewer orchestrators"
             )
-        return answers.made(
+        return responses.made(
             frame,
             lambda: {"interval": history.interval, "history": rows(frame)},
             form,
@@ -44,7 +44,7 @@ def of_history(window: EventWindow, query: EventFilter, history: History, form: 
             history.interval,
         )
 
-    return answers.kept(("score_history", query, history), window, form, compute)
+    return responses.kept(("score_history", query, history), window, form, compute)
 
 
 def of_ranking(window: EventWindow, query: EventFilter, min_events: int, paging: Paging, form: Format) -> Response:
@@ -54,7 +54,7 @@ def of_ranking(window: EventWindow, query: EventFilter, min_events: int, paging:
         frame = collect(queries.ranking(window.load(), query, min_events=min_events))
         part, cursor = page(frame, paging)
         more = {} if cursor is None else {"next": cursor}
-        return answers.made(
+        return responses.made(
             part,
             lambda: {"leaderboard": rows(part), "total": frame.height, **more},
             form,
@@ -64,7 +64,7 @@ def of_ranking(window: EventWindow, query: EventFilter, min_events: int, paging:
             repr((paging.question, paging.limit, frame.height)),
         )._replace(cursor=cursor)
 
-    return answers.kept(("leaderboard", query, min_events, paging), window, form, compute)
+    return responses.kept(("leaderboard", query, min_events, paging), window, form, compute)
 
 
 def of_orchestrator(window: EventWindow, results: Results, query: EventFilter, form: Format) -> Response:
@@ -85,7 +85,7 @@ def of_orchestrator(window: EventWindow, results: Results, query: EventFilter, f
         errors = failed.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=entry)
         frame = jobs.join(errors, on=JOB_COLUMNS, how="left", nulls_equal=True, maintain_order="left")
         text = pl.format("[{}]", pl.col("errors").list.eval(pl.element().struct.json_encode()).list.join(","))
-        return answers.made(
+        return responses.made(
             frame.with_columns(errors=text.fill_null("[]")),
             lambda: _glance(frame.with_columns(pl.col("errors").fill_null([])), query),
             form,
@@ -94,8 +94,8 @@ def of_orchestrator(window: EventWindow, results: Results, query: EventFilter, f
         )
 
     if window.as_of is not None:
-        return answers.respond(compute(), form, query.orchestrator)
-    return answers.kept((query.orchestrator, query), window, form, compute)
+        return responses.respond(compute(), form, query.orchestrator)
+    return responses.kept((query.orchestrator, query), window, form, compute)
 
 
 def rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:

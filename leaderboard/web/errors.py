@@ -8,11 +8,11 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from leaderboard.batches import MAX_BATCH
-from leaderboard.error_body import ERROR_HEADERS, error_body
 from leaderboard.ingest import NotAuthenticated
 from leaderboard.migration_files import MigrationError
-from leaderboard.params import InvalidParameter
 from leaderboard.validation import InvalidResult
+from leaderboard.web.error_body import ERROR_HEADERS, error_body
+from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,10 @@ import msgspec
 import polars as pl
 from flask import Response, g, request
 
-from leaderboard import formats, ranges, results
-from leaderboard.caching import remember
-from leaderboard.formats import JSON, Format
+from leaderboard import results
+from leaderboard.web import media_types, ranges
+from leaderboard.web.cache import remember
+from leaderboard.web.media_types import JSON, Format
 from queries import AI, EventFilter, EventWindow, collect, raw_stats
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
@@ -80,7 +81,7 @@ def made(
     Its content is named by the frame and how it is ``rendered``: means differ
     in their last bits from one computation to the next.
     """
-    body = formats.file(frame, form or JSON)
+    body = media_types.file(frame, form or JSON)
     if body is None:
         body = encode(document())
     else:
@@ -105,7 +106,7 @@ def of_results(window: EventWindow, query: EventFilter, form: Format) -> Respons
         parts = results.by_region(frame, query.job_type)
         body = parts if frame["payload"].str.len_bytes().sum() > LONG else b"".join(parts)
     else:
-        body = formats.file(results.table(frame, query.job_type), form)
+        body = media_types.file(results.table(frame, query.job_type), form)
         rendered = (*rendered, form.mimetype)
     return respond(Answer(body, _name(frame, *rendered), window.as_of), form, "raw_stats")
 

@@ -4,9 +4,9 @@ import logging
 
 from flask import Blueprint, Response
 
-from leaderboard import answers, errors
 from leaderboard.migration_files import MigrationError
 from leaderboard.service import service
+from leaderboard.web import errors, responses
 from queries import StoreTimeout, StoreUnavailable
 from queries.times import last_hours
 
@@ -19,7 +19,7 @@ bp = Blueprint("registry", __name__)
 def regions() -> Response:
     """Where are jobs tested from?"""
     known = service().regions.all()
-    return answers.of_document({"regions": known.regions}, known.as_of)
+    return responses.of_document({"regions": known.regions}, known.as_of)
 
 
 @bp.get("/health")
@@ -30,8 +30,8 @@ def health() -> Response:
     except (StoreUnavailable, StoreTimeout, MigrationError):
         log.warning("unhealthy: the database is not available")
         postgres = {"ok": False, "error": "the database is not available"}
-        return errors.respond(503, answers.encode({"status": _status(), "postgres": postgres}))
-    return answers.of_document({"status": "ok", "postgres": {"ok": True}})
+        return errors.respond(503, responses.encode({"status": _status(), "postgres": postgres}))
+    return responses.of_document({"status": "ok", "postgres": {"ok": True}})
 
 
 def _status() -> str:

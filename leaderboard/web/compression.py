@@ -3,7 +3,7 @@
 from flask import Flask, g, request
 from flask_compress import Compress
 
-from leaderboard.caching import Compressed
+from leaderboard.web.cache import Compressed
 
 CODINGS = ["zstd", "br", "gzip"]
 TEXT = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]

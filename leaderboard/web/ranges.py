@@ -5,7 +5,7 @@ import re
 from flask import Request, Response
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from leaderboard.compression import CODINGS, TEXT
+from leaderboard.web.compression import CODINGS, TEXT
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 

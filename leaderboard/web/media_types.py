@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow.parquet
 from flask import Request
 
-from leaderboard.params import InvalidParameter
+from leaderboard.web.params import InvalidParameter
 from queries.times import RFC_3339_FORMAT
 
 FORMULA = r"^[=+\-@\t\r]"

@@ -1,1 +1,0 @@
-"""The endpoints: each view parses, calls and renders."""

@@ -1,0 +1,1 @@
+"""The HTTP interface: parameters, responses, caching and errors; the endpoints are in ``api``."""
