@@ -29,8 +29,8 @@ from benchmarks.lake import lake, live
 from benchmarks.load import loads
 from benchmarks.questions import DAYS, UNTIL, Question, questions
 from benchmarks.running import LEADERBOARD, Running, environment
-from leaderboard.embedded import EmbeddedPostgres
-from leaderboard.migrate import migrate
+from leaderboard.postgres.embedded import EmbeddedPostgres
+from leaderboard.postgres.migrations import migrate
 
 
 @click.command()

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from leaderboard.signing import sign
+from leaderboard.results.auth import sign
 
 RESULT = {
     "region": "FRA",

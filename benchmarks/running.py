@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from leaderboard.signing import sign
+from leaderboard.results.auth import sign
 
 LEADERBOARD = Path(sys.executable).with_name("leaderboard")
 

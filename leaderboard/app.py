@@ -3,7 +3,7 @@
 from flask import Flask
 
 from leaderboard import logs
-from leaderboard.batches import MAX_BATCH
+from leaderboard.results.batches import MAX_BATCH
 from leaderboard.service import Service
 from leaderboard.settings import Settings
 from leaderboard.web import cache, compression, cors, errors, request_log

@@ -16,13 +16,13 @@ from typing import Any
 import gunicorn.util
 
 from leaderboard import logs
-from leaderboard.bootstrap import DatabaseUnavailable
-from leaderboard.embedded import database_url
-from leaderboard.migrate import migrate
-from leaderboard.migration_files import MigrationError
+from leaderboard.postgres.admin import DatabaseUnavailable
+from leaderboard.postgres.embedded import database_url
+from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.migrations import migrate
+from leaderboard.postgres.system_user import EmbeddedPostgresError
 from leaderboard.settings import Settings, SettingsError, unless_set
 from leaderboard.signals import exit_on_signals
-from leaderboard.system_user import EmbeddedPostgresError
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 
 log = logging.getLogger("leaderboard")

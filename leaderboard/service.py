@@ -9,13 +9,13 @@ from typing import Self
 
 from flask import current_app
 
-from leaderboard.bootstrap import DatabaseUnavailable
-from leaderboard.database import Database
-from leaderboard.embedded import EmbeddedPostgres
-from leaderboard.ingest import Ingest
 from leaderboard.lake.keeper import BackgroundSync
-from leaderboard.migrate import migrate
-from leaderboard.regions import Regions
+from leaderboard.postgres.admin import DatabaseUnavailable
+from leaderboard.postgres.embedded import EmbeddedPostgres
+from leaderboard.postgres.migrations import migrate
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import Regions
+from leaderboard.results.writer import Ingest
 from leaderboard.settings import Settings
 from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents, StoreUnavailable
 from queries.concurrency import CLIENT_MARGIN_SECONDS, run_in_thread

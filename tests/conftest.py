@@ -16,11 +16,11 @@ from flask import Flask
 from psycopg2.extras import Json, execute_values
 
 from leaderboard.app import create_app
-from leaderboard.embedded import EmbeddedPostgres
-from leaderboard.migrate import migrate
-from leaderboard.migration_files import load
+from leaderboard.postgres.embedded import EmbeddedPostgres
+from leaderboard.postgres.migration_files import load
+from leaderboard.postgres.migrations import migrate
+from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
-from leaderboard.signing import sign
 
 DATA = Path(__file__).parent / "data"
 SECRET = "my-secret-key"

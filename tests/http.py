@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboard.signing import sign
+from leaderboard.results.auth import sign
 from tests.conftest import SECRET
 
 PROJECT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from typing import Any
 
 import nbformat
 
-from leaderboard.embedded import EmbeddedPostgres
+from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.report import notebooks
 from tests.http import PROJECT, Running, command
 

@@ -2,13 +2,13 @@
 
 import click
 
-from leaderboard.bootstrap import DatabaseUnavailable
-from leaderboard.embedded import database_url
-from leaderboard.migrate import migrate
-from leaderboard.migration_files import MigrationError
+from leaderboard.postgres.admin import DatabaseUnavailable
+from leaderboard.postgres.embedded import database_url
+from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.migrations import migrate
+from leaderboard.postgres.system_user import EmbeddedPostgresError
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
-from leaderboard.system_user import EmbeddedPostgresError
 from queries import HybridEvents, LakeEvents, PostgresEvents
 
 

@@ -13,7 +13,6 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from leaderboard.bootstrap import DatabaseUnavailable
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.cli.failure import database_failure
 from leaderboard.cli.progress import shown
@@ -23,6 +22,7 @@ from leaderboard.lake.keeper import KEEP_HOURS, READ_TIMEOUT
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
+from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.settings import Settings
 from queries import LakeEvents, LakeSnapshot, PostgresEvents, StoreTimeout, StoreUnavailable
 from queries.times import MIN_TIME

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import click
 
-from leaderboard.bootstrap import DatabaseUnavailable
 from leaderboard.cli.database import open_database
-from leaderboard.migrate import Migrator
-from leaderboard.migration_files import MigrationError
+from leaderboard.postgres.admin import DatabaseUnavailable
+from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.migrations import Migrator
 from leaderboard.settings import Settings
 
 

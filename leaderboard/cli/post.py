@@ -12,8 +12,8 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
-from leaderboard.signing import sign
 
 TIMEOUT = 30.0
 

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leaderboard import ingest
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.cli.moment import Moment
 from leaderboard.cli.progress import shown
-from leaderboard.database import Database
-from leaderboard.regions import Regions
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import Regions
+from leaderboard.results import writer
+from leaderboard.results.validation import InvalidResult
 from leaderboard.settings import Settings
 from leaderboard.simulation import Simulation
-from leaderboard.validation import InvalidResult
 from queries import StoreTimeout, StoreUnavailable
 
 BATCH_TIMEOUT = 600.0
@@ -62,7 +62,7 @@ def simulate(
         return
     database = Database(open_migrated_database(settings), BATCH_TIMEOUT)
     try:
-        held = ingest.count(database)
+        held = writer.count(database)
         if held and not append:
             raise click.ClickException(f"the database holds {held:,} results already; --append adds to them")
         _store(simulation, database)
@@ -77,8 +77,8 @@ def _store(simulation: Simulation, database: Database) -> None:
     stored = 0
     with shown() as progress:
         for frame in simulation.frames():
-            ingest.copy(database, regions, frame)
+            writer.copy(database, regions, frame)
             stored += frame.height
             progress("storing", stored, simulation.events)
-    ingest.analyze(database)
+    writer.analyze(database)
     click.echo(f"{simulation.events:,} results stored", err=True)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from msgspec import Raw
 
 from leaderboard.export.contents import PIECE, Frames
-from leaderboard.results import whole
+from leaderboard.results.completion import whole
 from queries.times import RFC_3339_FORMAT
 
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 3

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from leaderboard.bootstrap import DatabaseUnavailable, connect
 from leaderboard.lake.table import LakeConflict
+from leaderboard.postgres.admin import DatabaseUnavailable, connect
 from queries import StoreUnavailable
 
 LOCK = zlib.crc32(b"leaderboard lake")

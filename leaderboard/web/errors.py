@@ -7,10 +7,10 @@ import time
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from leaderboard.batches import MAX_BATCH
-from leaderboard.ingest import NotAuthenticated
-from leaderboard.migration_files import MigrationError
-from leaderboard.validation import InvalidResult
+from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.results.batches import MAX_BATCH
+from leaderboard.results.validation import InvalidResult
+from leaderboard.results.writer import NotAuthenticated
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable

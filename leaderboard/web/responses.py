@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 from flask import Response, g, request
 
-from leaderboard import results
+from leaderboard.results import completion
 from leaderboard.web import media_types, ranges
 from leaderboard.web.cache import remember
 from leaderboard.web.media_types import JSON, Format
@@ -103,10 +103,10 @@ def of_results(window: EventWindow, query: EventFilter, form: Format) -> Respons
     frame = collect(raw_stats(window.load(), query))
     rendered = ("raw_stats", query.job_type)
     if form is JSON:
-        parts = results.by_region(frame, query.job_type)
+        parts = completion.by_region(frame, query.job_type)
         body = parts if frame["payload"].str.len_bytes().sum() > LONG else b"".join(parts)
     else:
-        body = media_types.file(results.table(frame, query.job_type), form)
+        body = media_types.file(completion.table(frame, query.job_type), form)
         rendered = (*rendered, form.mimetype)
     return respond(Answer(body, _name(frame, *rendered), window.as_of), form, "raw_stats")
 

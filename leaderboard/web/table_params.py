@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from flask import Request
 
-from leaderboard.validation import ADDRESS
+from leaderboard.results.validation import ADDRESS
 from leaderboard.web import params
 from leaderboard.web.pagination import BEST_IS_LEAST, Paging, named, resumed
 from leaderboard.web.params import InvalidParameter, TimeRange

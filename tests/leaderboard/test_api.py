@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from leaderboard import ingest
 from leaderboard.app import create_app
-from leaderboard.database import Database
-from leaderboard.regions import Regions
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import Regions
+from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation import Simulation
 from leaderboard.web.responses import CACHE_CONTROL
@@ -293,7 +293,7 @@ def test_the_etag_of_many_scores_stays_though_their_last_bits_do_not(database: s
     until = datetime(2026, 1, 1, tzinfo=UTC)
     store = Database(database, 60)
     for frame in Simulation(120_000, until - timedelta(days=1), until, ai=0).frames():
-        ingest.copy(store, Regions(store, 0), frame)
+        writer.copy(store, Regions(store, 0), frame)
     store.close()
     app = create_app(Settings(postgres=database, cache_type="NullCache"))
     asked = f"/api/aggregated_stats?until={until.timestamp()}"

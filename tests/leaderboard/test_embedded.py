@@ -13,9 +13,9 @@ import psutil
 import psycopg2
 import pytest
 
-from leaderboard.embedded import EmbeddedPostgres, database_url
-from leaderboard.migrate import migrate
-from leaderboard.system_user import EmbeddedPostgresError
+from leaderboard.postgres.embedded import EmbeddedPostgres, database_url
+from leaderboard.postgres.migrations import migrate
+from leaderboard.postgres.system_user import EmbeddedPostgresError
 from tests.conftest import rows
 
 HOLD = """if True:
@@ -182,7 +182,7 @@ def test_a_folder_for_the_socket_that_is_somebody_elses_is_refused(data_dir: Pat
 def test_a_server_that_dies_while_it_is_watched_is_started_again(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leaderboard.embedded.WATCH_PAUSE", 0.1)
+    monkeypatch.setattr("leaderboard.postgres.embedded.WATCH_PAUSE", 0.1)
     server = EmbeddedPostgres(data_dir)
     url = server.acquire()
     server.watch()
@@ -198,7 +198,7 @@ def test_a_server_that_dies_while_it_is_watched_is_started_again(
 
 
 def test_a_look_that_fails_does_not_end_the_watch(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leaderboard.embedded.WATCH_PAUSE", 0.05)
+    monkeypatch.setattr("leaderboard.postgres.embedded.WATCH_PAUSE", 0.05)
     server = EmbeddedPostgres(data_dir)
     server.acquire()
     look, looks = server._server.is_running, []

@@ -26,7 +26,7 @@ from leaderboard.export.failures import TargetConflict, TargetError
 from leaderboard.export.run import NotYet, Tally, Wanted
 from leaderboard.export.targets import target
 from leaderboard.lake.sync import sync
-from leaderboard.results import whole
+from leaderboard.results.completion import whole
 from queries import (
     EVENT_SCHEMA,
     EventFilter,

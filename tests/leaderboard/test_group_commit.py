@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 from flask import Flask
 
-from leaderboard.group_commit import GroupCommit
-from leaderboard.signing import sign
+from leaderboard.results.auth import sign
+from leaderboard.results.group_commit import GroupCommit
 from queries import StoreTimeout, StoreUnavailable
 from tests.conftest import SECRET, rows
 from tests.leaderboard.test_posting import good

@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from leaderboard.bootstrap import DatabaseUnavailable
-from leaderboard.migrate import Migrator, Record, lock_ids, migrate
-from leaderboard.migration_files import MigrationError, load
+from leaderboard.postgres.admin import DatabaseUnavailable
+from leaderboard.postgres.migration_files import MigrationError, load
+from leaderboard.postgres.migrations import Migrator, Record, lock_ids, migrate
 from tests.conftest import NEWEST, rows, sample
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
@@ -78,7 +78,7 @@ def test_a_role_that_may_only_read_and_write_rows_finds_a_migrated_database_read
 
 
 def test_ten_processes_at_once_end_in_one_clean_version(empty_database: str) -> None:
-    code = "import sys; from leaderboard.migrate import migrate; migrate(sys.argv[1], 20)"
+    code = "import sys; from leaderboard.postgres.migrations import migrate; migrate(sys.argv[1], 20)"
     processes = [subprocess.Popen([sys.executable, "-c", code, empty_database]) for _ in range(10)]
     assert [process.wait(60) for process in processes] == [0] * 10
     assert rows(empty_database, RECORD) == [(NEWEST, False)]
@@ -95,7 +95,7 @@ def test_nothing_is_migrated_beside_another_migrator(database: str, which: int) 
     rows(database, "UPDATE schema_migrations SET version = 2")
     with psycopg2.connect(database) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (lock_ids(name, "public")[which],))
-        code = "import sys; from leaderboard.migrate import migrate; migrate(sys.argv[1], 20)"
+        code = "import sys; from leaderboard.postgres.migrations import migrate; migrate(sys.argv[1], 20)"
         waiting = subprocess.Popen([sys.executable, "-c", code, database])
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(1.5)

@@ -18,10 +18,10 @@ import psycopg2
 import pytest
 from flask.testing import FlaskClient
 
-from leaderboard import ingest
-from leaderboard.database import Database
-from leaderboard.embedded import EmbeddedPostgres
-from leaderboard.regions import Regions
+from leaderboard.postgres.embedded import EmbeddedPostgres
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import Regions
+from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation import Simulation
 from queries import StoreTimeout
@@ -216,7 +216,7 @@ class TestASlowStatement:
         until = datetime(2026, 1, 1, tzinfo=UTC)
         frame = next(Simulation(10, until - timedelta(days=1), until).frames())
         with pytest.raises(StoreTimeout):
-            ingest.copy(store, Regions(store, 0), frame)
+            writer.copy(store, Regions(store, 0), frame)
         store.close()
 
     @pytest.mark.usefixtures("slow")

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
+from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
-from leaderboard.signing import sign
 from tests.conftest import SECRET, clone, rows
 
 ADDRESS = "0x" + "a" * 40

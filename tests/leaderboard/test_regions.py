@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from flask.testing import FlaskClient
 
-from leaderboard import catalyst
 from leaderboard.app import create_app
+from leaderboard.regions import catalyst
 from leaderboard.settings import Settings
 from tests.conftest import SECRET, rows, sample
 

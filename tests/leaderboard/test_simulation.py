@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard import validation
+from leaderboard.results import validation
 from leaderboard.simulation import BATCH, REGIONS, Simulation
 from tests.conftest import sample
 

@@ -3,10 +3,10 @@
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from leaderboard import batches, ingest
-from leaderboard.batches import MAX_BATCH
+from leaderboard.results import batches, writer
+from leaderboard.results.batches import MAX_BATCH
+from leaderboard.results.validation import MAX_BODY, InvalidResult
 from leaderboard.service import service
-from leaderboard.validation import MAX_BODY, InvalidResult
 
 bp = Blueprint("posting", __name__)
 
@@ -15,7 +15,7 @@ bp = Blueprint("posting", __name__)
 def post_stats() -> Response:
     """Stores one signed result, or a batch of them; they are committed before the answer is given."""
     body = _body()
-    ingest.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
+    writer.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
     if (results := batches.split(body, request.mimetype)) is None:
         service().ingest.store(_one(body))
     else:

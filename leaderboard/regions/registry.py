@@ -8,8 +8,8 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from leaderboard.catalyst import CatalystError, read_regions
-from leaderboard.database import Database
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.catalyst import CatalystError, read_regions
 from leaderboard.web.cache import remember
 from queries import TRANSCODING, StoreTimeout, StoreUnavailable
 

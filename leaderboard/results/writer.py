@@ -21,13 +21,13 @@ from psycopg2.errors import (
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from leaderboard import signing, validation
-from leaderboard.batches import within_batch
-from leaderboard.database import Database
-from leaderboard.group_commit import GroupCommit
 from leaderboard.logs import TRACE
-from leaderboard.regions import Regions
-from leaderboard.validation import InvalidResult
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import Regions
+from leaderboard.results import auth, validation
+from leaderboard.results.batches import within_batch
+from leaderboard.results.group_commit import GroupCommit
+from leaderboard.results.validation import InvalidResult
 from queries.concurrency import CLIENT_MARGIN_SECONDS
 from queries.db import DirectConnection
 from queries.times import RFC_3339_FORMAT
@@ -53,7 +53,7 @@ def authenticate(secret: str | None, body: bytes, signature: str) -> None:
     """Raises NotAuthenticated unless the body was signed with the secret, and always where there is none."""
     if secret is None:
         raise NotAuthenticated("posting is off on this server, which has no SECRET")
-    if not signing.is_signed(secret, body, signature):
+    if not auth.is_signed(secret, body, signature):
         raise NotAuthenticated("the Authorization header is not the signature of this body")
 
 

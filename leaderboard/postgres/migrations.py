@@ -23,8 +23,8 @@ from typing import Self
 
 import psycopg2
 
-from leaderboard.bootstrap import connect, unavailable
-from leaderboard.migration_files import Migration, MigrationError, load
+from leaderboard.postgres.admin import connect, unavailable
+from leaderboard.postgres.migration_files import Migration, MigrationError, load
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO
 
-from leaderboard.postgres_server import PostgresServer
-from leaderboard.system_user import EmbeddedPostgresError
+from leaderboard.postgres.server import PostgresServer
+from leaderboard.postgres.system_user import EmbeddedPostgresError
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from urllib.parse import quote
 import psutil
 import psycopg2
 
-from leaderboard import system_user
-from leaderboard.system_user import EmbeddedPostgresError
+from leaderboard.postgres import system_user
+from leaderboard.postgres.system_user import EmbeddedPostgresError
 
 log = logging.getLogger(__name__)
 

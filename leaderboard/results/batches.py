@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from leaderboard.validation import MAX_BODY, InvalidResult
+from leaderboard.results.validation import MAX_BODY, InvalidResult
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""PostgreSQL: connecting, the pool, migrations, and the server of our own."""

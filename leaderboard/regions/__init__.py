@@ -1,0 +1,1 @@
+"""The regions that jobs are tested from."""
