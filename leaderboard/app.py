@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from leaderboard import logs
+from leaderboard import logging_config
 from leaderboard.results.batches import MAX_BATCH
-from leaderboard.service import Service
+from leaderboard.services import Service
 from leaderboard.settings import Settings
 from leaderboard.web import cache, compression, cors, errors, request_log
 from leaderboard.web.api import rankings, regions, results, scores
@@ -18,7 +18,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     is back.
     """
     settings = settings or Settings.load()
-    logs.configure(settings.log_level)
+    logging_config.configure(settings.log_level)
 
     app = Flask("leaderboard", static_folder=None)
     # a body in chunks is cut off here, so that one byte more shows that it is too large

@@ -15,7 +15,7 @@ from typing import Any
 
 import gunicorn.util
 
-from leaderboard import logs
+from leaderboard import logging_config
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.embedded import database_url
 from leaderboard.postgres.migration_files import MigrationError
@@ -65,7 +65,7 @@ def on_starting(server: Any) -> None:
     exit_on_signals()
     try:
         settings = Settings.load()
-        logs.configure(settings.log_level)
+        logging_config.configure(settings.log_level)
         migrate(database_url(settings.postgres, settings.data_dir), settings.db_timeout)
     except DatabaseUnavailable as error:
         log.warning("starting without the database, which is not available: %s", error)

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 
 from leaderboard.postgres.embedded import EmbeddedPostgres
-from leaderboard.report import notebooks
+from leaderboard.reports import notebooks
 from tests.http import PROJECT, Running, command
 
 NETWORK = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")

@@ -7,7 +7,7 @@ import pytest
 from flask import Blueprint, Flask
 
 from leaderboard.cli import main
-from leaderboard.report import notebooks
+from leaderboard.reports import notebooks
 from leaderboard.settings import described
 from leaderboard.web.api import rankings, regions, results, scores
 from leaderboard.web.media_types import DECIMALS, FORMATS

@@ -9,7 +9,10 @@ import pytest
 from tests.http import PROJECT
 
 MODULES = sorted(path for folder in ("leaderboard", "queries") for path in (PROJECT / folder).rglob("*.py"))
-WRITERS = [f"leaderboard/{module}.py" for module in ("ingest", "regions", "migrate", "lake/prune")]
+WRITERS = [
+    f"leaderboard/{module}.py"
+    for module in ("results/writer", "regions/registry", "postgres/migrations", "lake/prune")
+]
 VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
 
 

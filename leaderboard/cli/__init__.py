@@ -2,7 +2,7 @@
 
 import click
 
-from leaderboard import logs
+from leaderboard import logging_config
 from leaderboard.cli.export import export
 from leaderboard.cli.lake import lake, prune
 from leaderboard.cli.migrate import migrate
@@ -25,7 +25,7 @@ class SettingsHelp(click.Group):
 
 
 @click.group(cls=SettingsHelp, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="leaderboard")
+@click.version_option(package_name="orchestrator-leaderboard")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Scores of the orchestrators of a decentralised video and AI network."""
@@ -33,7 +33,7 @@ def main(context: click.Context) -> None:
         settings = Settings.load()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    logs.configure(settings.log_level)
+    logging_config.configure(settings.log_level)
     context.obj = settings
 
 

@@ -15,10 +15,10 @@ from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
 from leaderboard.export import contents
 from leaderboard.export.contents import Content
-from leaderboard.export.failures import TargetConflict, TargetError
+from leaderboard.export.errors import TargetConflict, TargetError
 from leaderboard.export.formats import FORMATS
-from leaderboard.export.run import NotYet, Tally, Wanted
-from leaderboard.export.run import export as run
+from leaderboard.export.runner import NotYet, Tally, Wanted
+from leaderboard.export.runner import export as run
 from leaderboard.export.targets import DATE, DELTA, Target, suffix_format, target
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable

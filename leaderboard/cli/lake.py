@@ -16,12 +16,12 @@ from rich.table import Table
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.cli.failure import database_failure
 from leaderboard.cli.progress import shown
-from leaderboard.lake.alone import alone
-from leaderboard.lake.compare import compared
-from leaderboard.lake.keeper import KEEP_HOURS, READ_TIMEOUT
+from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT
+from leaderboard.lake.lock import alone
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
+from leaderboard.lake.verify import compared
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.settings import Settings
 from queries import LakeEvents, LakeSnapshot, PostgresEvents, StoreTimeout, StoreUnavailable

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import click
 
 from leaderboard.cli.moment import Moment
-from leaderboard.export.run import Wanted
+from leaderboard.export.runner import Wanted
 from queries.times import day_bounds
 
 

@@ -9,10 +9,10 @@ import click
 from leaderboard.cli.database import DatabaseAway, open_migrated_database
 from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, failure
 from leaderboard.cli.moment import Moment
-from leaderboard.export.failures import TargetError, failures
-from leaderboard.report import notebooks
+from leaderboard.export.errors import TargetError, failures
+from leaderboard.reports import notebooks
 from leaderboard.settings import Settings
-from leaderboard.store import Files
+from leaderboard.storage.files import Files
 
 WEEK = timedelta(days=7)
 OPTIONS = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
@@ -80,7 +80,7 @@ def report(
             f"a report needs what is not installed, {', '.join(absent)}: pip install -e '.[{notebooks.EXTRA}]'"
         )
     # these load what only the extra brings
-    from leaderboard.report.page import page
+    from leaderboard.reports.page import page
 
     loaded = notebooks.load(notebook)
     known = notebooks.parameters(loaded)

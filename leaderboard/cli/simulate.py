@@ -13,7 +13,7 @@ from leaderboard.regions.registry import Regions
 from leaderboard.results import writer
 from leaderboard.results.validation import InvalidResult
 from leaderboard.settings import Settings
-from leaderboard.simulation import Simulation
+from leaderboard.simulation.generator import Simulation
 from queries import StoreTimeout, StoreUnavailable
 
 BATCH_TIMEOUT = 600.0

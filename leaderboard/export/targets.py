@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from leaderboard.export.contents import Frames
-from leaderboard.export.failures import failures
+from leaderboard.export.delta_table import TableTarget
+from leaderboard.export.errors import failures
 from leaderboard.export.formats import FORMATS, write
-from leaderboard.export.tables import TableTarget
-from leaderboard.store import Files
+from leaderboard.storage.files import Files
 from queries import STORE_SCHEMES, is_local_path
 
 DATE = "{date}"

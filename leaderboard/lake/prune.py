@@ -6,8 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from leaderboard.lake.compare import Progress, compared, lacking
 from leaderboard.lake.table import LakeError
+from leaderboard.lake.verify import Progress, compared, lacking
 from leaderboard.postgres.admin import connect
 from queries import ADDRESS_PATTERN, DatabaseState, LakeSnapshot, PostgresEvents, hash64
 from queries.times import MIN_TIME

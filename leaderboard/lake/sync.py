@@ -8,9 +8,9 @@ from enum import Enum
 
 import polars as pl
 
-from leaderboard.lake import compare
-from leaderboard.lake.compare import LOWEST, Progress
+from leaderboard.lake import verify
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
+from leaderboard.lake.verify import LOWEST, Progress
 from queries import HybridEvents, PostgresEvents, Watermark, hash64
 from queries.times import MIN_TIME
 
@@ -72,19 +72,19 @@ def sync(
             after_id = min(after_id, settled)
             since = state.pruned or MIN_TIME
             if days is Days.ALL:
-                known = {*before.days(), *compare.days(postgres, max_id=after_id)}
+                known = {*before.days(), *verify.days(postgres, max_id=after_id)}
                 anew = sorted(day for day in known if day >= since.date())
             else:
-                found = compare.compared(postgres, before, since, after_id, progress)
+                found = verify.compared(postgres, before, since, after_id, progress)
                 anew = found.filter(~pl.col("same"))["day"].to_list()
         settled = max(settled, after_id)
         if settled == after_id and not changed and as_of - before.as_of < STALE:
             return Synced(0, [], after_id, before.as_of)
-    old = compare.spans(postgres, after_id=LOWEST, max_id=after_id, of=anew) if anew else []
-    new = compare.spans(postgres, after_id=after_id, max_id=settled) if settled > after_id else []
+    old = verify.spans(postgres, after_id=LOWEST, max_id=after_id, of=anew) if anew else []
+    new = verify.spans(postgres, after_id=after_id, max_id=settled) if settled > after_id else []
     frames = itertools.chain(
-        compare.frames(postgres, old, progress, "writing anew", after_id=LOWEST, max_id=after_id),
-        compare.frames(postgres, new, progress, "adding", after_id=after_id, max_id=settled),
+        verify.frames(postgres, old, progress, "writing anew", after_id=LOWEST, max_id=after_id),
+        verify.frames(postgres, new, progress, "adding", after_id=after_id, max_id=settled),
     )
     reached = Reached(settled, as_of, hash64(state.database), hash64(state.changes))
 

@@ -13,8 +13,8 @@ from deltalake import ColumnProperties, CommitProperties, Transaction, WriterPro
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from leaderboard.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
-from leaderboard.store import Files
+from leaderboard.storage.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
+from leaderboard.storage.files import Files
 from queries import (
     AS_OF_KEY,
     CHANGES_KEY,

@@ -21,7 +21,7 @@ from psycopg2.errors import (
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from leaderboard.logs import TRACE
+from leaderboard.logging_config import TRACE
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions
 from leaderboard.results import auth, validation

@@ -13,7 +13,7 @@ from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions
 from leaderboard.results import writer
 from leaderboard.settings import Settings
-from leaderboard.simulation import Simulation
+from leaderboard.simulation.generator import Simulation
 from leaderboard.web.responses import CACHE_CONTROL
 from tests.conftest import load_events, rows
 

@@ -20,10 +20,10 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 from leaderboard.cli import main
-from leaderboard.export import contents, run
+from leaderboard.export import contents, runner
 from leaderboard.export.contents import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content
-from leaderboard.export.failures import TargetConflict, TargetError
-from leaderboard.export.run import NotYet, Tally, Wanted
+from leaderboard.export.errors import TargetConflict, TargetError
+from leaderboard.export.runner import NotYet, Tally, Wanted
 from leaderboard.export.targets import target
 from leaderboard.lake.sync import sync
 from leaderboard.results.completion import whole
@@ -99,7 +99,7 @@ def variables_of(url: str, folder: Path) -> dict[str, str]:
 def made(source: HybridEvents, content: Content, to: str | Path, form: str, wanted: Wanted | None = WEEK) -> Tally:
     """What an export says of itself."""
     tally = Tally(lambda _: None)
-    run.export(source, content, target(str(to), form), wanted, tally)
+    runner.export(source, content, target(str(to), form), wanted, tally)
     return tally
 
 
@@ -402,7 +402,7 @@ class TestCatchingUp:
             cursor.execute(INSERT, (late, ADDRESS))
             time.sleep(0.1)
             # as if midnight had been just now, after that transaction began
-            monkeypatch.setattr(run, "GRACE", datetime.now(UTC) - day_bounds(now.date())[0])
+            monkeypatch.setattr(runner, "GRACE", datetime.now(UTC) - day_bounds(now.date())[0])
             assert made(source, EVENTS, to, "csv", None).days == 1
             assert visible(tmp_path) == [f"{day_before.date()}.csv"]
             with pytest.raises(NotYet):

@@ -5,7 +5,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from leaderboard import logs
+from leaderboard import logging_config
 from tests.conftest import SECRET
 
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
@@ -14,7 +14,7 @@ RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 @pytest.fixture(autouse=True)
 def _level_after() -> None:
     yield
-    logs.configure("INFO")
+    logging_config.configure("INFO")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def _level_after() -> None:
 def test_debug_tells_of_requests_and_trace_of_bodies(
     client: FlaskClient, post: object, caplog: pytest.LogCaptureFixture, level: str, requests: bool, bodies: bool
 ) -> None:
-    logs.configure(level)
+    logging_config.configure(level)
     client.get("/api/regions?x=1")
     post(RESULT)
     assert ("GET '/api/regions?x=1': 200 in " in caplog.text) == requests

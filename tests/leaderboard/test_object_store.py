@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake.compare import compared
 from leaderboard.lake.sync import Days, Synced, sync
 from leaderboard.lake.table import LakeTable
+from leaderboard.lake.verify import compared
 from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events

@@ -23,7 +23,7 @@ from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions
 from leaderboard.results import writer
 from leaderboard.settings import Settings
-from leaderboard.simulation import Simulation
+from leaderboard.simulation.generator import Simulation
 from queries import StoreTimeout
 from tests.conftest import SECRET
 from tests.http import ONE_WORKER, Running

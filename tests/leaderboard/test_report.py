@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.report import notebooks
+from leaderboard.reports import notebooks
 from queries import sample_data
 from tests.conftest import clone, drop, rows
 from tests.http import PROJECT, command, environment

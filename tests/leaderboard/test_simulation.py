@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.results import validation
-from leaderboard.simulation import BATCH, REGIONS, Simulation
+from leaderboard.simulation.generator import BATCH, REGIONS, Simulation
 from tests.conftest import sample
 
 UNTIL = datetime(2026, 9, 1, tzinfo=UTC)

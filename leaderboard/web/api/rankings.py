@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Blueprint, Response, request
 
-from leaderboard.service import service
+from leaderboard.services import service
 from leaderboard.web import media_types, params, table_params, table_responses
 
 bp = Blueprint("rankings", __name__)

@@ -5,7 +5,7 @@ import logging
 from flask import Blueprint, Response
 
 from leaderboard.postgres.migration_files import MigrationError
-from leaderboard.service import service
+from leaderboard.services import service
 from leaderboard.web import errors, responses
 from queries import StoreTimeout, StoreUnavailable
 from queries.times import last_hours

@@ -6,7 +6,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from leaderboard.results import batches, writer
 from leaderboard.results.batches import MAX_BATCH
 from leaderboard.results.validation import MAX_BODY, InvalidResult
-from leaderboard.service import service
+from leaderboard.services import service
 
 bp = Blueprint("posting", __name__)
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request
 
 import queries
-from leaderboard.service import service
+from leaderboard.services import service
 from leaderboard.web import media_types, params, responses
 from leaderboard.web.cache import remember
 from queries.times import last_hours, time_range

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from leaderboard.cli import main
-from leaderboard.lake.alone import LOCK
+from leaderboard.lake.lock import LOCK
 from tests.conftest import TEMPLATE, clone, drop, rows
 from tests.leaderboard.lake.conftest import ADDRESS, insert, put
 

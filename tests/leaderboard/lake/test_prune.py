@@ -10,10 +10,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.lake import prune
-from leaderboard.lake.compare import compared
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError
+from leaderboard.lake.verify import compared
 from queries import PostgresEvents, StoreUnavailable
 from queries.times import MIN_TIME
 from tests.conftest import rows

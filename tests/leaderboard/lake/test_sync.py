@@ -14,8 +14,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import leaderboard.lake.sync
-from leaderboard.lake import compare
-from leaderboard.lake.alone import alone
+from leaderboard.lake import verify
+from leaderboard.lake.lock import alone
 from leaderboard.lake.sync import Days, sync
 from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
 from queries import EVENT_SCHEMA, PostgresEvents, StoreUnavailable, collect, open_events
@@ -64,7 +64,7 @@ def test_a_window_of_the_lake_has_both_its_ends(stores: Stores) -> None:
 
 
 def test_many_events_are_read_in_pieces(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "PIECE", 50)
+    monkeypatch.setattr(verify, "PIECE", 50)
     load_events(stores.url, EVENTS)
     told: list[tuple[str, int, int]] = []
     sync(stores.postgres, stores.lake, lambda *what: told.append(what))
@@ -242,7 +242,7 @@ class TestChanges:
 def test_a_rebuild_writes_every_day_anew_and_readers_do_not_notice(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "PIECE", 200)
+    monkeypatch.setattr(verify, "PIECE", 200)
     load_events(stores.url, EVENTS)
     stores.sync()
     expected, old = stores.of_database(), stores.snapshot()
@@ -259,7 +259,7 @@ def test_a_rebuild_writes_every_day_anew_and_readers_do_not_notice(
 def test_compacting_makes_one_file_a_month_with_the_same_events(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "PIECE", 200)
+    monkeypatch.setattr(verify, "PIECE", 200)
     load_events(stores.url, EVENTS)
     stores.sync()
     expected = stores.of_lake()

@@ -9,7 +9,7 @@ from typing import Self
 
 from flask import current_app
 
-from leaderboard.lake.keeper import BackgroundSync
+from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migrations import migrate

@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from threading import Event, Thread
 
-from leaderboard.lake.alone import alone
+from leaderboard.lake.lock import alone
 from leaderboard.lake.sync import sync
 from leaderboard.lake.table import ENOUGH_FILES, LakeConflict, LakeError, LakeTable
 from queries import PostgresEvents, StoreTimeout, StoreUnavailable

@@ -7,7 +7,7 @@ from html import escape
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
-from leaderboard.report.notebooks import NO_REPORT
+from leaderboard.reports.notebooks import NO_REPORT
 
 SVG, HTML = "image/svg+xml", "text/html"
 

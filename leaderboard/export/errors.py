@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from leaderboard.delta import FAILURES, reason
+from leaderboard.storage.delta import FAILURES, reason
 
 
 class TargetError(Exception):

@@ -51,7 +51,7 @@ class Simulation:
         job_type, payload (String, the result as JSON).
         """
         random = Random(self.seed)
-        network = json.loads((files("leaderboard") / "network.json").read_text(encoding="utf-8"))
+        network = json.loads((files("leaderboard.simulation") / "network.json").read_text(encoding="utf-8"))
         nodes = _nodes(random, network["orchestrators"], self.orchestrators)
         jobs = pl.DataFrame(network["jobs"]).with_columns(
             seconds=pl.Series([0.5 + 8 * random.random() for _ in network["jobs"]])

@@ -1,0 +1,1 @@
+"""Simulated results, for trying the service and measuring it."""

@@ -1,0 +1,1 @@
+"""Files and Delta tables, in a folder or an object store."""
