@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.http import PROJECT
+from tests.support.service import PROJECT
 
 MODULES = sorted(path for folder in ("leaderboard", "queries") for path in (PROJECT / folder).rglob("*.py"))
 WRITERS = [
-    f"leaderboard/{module}.py"
-    for module in ("results/writer", "regions/registry", "postgres/migrations", "lake/prune")
+    f"leaderboard/{module}.py" for module in ("results/writer", "regions/registry", "postgres/migrations", "lake/prune")
 ]
 VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
 

@@ -14,8 +14,8 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.conftest import clone, drop, rows
-from tests.http import PROJECT, Running, command
-from tests.leaderboard.test_recomputed import SCORES, Jobs, by, close, moment, scored, summed_up, typical
+from tests.leaderboard.web.test_recomputed import SCORES, Jobs, by, close, moment, scored, summed_up, typical
+from tests.support.service import PROJECT, Running, command
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]

@@ -39,7 +39,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     except (RuntimeError, OSError, ValueError) as error:
         raise SettingsError(f"CACHE_TYPE {settings.cache_type} cannot be used: {error}") from error
     # answers of another release, or about another database, are other answers
-    app.extensions["leaderboard.cache"] = repr((version("orchestrator-leaderboard"), settings.postgres or settings.data_dir))
+    app.extensions["leaderboard.cache"] = repr(
+        (version("orchestrator-leaderboard"), settings.postgres or settings.data_dir)
+    )
 
 
 def remember(key: object, seconds: float | None, compute: Callable[[], T]) -> T:

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from tests.conftest import NEWEST, rows
-from tests.http import COMMAND, PROJECT, Running, environment
-from tests.leaderboard.test_embedded import postmaster
+from tests.leaderboard.postgres.test_embedded import postmaster
+from tests.support.service import COMMAND, PROJECT, Running, environment
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}

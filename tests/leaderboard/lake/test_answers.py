@@ -16,10 +16,10 @@ from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Days
 from leaderboard.settings import Settings
 from tests.conftest import conformance, load_events
-from tests.http import ONE_WORKER, Running, command
 from tests.leaderboard.lake.conftest import ADDRESS, Stores, nobody, put
-from tests.leaderboard.test_conformance import RECORDED, assert_covers
-from tests.leaderboard.test_outage import Server, own  # noqa: F401
+from tests.leaderboard.web.test_conformance import RECORDED, assert_covers
+from tests.leaderboard.web.test_outage import Server
+from tests.support.service import ONE_WORKER, Running, command
 
 EVENTS = conformance("events")["events"]
 CASES = [case for case in RECORDED["cases"] if case["status"] == 200 and case["path"] != "/api/regions"]
@@ -111,7 +111,7 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
 
 @pytest.fixture
-def with_lake(own: Server, tmp_path: Path) -> dict[str, str]:  # noqa: F811
+def with_lake(own: Server, tmp_path: Path) -> dict[str, str]:
     """The settings of a service over a database of its own that may be stopped, with a lake of ten days."""
     settings = {
         "POSTGRES": own.url,
@@ -130,7 +130,7 @@ def as_of(answer: Any) -> datetime:
 
 
 def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
-    own: Server,  # noqa: F811
+    own: Server,
     with_lake: dict[str, str],
 ) -> None:
     assert command("lake", "sync", **with_lake).returncode == 0
@@ -176,7 +176,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
 
 
 def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a_503(
-    own: Server,  # noqa: F811
+    own: Server,
     with_lake: dict[str, str],
 ) -> None:
     with Running(with_lake, ONE_WORKER) as service:
@@ -190,7 +190,7 @@ def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a
 
 @pytest.mark.parametrize("told", [True, False], ids=["told of", "not told of"])
 def test_a_service_that_has_not_seen_its_database_answers_from_a_lake_that_it_was(
-    own: Server,  # noqa: F811
+    own: Server,
     with_lake: dict[str, str],
     tmp_path: Path,
     told: bool,
@@ -209,7 +209,7 @@ def test_a_service_that_has_not_seen_its_database_answers_from_a_lake_that_it_wa
 
 
 def test_what_memory_has_of_after_the_lake_is_in_the_answer(
-    own: Server,  # noqa: F811
+    own: Server,
     with_lake: dict[str, str],
 ) -> None:
     assert command("lake", "sync", **with_lake).returncode == 0

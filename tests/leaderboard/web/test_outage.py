@@ -26,8 +26,8 @@ from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
 from queries import StoreTimeout
 from tests.conftest import SECRET
-from tests.http import ONE_WORKER, Running
-from tests.leaderboard.test_embedded import postmaster
+from tests.leaderboard.postgres.test_embedded import postmaster
+from tests.support.service import ONE_WORKER, Running
 
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 ASKED = [

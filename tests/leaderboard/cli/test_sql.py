@@ -18,7 +18,7 @@ import pytest
 from leaderboard.lake.sync import sync
 from queries import PostgresEvents
 from tests.conftest import load_events
-from tests.http import COMMAND, command, environment
+from tests.support.service import COMMAND, command, environment
 
 ADDRESS = "0x" + "a" * 40
 RESULT = [datetime(2026, 9, 2, tzinfo=UTC).timestamp(), ADDRESS, "FRA", "transcoding", {"success_rate": 0.5, "x": [1]}]

@@ -19,7 +19,7 @@ from leaderboard.settings import Settings, SettingsError
 from leaderboard.web import responses
 from queries.times import to_micros
 from tests.conftest import SECRET, clone, load_events, rows
-from tests.leaderboard.test_posting import ADDRESS, good
+from tests.leaderboard.results.test_posting import ADDRESS, good
 
 SCORES = "/api/aggregated_stats"
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import conformance
-from tests.http import Running
+from tests.support.service import Running
 
 Jobs = list[dict[str, Any]]
 SCORES = ("success_rate", "round_trip_score", "score")

@@ -13,7 +13,7 @@ import pytest
 from leaderboard.reports import notebooks
 from queries import sample_data
 from tests.conftest import clone, drop, rows
-from tests.http import PROJECT, command, environment
+from tests.support.service import PROJECT, command, environment
 
 WEEK = ("--since", "2026-08-25T00:00:00Z", "--until", "2026-09-01T00:00:00Z")
 Run = Callable[..., subprocess.CompletedProcess[str]]

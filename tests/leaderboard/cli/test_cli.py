@@ -12,7 +12,7 @@ import pytest
 from leaderboard.cli import main
 from leaderboard.settings import described
 from tests.conftest import NEWEST, SECRET, load_events, rows, sample
-from tests.http import Running, command
+from tests.support.service import Running, command
 
 ADDRESS = "0x" + "a" * 40
 RESULT = {"region": "FRA", "orchestrator": ADDRESS, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}

@@ -1,6 +1,6 @@
 """Runs the notebooks and keeps what they show, so that it goes with their sources.
 
-``python -m tests.refresh_notebooks`` does all of them, or those that are named,
+``python -m tests.support.refresh_notebooks`` does all of them, or those that are named,
 over a simulated network in a database of its own and a service over it. What
 is kept tells of neither: the notebooks' own parameters stay as they are.
 """
@@ -15,7 +15,7 @@ import nbformat
 
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.reports import notebooks
-from tests.http import PROJECT, Running, command
+from tests.support.service import PROJECT, Running, command
 
 NETWORK = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")
 

@@ -13,7 +13,7 @@ from leaderboard.results.auth import sign
 from leaderboard.results.group_commit import GroupCommit
 from queries import StoreTimeout, StoreUnavailable
 from tests.conftest import SECRET, rows
-from tests.leaderboard.test_posting import good
+from tests.leaderboard.results.test_posting import good
 
 
 def outcomes(group: GroupCommit[int], numbers: range) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from leaderboard.results.auth import sign
 from tests.conftest import SECRET
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 COMMAND = [str(Path(sys.executable).with_name("leaderboard"))]
 # what one worker has seen, another one may not have
 ONE_WORKER = [*COMMAND, "serve", "--workers", "1"]

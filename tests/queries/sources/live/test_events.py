@@ -20,7 +20,7 @@ from queries.concurrency.timeouts import run_in_thread
 from queries.sources.live.cache import EVENT_BYTES
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
-from tests.queries.test_postgres import locked
+from tests.queries.sources.test_postgres import locked
 
 NOW = datetime.now(UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

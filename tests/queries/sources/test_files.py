@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
 from queries import FileEvents, LakeEvents, SchemaError, StoreUnavailable, connect, open_events, sample_data
-from tests.http import command
+from tests.support.service import command
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)

@@ -39,7 +39,7 @@ from queries import (
 )
 from queries.times import MAX_TIME, MIN_TIME, day_bounds
 from tests.conftest import clone, conformance, load_events, rows
-from tests.http import COMMAND, command, environment
+from tests.support.service import COMMAND, command, environment
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 AGO = 730 * 86_400

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import DATA, rows, sample
-from tests.http import COMMAND, Answer, Running
+from tests.support.service import COMMAND, Answer, Running
 
 TRANSCODING = [result for results in sample("raw-transcoding-2021-09-25.json").values() for result in results]
 AI = [result for results in sample("raw-ai-2024-09.json").values() for result in results]

@@ -14,8 +14,8 @@ from leaderboard.lake.verify import compared
 from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events
-from tests.http import command, environment
-from tests.s3 import BUCKET, S3
+from tests.support.s3 import BUCKET, S3
+from tests.support.service import command, environment
 
 EVENTS = conformance("events")["events"]
 WRITERS = 4

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import rows
-from tests.leaderboard.test_posting import ADDRESS, AI_JOB, GOOD, good
+from tests.leaderboard.results.test_posting import ADDRESS, AI_JOB, GOOD, good
 
 Post = Callable[..., Any]
 NDJSON = {"Content-Type": "application/x-ndjson"}

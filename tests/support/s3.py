@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from tests.http import free_port
+from tests.support.service import free_port
 
 BUCKET = "bucket"
 
@@ -19,7 +19,9 @@ class S3:
 
     def __enter__(self) -> "S3":
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.s3", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "tests.support.s3", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 60
         while True:

@@ -19,7 +19,7 @@ from leaderboard.settings import Settings
 from leaderboard.web import media_types
 from leaderboard.web.responses import CACHE_CONTROL
 from tests.conftest import conformance, load_events
-from tests.http import Running
+from tests.support.service import Running
 
 EVENTS = conformance("events")
 ALL = f"since={EVENTS['t0']}&until={EVENTS['t1']}"

@@ -1,0 +1,1 @@
+"""What tests share: a running service, an S3 server, and more."""
