@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import NEWEST, rows
-from tests.leaderboard.postgres.test_embedded import postmaster
+from tests.support.own_server import postmaster
 from tests.support.service import COMMAND, PROJECT, Running, environment
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]

@@ -18,7 +18,7 @@ from leaderboard.settings import Settings
 from tests.conftest import conformance, load_events
 from tests.leaderboard.lake.conftest import ADDRESS, Stores, nobody, put
 from tests.leaderboard.web.test_conformance import RECORDED, assert_covers
-from tests.leaderboard.web.test_outage import Server
+from tests.support.own_server import OwnServer
 from tests.support.service import ONE_WORKER, Running, command
 
 EVENTS = conformance("events")["events"]
@@ -111,17 +111,17 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
 
 @pytest.fixture
-def with_lake(own: Server, tmp_path: Path) -> dict[str, str]:
+def with_lake(own_server: OwnServer, tmp_path: Path) -> dict[str, str]:
     """The settings of a service over a database of its own that may be stopped, with a lake of ten days."""
     settings = {
-        "POSTGRES": own.url,
+        "POSTGRES": own_server.url,
         "LAKE_URL": str(tmp_path / "lake"),
         "REGIONS_CACHE_TIMEOUT": "0",
         "PIPELINES_CACHE_TIMEOUT": "0",
     }
-    assert command("migrate", "up", POSTGRES=own.url).returncode == 0
+    assert command("migrate", "up", POSTGRES=own_server.url).returncode == 0
     now = datetime.now(UTC)
-    put(own.url, *(now - days * DAY - HOUR for days in range(10)))
+    put(own_server.url, *(now - days * DAY - HOUR for days in range(10)))
     return settings
 
 
@@ -130,7 +130,7 @@ def as_of(answer: Any) -> datetime:
 
 
 def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
-    own: Server,
+    own_server: OwnServer,
     with_lake: dict[str, str],
 ) -> None:
     assert command("lake", "sync", **with_lake).returncode == 0
@@ -151,7 +151,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
         before = [service.get(path).json for path in paths]
         assert len(before[2]["FRA"]) == 7
 
-        own.stop()
+        own_server.stop()
         for path, expected in zip(paths, before, strict=True):
             answer = service.get(path)
             assert (answer.status, answer.json) == (200, expected), path
@@ -167,7 +167,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
         later = int((datetime.now(UTC) + HOUR).timestamp())
         assert service.get(f"/api/aggregated_stats?since={later}").status == 503
 
-        own.start()
+        own_server.start()
         for path, expected in zip(paths, before, strict=True):
             answer = service.get(path)
             assert (answer.status, answer.json) == (200, expected), path
@@ -176,12 +176,12 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
 
 
 def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a_503(
-    own: Server,
+    own_server: OwnServer,
     with_lake: dict[str, str],
 ) -> None:
     with Running(with_lake, ONE_WORKER) as service:
         assert service.get("/api/aggregated_stats").status == 200
-        own.stop()
+        own_server.stop()
         assert service.get("/api/aggregated_stats").status == 200
         assert service.get("/api/aggregated_stats?since=1").status == 503
         assert service.get(f"/api/raw_stats?orchestrator={ADDRESS}").status == 503
@@ -190,26 +190,26 @@ def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a
 
 @pytest.mark.parametrize("told", [True, False], ids=["told of", "not told of"])
 def test_a_service_that_has_not_seen_its_database_answers_from_a_lake_that_it_was(
-    own: Server,
+    own_server: OwnServer,
     with_lake: dict[str, str],
     tmp_path: Path,
     told: bool,
 ) -> None:
     # the lake of a database that nobody told of may be another one's
-    settings = with_lake if told else {"POSTGRES": own.url, "DATA_DIR": str(tmp_path)}
+    settings = with_lake if told else {"POSTGRES": own_server.url, "DATA_DIR": str(tmp_path)}
     assert command("lake", "sync", **settings).returncode == 0
-    own.stop()
+    own_server.stop()
     with Running(settings) as service:
         answer = service.get(f"/api/raw_stats?orchestrator={ADDRESS}&since=1")
         assert answer.status == (200 if told else 503)
         assert not told or len(answer.json["FRA"]) == 10
         assert service.get("/api/health").json["status"] == ("degraded" if told else "down")
-        own.start()
+        own_server.start()
         assert service.get("/api/health").json["status"] == "ok"
 
 
 def test_what_memory_has_of_after_the_lake_is_in_the_answer(
-    own: Server,
+    own_server: OwnServer,
     with_lake: dict[str, str],
 ) -> None:
     assert command("lake", "sync", **with_lake).returncode == 0
@@ -217,7 +217,7 @@ def test_what_memory_has_of_after_the_lake_is_in_the_answer(
         assert service.get("/api/aggregated_stats").status == 200
         assert service.post({"region": "LAX", "orchestrator": ADDRESS, "success_rate": 1}).status == 200
         assert "LAX" in service.get("/api/aggregated_stats").json[ADDRESS]
-        own.stop()
+        own_server.stop()
         answer = service.get("/api/aggregated_stats?since=1")
         assert set(answer.json[ADDRESS]) == {"FRA", "LAX"}
         assert datetime.now(UTC) - as_of(answer) < timedelta(minutes=1)

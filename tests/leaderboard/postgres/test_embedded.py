@@ -17,6 +17,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres, database_url
 from leaderboard.postgres.migrations import migrate
 from leaderboard.postgres.system_user import EmbeddedPostgresError
 from tests.conftest import rows
+from tests.support.own_server import postmaster
 
 HOLD = """if True:
     import sys, time
@@ -51,16 +52,6 @@ def hold(data_dir: Path) -> subprocess.Popen[str]:
 def end(process: subprocess.Popen[str]) -> None:
     process.stdin.close()
     assert process.wait(60) == 0
-
-
-def postmaster(data_dir: Path) -> int | None:
-    """The pid of the server where it runs."""
-    file = data_dir / "postgres" / "postmaster.pid"
-    if not file.exists():
-        return None
-    pid = int(file.read_text().splitlines()[0])
-    running = psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return pid if running else None
 
 
 def test_data_survives_a_restart(data_dir: Path) -> None:

@@ -1,14 +1,11 @@
 """A database that is slow is a 504, one that is away a 503, and once it is back all is well by itself."""
 
 import contextlib
-import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,7 +23,7 @@ from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
 from queries import StoreTimeout
 from tests.conftest import SECRET
-from tests.leaderboard.postgres.test_embedded import postmaster
+from tests.support.own_server import OwnServer
 from tests.support.service import ONE_WORKER, Running
 
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
@@ -42,63 +39,13 @@ ASKED = [
 ]
 
 
-class Server:
-    """A PostgreSQL of the test's own, which may be stopped, frozen and started again."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.postgres = EmbeddedPostgres(data_dir)
-        self.url = self.postgres.acquire()
-
-    def stop(self) -> None:
-        """Takes the server away at once."""
-        pid = postmaster(self.data_dir)
-        os.kill(pid, signal.SIGQUIT)
-        while postmaster(self.data_dir):
-            time.sleep(0.05)
-
-    def start(self) -> None:
-        """Brings it back."""
-        other = EmbeddedPostgres(self.data_dir)
-        other.acquire()
-        other.release()
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """While none of its processes runs."""
-        master = psutil.Process(postmaster(self.data_dir))
-        # it makes no more of them from then on
-        master.suspend()
-        while master.status() != psutil.STATUS_STOPPED:
-            time.sleep(0.01)
-        processes = [*master.children(), master]
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-        try:
-            yield
-        finally:
-            for process in processes:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.resume()
-
-
-@pytest.fixture
-def own() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
-        Path(folder).chmod(0o755)
-        own = Server(Path(folder))
-        yield own
-        own.postgres.release()
-
-
-def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> None:
+def test_a_database_that_goes_away_is_a_503_until_it_is_back(own_server: OwnServer) -> None:
     settings = {"REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
-    with Running({"POSTGRES": own.url} | settings, ONE_WORKER) as service:
+    with Running({"POSTGRES": own_server.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
         assert [service.get(path).status for path in ASKED] == [200] * len(ASKED)
 
-        own.stop()
+        own_server.stop()
         # what neither memory nor a lake has
         lacking = ["/api/raw_stats?orchestrator=0x1", f"/api/orchestrators/0x{'a' * 40}"]
         held = [path for path in ASKED if path not in lacking]
@@ -118,14 +65,14 @@ def test_a_database_that_goes_away_is_a_503_until_it_is_back(own: Server) -> Non
         }
         assert health.headers["Cache-Control"] == "no-store"
 
-        own.start()
+        own_server.start()
         assert [service.get(path).status for path in (*ASKED, "/api/health")] == [200] * (len(ASKED) + 1)
         assert service.post(RESULT).status == 200
 
 
-def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own: Server) -> None:
-    own.stop()
-    with Running({"POSTGRES": own.url}) as service:
+def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own_server: OwnServer) -> None:
+    own_server.stop()
+    with Running({"POSTGRES": own_server.url}) as service:
         assert service.get("/api/health").status == 503
         assert service.get("/api/regions").status == 503
         # what needs no database is answered as ever
@@ -137,30 +84,30 @@ def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own
             ("POST", "/api/post_stats", 403),
         ):
             assert service.ask(method, path, b"", {}).status == status
-        own.start()
+        own_server.start()
         assert service.get("/api/health").status == 200
         assert service.post(RESULT).status == 200
 
 
-def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(own: Server) -> None:
-    with Running({"POSTGRES": own.url}) as service:
-        own.stop()
+def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(own_server: OwnServer) -> None:
+    with Running({"POSTGRES": own_server.url}) as service:
+        own_server.stop()
         for worker in psutil.Process(service.process.pid).children():
             worker.kill()
         time.sleep(1)
         service.wait_until_it_answers()
         assert service.get("/api/regions").status == 503
-        own.start()
+        own_server.start()
         assert service.get("/api/regions").status == 200
 
 
-def test_a_database_that_falls_silent_is_a_504_and_then_away(own: Server) -> None:
+def test_a_database_that_falls_silent_is_a_504_and_then_away(own_server: OwnServer) -> None:
     settings = {"DB_TIMEOUT": "1", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
-    with Running({"POSTGRES": own.url} | settings, ONE_WORKER) as service:
+    with Running({"POSTGRES": own_server.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
         before = service.get("/api/aggregated_stats")
         assert before.status == 200
-        with own.frozen():
+        with own_server.frozen():
             # somebody had a connection, and waited for what was asked over it
             for answer in (service.post(RESULT), service.get("/api/aggregated_stats"), service.get(ASKED[1])):
                 assert answer.status == 504
