@@ -62,3 +62,11 @@ def test_what_is_public_is_documented(path: Path) -> None:
     functions = [node for node in public if isinstance(node, ast.FunctionDef)]
     inner = {child for node in functions for child in ast.walk(node) if child is not node}
     assert [node.name for node in public if node not in inner and not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "leaderboard" in name(path)], ids=name)
+def test_the_service_imports_only_what_the_library_exports(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    inner = {module for module in imported if module.startswith("queries.")}
+    assert inner <= {"queries.charts", "queries.concurrency", "queries.db", "queries.errors", "queries.times"}

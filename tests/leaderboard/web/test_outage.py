@@ -1,6 +1,5 @@
 """A database that is slow is a 504, one that is away a 503, and once it is back all is well by itself."""
 
-import contextlib
 import signal
 import subprocess
 import threading
@@ -8,14 +7,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
 from flask.testing import FlaskClient
 
-from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions
 from leaderboard.results import writer
