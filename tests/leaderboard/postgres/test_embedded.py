@@ -22,7 +22,7 @@ from tests.support.own_server import postmaster
 HOLD = """if True:
     import sys, time
     from pathlib import Path
-    from leaderboard.embedded import EmbeddedPostgres
+    from leaderboard.postgres.embedded import EmbeddedPostgres
     print(EmbeddedPostgres(Path(sys.argv[1])).acquire(), flush=True)
     sys.stdin.read()"""
 

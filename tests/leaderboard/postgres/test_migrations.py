@@ -194,7 +194,7 @@ def test_a_process_that_is_killed_leaves_the_database_at_the_version_before(empt
     write(folder, "3_slow.up.sql", "CREATE TABLE slow (a int); SELECT pg_sleep(60)")
     code = """if True:
         import sys; from pathlib import Path
-        from leaderboard.migrate import Migrator; from leaderboard.migration_files import load
+        from leaderboard.postgres.migrations import Migrator; from leaderboard.postgres.migration_files import load
         with Migrator(sys.argv[1], 20, load(Path(sys.argv[2]))) as migrator: migrator.up()"""
     with Migrator(empty_database, 20, load(folder)):
         process = subprocess.Popen([sys.executable, "-c", code, empty_database, str(folder)])

@@ -40,7 +40,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def warm(app: Flask) -> None:
     """Returns once the app holds its warm window."""
-    live = app.extensions["leaderboard"].events
+    live = app.extensions["leaderboard"].live_events
     while live._held is None or live._held.since > to_micros(datetime.now(UTC) - timedelta(hours=24)):
         threading.Event().wait(0.01)
 

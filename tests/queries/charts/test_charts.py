@@ -55,7 +55,7 @@ class TestRanking:
 
     def test_one_bar_stands_out(self) -> None:
         rows = ranking(frame([job("0xa"), job("0xb")]))
-        shade = charts.look.ACCENT
+        shade = charts.theme.ACCENT
         assert drawn(charts.ranking(rows)).count(shade) == 0
         assert drawn(charts.ranking(rows, highlight="0xb")).count(shade) == 1
 
