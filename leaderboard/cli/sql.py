@@ -1,7 +1,6 @@
 """``leaderboard sql``."""
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -9,7 +8,6 @@ from concurrent.futures import wait
 import click
 import duckdb
 import polars as pl
-import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +16,7 @@ from rich.text import Text
 import queries
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.settings import Settings
+from leaderboard.storage.relation_formats import write_relation
 from queries import StoreTimeout, StoreUnavailable
 from queries.concurrency import run_in_thread
 
@@ -88,7 +87,7 @@ def _printed(connection: DuckDBPyConnection, statement: str, form: str) -> Print
     relation = connection.sql(statement)
     if relation is None:
         raise click.UsageError("there is no statement")
-    return _FORMS[form](relation)
+    return _table(relation) if form == "table" else _encode(relation, form)
 
 
 def _connection(settings: Settings, lake_only: bool) -> DuckDBPyConnection:
@@ -113,20 +112,9 @@ def _table(relation: DuckDBPyRelation) -> Table:
     return table
 
 
-def _csv(relation: DuckDBPyRelation) -> bytes:
-    return _as_text(relation).write_csv().encode()
-
-
-def _json(relation: DuckDBPyRelation) -> bytes:
-    objects = relation.set_alias("row").select("to_json(row)::VARCHAR").to_arrow_table().column(0).to_pylist()
-    # JSON has neither NaN nor infinity
-    rows = (json.dumps(json.loads(row, parse_constant=lambda _: None), ensure_ascii=False) for row in objects)
-    return "[{}]\n".format(",\n".join(rows)).encode()
-
-
-def _parquet(relation: DuckDBPyRelation) -> bytes:
+def _encode(relation: DuckDBPyRelation, form: str) -> bytes:
     file = io.BytesIO()
-    pq.write_table(relation.to_arrow_table(), file)
+    write_relation(relation, file, form)
     return file.getvalue()
 
 
@@ -134,10 +122,4 @@ def _as_text(relation: DuckDBPyRelation) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(relation.select("COLUMNS(*)::VARCHAR").to_arrow_table()))
 
 
-_FORMS: dict[str, Callable[[DuckDBPyRelation], Printed]] = {
-    "table": _table,
-    "csv": _csv,
-    "json": _json,
-    "parquet": _parquet,
-}
 _NUMBERS = ("tinyint", "smallint", "integer", "bigint", "hugeint", "float", "double", "decimal")

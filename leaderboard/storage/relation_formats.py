@@ -13,10 +13,9 @@ from leaderboard.storage.table_formats import TableOptions, write_parquet, write
 RELATION_FORMATS = ("csv", "json", "ndjson", "parquet")
 BATCH_ROWS = 50_000
 
-_NUMBER_TYPES = frozenset(
-    ("tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "uhugeint")
-    + ("float", "double", "decimal", "bignum")
-)
+_INTEGERS = ("tinyint", "smallint", "integer", "bigint", "hugeint")
+_UNSIGNED_INTEGERS = ("utinyint", "usmallint", "uinteger", "ubigint", "uhugeint")
+_NUMBERS = frozenset((*_INTEGERS, *_UNSIGNED_INTEGERS, "float", "double", "decimal", "bignum"))
 # Parquet has no types like these
 _TEXT_IN_PARQUET = frozenset(("interval", "bignum", "bit"))
 
@@ -38,7 +37,7 @@ def write_relation(relation: DuckDBPyRelation, out: BinaryIO, file_format: str, 
 
 
 def _number_columns(names: list[str], relation: DuckDBPyRelation) -> list[str]:
-    return [name for name, kind in zip(names, relation.types, strict=True) if kind.id in _NUMBER_TYPES]
+    return [name for name, kind in zip(names, relation.types, strict=True) if kind.id in _NUMBERS]
 
 
 def _with_parquet_types(relation: DuckDBPyRelation) -> DuckDBPyRelation:
