@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         SchemaError as SchemaError,
     )
     from queries.errors import (
+        StoreError as StoreError,
+    )
+    from queries.errors import (
         StoreTimeout as StoreTimeout,
     )
     from queries.errors import (
@@ -136,6 +139,7 @@ attach(
     {
         "aggregated_stats": "queries.aggregated_stats",
         "SchemaError": "queries.errors",
+        "StoreError": "queries.errors",
         "StoreTimeout": "queries.errors",
         "StoreUnavailable": "queries.errors",
         "AI": "queries.filters",

@@ -10,8 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from queries import StoreTimeout
 from queries.concurrency import CLIENT_MARGIN_SECONDS, call_with_timeout
-from queries.db import conninfo, statement_timeout
-from queries.errors import store_error
+from queries.db import conninfo, statement_timeout, translate_psycopg2_error
 
 T = TypeVar("T")
 
@@ -69,5 +68,5 @@ class Database:
             raise StoreTimeout("no database connection became free in time") from error
         except (DBAPIError, psycopg2.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            lost = isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError))
-            raise store_error(getattr(cause, "pgcode", None), lost=lost) or error from error
+            translated = translate_psycopg2_error(cause, self._conninfo) if isinstance(cause, psycopg2.Error) else error
+            raise (error if translated is cause else translated) from error

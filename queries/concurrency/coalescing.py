@@ -1,4 +1,4 @@
-"""One call at a time for all who ask, where what each gets must not have begun before it asked."""
+"""One call for several callers. The call that serves a caller never began before that caller asked."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,63 +12,66 @@ T = TypeVar("T")
 
 
 class CallBatcher(Generic[Item, T]):
-    """Calls ``call`` with the items of all who came while the call before was under way.
+    """Collects items while a call runs, and passes them all to the next call.
 
-    Whoever comes first of these makes the call for them all, so there is no
-    thread to keep alive. After ``seconds`` of waiting for a turn they give up
-    together with StoreTimeout, and their items never reach ``call``.
+    The first caller of a batch makes the call for all of them, so no thread
+    has to be kept alive. A batch that has waited longer than ``timeout``
+    seconds for its turn raises StoreTimeout to all its callers, and ``call``
+    never sees its items.
     """
 
-    def __init__(self, call: Callable[[list[Item]], T], seconds: float) -> None:
+    def __init__(self, call: Callable[[list[Item]], T], timeout: float) -> None:
         self._call = call
-        self._seconds = seconds
+        self._timeout = timeout
         self._lock = Lock()
         self._turn = Lock()
-        self._next: tuple[list[Item], Future[T]] | None = None
+        self._waiting: tuple[list[Item], Future[T]] | None = None
 
     def __call__(self, item: Item) -> tuple[T, int]:
-        """What the call returned, and the item's place among those it was given; or what it raised."""
+        """What the call returns, with the item's index in the batch. Raises what the call raises."""
         with self._lock:
-            leads = self._next is None
-            items, outcome = self._next = self._next or ([], Future())
-            place = len(items)
+            leads = self._waiting is None
+            items, outcome = self._waiting = self._waiting or ([], Future())
+            index = len(items)
             items.append(item)
         if leads:
             self._lead(items, outcome)
-        return outcome.result(), place
+        return outcome.result(), index
 
     def _lead(self, items: list[Item], outcome: Future[T]) -> None:
-        in_time = False
+        has_turn = False
         try:
             try:
-                in_time = self._turn.acquire(timeout=self._seconds)
+                has_turn = self._turn.acquire(timeout=self._timeout)
             finally:
+                # whoever comes from now on starts the next batch
                 with self._lock:
-                    self._next = None
-            if not in_time:
-                raise StoreTimeout(f"no answer within {self._seconds:g} s")
-            outcome.set_result(self._call(items))
-        except Exception as error:  # noqa: BLE001  raised to all who share it
+                    self._waiting = None
+            if has_turn:
+                outcome.set_result(self._call(items))
+            else:
+                outcome.set_exception(StoreTimeout(f"the call before this one did not end within {self._timeout:g} s"))
+        except Exception as error:  # noqa: BLE001  all callers of the batch raise it
             outcome.set_exception(error)
         except BaseException:
-            outcome.set_exception(StoreUnavailable("the call was broken off"))
+            outcome.set_exception(StoreUnavailable("the call was interrupted"))
             raise
         finally:
-            if in_time:
+            if has_turn:
                 self._turn.release()
 
 
 class SingleFlight(Generic[T]):
-    """Calls ``call`` for whoever asks, one call at a time.
+    """Runs ``call`` for its callers, one call at a time.
 
-    Who asks while one is under way waits for it, and then shares the next one
-    with all others who have waited. Gives up with StoreTimeout after
-    ``seconds`` of waiting for a turn.
+    Callers that come while a call runs wait for it to end and then share the
+    next one. Waiting longer than ``timeout`` seconds for that raises
+    StoreTimeout.
     """
 
-    def __init__(self, call: Callable[[], T], seconds: float) -> None:
-        self._gathered: CallBatcher[None, T] = CallBatcher(lambda _: call(), seconds)
+    def __init__(self, call: Callable[[], T], timeout: float) -> None:
+        self._batcher: CallBatcher[None, T] = CallBatcher(lambda _: call(), timeout)
 
     def __call__(self) -> T:
-        """What a call returns, or raises, that began after this was asked."""
-        return self._gathered(None)[0]
+        """What a call returns, or raises, that began after this one was asked for."""
+        return self._batcher(None)[0]

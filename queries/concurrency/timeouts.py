@@ -1,9 +1,9 @@
-"""A limit on how long a blocking call is waited for.
+"""A time limit for blocking calls.
 
-A server that has stopped answering holds a libpq call for ever, whatever the
-server's own statement_timeout says. The call cannot be interrupted, but its
-caller need not wait for it: it runs on a daemon thread, which ends, and gives
-back what it holds, whenever the call does.
+A server that has stopped responding can block a libpq call for ever, whatever
+statement_timeout says. Python cannot interrupt such a call, but the caller
+need not wait for it: the call runs on a daemon thread, which returns to the
+idle threads when the call ends.
 """
 
 from collections.abc import Callable
@@ -17,27 +17,27 @@ from queries.errors import StoreTimeout
 T = TypeVar("T")
 
 CLIENT_MARGIN_SECONDS = 1.0
-"""Seconds by which the client waits longer than the server's own time-out, which says more."""
+"""The client waits this much longer than the server's own time limit, whose error says more."""
 
 
-def call_with_timeout(seconds: float, call: Callable[..., T], *args: object) -> T:
-    """What ``call(*args)`` returns or raises; StoreTimeout where that takes more than ``seconds``."""
+def call_with_timeout(timeout: float, call: Callable[..., T], *args: object) -> T:
+    """What ``call(*args)`` returns or raises. Raises StoreTimeout where that takes more than ``timeout`` seconds."""
     outcome = run_in_thread(call, *args)
     try:
-        return outcome.result(seconds)
+        return outcome.result(timeout)
     except TimeoutError as error:
         if outcome.done():
-            # its own time-out, or what it came to at the last moment
+            # the call itself raised TimeoutError, or ended at the last moment
             return outcome.result()
-        raise StoreTimeout(f"no answer within {seconds:g} s") from error
+        raise StoreTimeout(f"no answer within {timeout:g} s") from error
 
 
 def run_in_thread(call: Callable[..., T], *args: object) -> Future[T]:
-    """What ``call(*args)`` will return or raise, on a daemon thread that has nothing else to do."""
+    """Runs ``call(*args)`` on a daemon thread of its own. The future has what it returns or raises."""
     outcome: Future[T] = Future()
     try:
-        # to start a thread costs more than most calls
-        calls = _idle.pop()
+        # starting a thread takes longer than most calls
+        calls = _idle_threads.pop()
     except IndexError:
         calls = SimpleQueue()
         Thread(target=_work, args=(calls,), name="background", daemon=True).start()
@@ -45,17 +45,22 @@ def run_in_thread(call: Callable[..., T], *args: object) -> Future[T]:
     return outcome
 
 
-_idle: list[SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[object, ...]]]] = []
+_idle_threads: list[SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[object, ...]]]] = []
+"""The queues of the threads that wait for a call."""
 
 
 def _work(calls: SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[object, ...]]]) -> None:
     while True:
         outcome, call, args = calls.get()
+        result, error = None, None
         try:
-            done, result = outcome.set_result, call(*args)
-        except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
-            done, result = outcome.set_exception, error
-        _idle.append(calls)
-        done(result)
-        # what was returned is not to be kept until the next call
-        del outcome, call, args, done, result
+            result = call(*args)
+        except BaseException as raised:  # noqa: BLE001  the waiting thread raises it
+            error = raised
+        _idle_threads.append(calls)
+        if error is None:
+            outcome.set_result(result)
+        else:
+            outcome.set_exception(error)
+        # the result must not stay in memory until the next call
+        del outcome, call, args, result, error

@@ -7,7 +7,9 @@ from queries._lazy import attach
 if TYPE_CHECKING:
     from queries.db.arrow_pool import ArrowPool as ArrowPool
     from queries.db.direct_connection import DirectConnection as DirectConnection
+    from queries.db.driver_errors import translate_psycopg2_error as translate_psycopg2_error
     from queries.db.dsn import conninfo as conninfo
+    from queries.db.dsn import database_label as database_label
     from queries.db.dsn import statement_timeout as statement_timeout
 
 attach(
@@ -15,7 +17,9 @@ attach(
     {
         "ArrowPool": "queries.db.arrow_pool",
         "DirectConnection": "queries.db.direct_connection",
+        "translate_psycopg2_error": "queries.db.driver_errors",
         "conninfo": "queries.db.dsn",
+        "database_label": "queries.db.dsn",
         "statement_timeout": "queries.db.dsn",
     },
 )

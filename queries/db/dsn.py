@@ -1,41 +1,69 @@
-"""How both database drivers connect."""
+"""The connection string that all database drivers use."""
 
+import re
 from math import ceil
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-SILENCE = 5
-"""Seconds after which a database is away that takes no connection, or whose host confirms nothing that is sent."""
+MAX_SILENCE_SECONDS = 5
+"""The database counts as unavailable when it takes longer than this to accept a connection or confirm data."""
 
 
 def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
-    """The libpq connection string of a ``postgres://`` or ``postgresql://`` URL; its own options win.
+    """The libpq connection string of a ``postgres://`` or ``postgresql://`` URL. Options in the URL win.
 
-    ``timeout`` is in seconds, for connecting. What only reads gives up a host
-    that falls silent; what writes waits for it, as nobody can tell what was
-    written. Raises ValueError, without the URL in it, where libpq cannot read
-    the URL.
+    ``timeout`` is the limit for connecting, in seconds. A connection that
+    only reads gives up a host that falls silent. A connection that writes
+    waits for it, because nobody can tell what was written.
+
+    Raises ValueError where libpq cannot read the URL. The message does not
+    show the URL, because it may hold a password.
     """
     try:
         given = parse_dsn(url)
     except psycopg2.ProgrammingError:
         raise ValueError("not a PostgreSQL URL; valid is postgresql://user:password@host:5432/database") from None
-    defaults = {
+    _check_host_and_port(given)
+    defaults: dict[str, str | int] = {
         "application_name": "leaderboard",
-        # libpq counts whole seconds and takes 1 for 2
-        "connect_timeout": max(2, min(SILENCE, ceil(timeout))),
-        # a peer that vanished without a word is given up after about a minute
+        # libpq counts whole seconds and treats 1 as 2
+        "connect_timeout": max(2, min(MAX_SILENCE_SECONDS, ceil(timeout))),
+        # together these give up a peer that vanished after about a minute
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
     }
     if only_reads:
-        defaults["tcp_user_timeout"] = SILENCE * 1000
-    return make_dsn(**(defaults | given))
+        defaults["tcp_user_timeout"] = MAX_SILENCE_SECONDS * 1000
+    dsn: str = make_dsn(None, **(defaults | given))
+    return dsn
+
+
+def _check_host_and_port(options: dict[str, str]) -> None:
+    """Raises ValueError where a part of the password is taken for the host or the port, which errors would show."""
+    if "@" in options.get("host", ""):
+        raise ValueError("the PostgreSQL URL has more than one @; write @ in a password as %40")
+    if not all(re.fullmatch("[0-9]{0,5}", port) for port in options.get("port", "").split(",")):
+        raise ValueError("the port in the PostgreSQL URL is not a number; write / and : in a password as %2F and %3A")
+
+
+def database_label(dsn: str) -> str:
+    """The database that a URL or connection string leads to, for error sentences. It has no user and no password.
+
+    >>> database_label("postgresql://user:password@db.example/leaderboard")
+    'the database leaderboard at db.example:5432'
+    """
+    options = parse_dsn(dsn)
+    hosts = (options.get("host") or options.get("hostaddr") or "localhost").split(",")
+    ports = (options.get("port") or "5432").split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    addresses = ", ".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=True))
+    name = options.get("dbname")
+    return f"the database {name} at {addresses}" if name else f"the database at {addresses}"
 
 
 def statement_timeout(timeout: float) -> str:
-    """The statement that has the server end what takes longer than ``timeout`` seconds."""
-    # 0 would be no limit
+    """The SQL statement that makes the server cancel whatever takes longer than ``timeout`` seconds."""
+    # 0 would mean no limit
     return f"SET statement_timeout = {max(1, round(timeout * 1000))}"

@@ -117,7 +117,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(database: str) -> None:
     with frozen(database), pytest.raises(StoreTimeout, match="no answer"):
         events.window(NOON, NOON)
     # what hung goes on, and gives back its connection
-    while len(timeouts._idle) < sum(thread.name == "background" for thread in threading.enumerate()):
+    while len(timeouts._idle_threads) < sum(thread.name == "background" for thread in threading.enumerate()):
         time.sleep(0.01)
     events.close()
 
