@@ -3,9 +3,9 @@
 import gzip
 import itertools
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from psycopg2.extras import Json, execute_values
 from leaderboard.app import create_app
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migration_files import load
-from leaderboard.postgres.migrations import migrate
 from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
+from tests.support.postgres import StoppablePostgres, copy_data_dir, make_data_dir
+from tests.support.service import SECRET
 
 DATA = Path(__file__).parent / "data"
-SECRET = "my-secret-key"
-TEMPLATE = "template_leaderboard"
+TEMPLATE = "leaderboard"
+"""The migrated database that tests clone."""
 NEWEST = load()[-1].version
 """The version of a migrated database."""
 
@@ -32,23 +33,42 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The URL of the run's PostgreSQL, to which a database's name is to be given: ``server.format("name")``."""
-    folder = Path(tempfile.mkdtemp(prefix="leaderboard-tests-"))
-    postgres = EmbeddedPostgres(folder)
-    url = postgres.acquire().replace("/leaderboard?", "/{}?")
-    # what is stored here need not outlive the machine
-    _execute(url, "ALTER SYSTEM SET fsync = off")
-    _execute(url, "SELECT pg_reload_conf()")
-    yield url
-    postgres.release()
-    shutil.rmtree(folder)
+def data_dir_template() -> Iterator[Path]:
+    """A data folder with a migrated database, for copying. No server runs in it."""
+    with new_folder() as folder:
+        make_data_dir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def server(data_dir_template: Path) -> Iterator[str]:
+    """The URL of the run's PostgreSQL with a gap for the name of a database: ``server.format("name")``."""
+    with new_folder() as folder:
+        copy_data_dir(data_dir_template, folder)
+        postgres = EmbeddedPostgres(folder)
+        yield postgres.acquire().replace("/leaderboard?", "/{}?")
+        postgres.release()
+
+
+@pytest.fixture
+def data_dir(data_dir_template: Path) -> Iterator[Path]:
+    """A data folder of the test's own with a migrated database. No server runs in it yet."""
+    with new_folder() as folder:
+        copy_data_dir(data_dir_template, folder)
+        yield folder
+
+
+@pytest.fixture
+def stoppable_postgres(data_dir: Path) -> Iterator[StoppablePostgres]:
+    """A PostgreSQL of the test's own, with a migrated database."""
+    server = StoppablePostgres(data_dir)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")
 def template(server: str) -> str:
-    """The name of a database that has been migrated."""
-    migrate(server.format(TEMPLATE), 20)
+    """The name of a migrated database, for cloning."""
     return TEMPLATE
 
 
@@ -99,6 +119,14 @@ def post(client: Any) -> Callable[..., Any]:
         return client.post("/api/post_stats", data=body, headers={"Authorization": sign(SECRET, body)} | headers)
 
     return post
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """An empty folder that the system user of the embedded PostgreSQL can reach, unlike pytest's ``tmp_path``."""
+    with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def clone(server: str, template: str, name: str) -> str:

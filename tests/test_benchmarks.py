@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.questions import DAYS, SQL
-from tests.support.service import PROJECT, environment
+from tests.support.commands import PROJECT, environment
 
 
 def test_every_question_is_measured_both_ways() -> None:

@@ -13,7 +13,7 @@ import yaml
 from click import Command
 
 from leaderboard.cli import main
-from tests.support.service import PROJECT
+from tests.support.commands import PROJECT
 
 DEPLOY = PROJECT / "deploy"
 UNITS = sorted(path for path in DEPLOY.iterdir() if path.suffix in (".service", ".timer"))

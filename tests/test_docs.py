@@ -15,7 +15,7 @@ from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ROWS
 from leaderboard.web.table_responses import HISTORY_ROWS
 from queries import charts
 from queries.ranking import RANKING_COLUMNS
-from tests.support.service import PROJECT
+from tests.support.commands import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import PROJECT
+from tests.support.commands import PROJECT
 
 MODULES = sorted(path for folder in ("leaderboard", "queries") for path in (PROJECT / folder).rglob("*.py"))
 WRITERS = [

@@ -15,7 +15,8 @@ from nbclient import NotebookClient
 
 from tests.conftest import clone, drop, rows
 from tests.leaderboard.web.test_recomputed import SCORES, Jobs, by, close, moment, scored, summed_up, typical
-from tests.support.service import PROJECT, Running, command
+from tests.support.commands import PROJECT, run_leaderboard
+from tests.support.service import RunningService
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
@@ -52,20 +53,20 @@ def shown(notebook: Any) -> str:
 def database(server: str, template: str) -> Iterator[str]:
     """A database with 20,000 results of three weeks. For reading."""
     url = clone(server, template, "notebooks")
-    done = command("simulate", "20000", "--days", "21", "--until", UNTIL, POSTGRES=url)
+    done = run_leaderboard("simulate", "20000", "--days", "21", "--until", UNTIL, POSTGRES=url)
     assert done.returncode == 0, done.stderr
     yield url
     drop(server, "notebooks")
 
 
 @pytest.fixture(scope="module")
-def service(database: str) -> Iterator[Running]:
-    with Running({"POSTGRES": database}) as running:
+def service(database: str) -> Iterator[RunningService]:
+    with RunningService({"POSTGRES": database}) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def run(database: str, service: Running, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def run(database: str, service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Runs a notebook over the week, once."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
@@ -82,7 +83,7 @@ def run(database: str, service: Running, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def jobs(database: str, service: Running) -> dict[str, Jobs]:
+def jobs(database: str, service: RunningService) -> dict[str, Jobs]:
     """All results of the week, by job type, as raw_stats answers them."""
     window = f"since={quote(SINCE)}&until={quote(UNTIL)}"
     found: dict[str, Jobs] = {"transcoding": [], "ai": []}

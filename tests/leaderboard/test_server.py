@@ -6,148 +6,135 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.conftest import NEWEST, rows
-from tests.support.own_server import postmaster
-from tests.support.service import COMMAND, PROJECT, Running, environment
+from tests.support.commands import LEADERBOARD, PROJECT, environment
+from tests.support.postgres import postmaster_pid
+from tests.support.service import RunningService
+from tests.support.waiting import eventually
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
-WAYS = pytest.mark.parametrize("command", [[*COMMAND, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
+WAYS = pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
                                ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
 
 
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
-        yield Path(folder)
-
-
-def workers(service: Running) -> list[psutil.Process]:
+def workers(service: RunningService) -> list[psutil.Process]:
     # the embedded server is a child of the master as well
     children = psutil.Process(service.process.pid).children()
     return [process for process in children if process.name() != "postgres"]
 
 
-def wait_until(happens: object) -> None:
-    deadline = time.monotonic() + 60
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @WAYS
 def test_workers_share_one_embedded_server_that_stops_with_them(data_dir: Path, command: list[str]) -> None:
-    with Running({"DATA_DIR": str(data_dir)}, command) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}, command) as service:
         assert len(workers(service)) == 3
-        pid = postmaster(data_dir)
+        pid = postmaster_pid(data_dir)
         assert service.post(RESULT).body == b"ok"
         for _ in range(12):
             assert list(service.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
         workers(service)[0].kill()
-        wait_until(lambda: len(workers(service)) == 3)
-        assert postmaster(data_dir) == pid
+        eventually(lambda: len(workers(service)) == 3)
+        assert postmaster_pid(data_dir) == pid
         assert service.stop() == 0
-    assert postmaster(data_dir) is None
-    with Running({"DATA_DIR": str(data_dir)}, command) as service:
+    assert postmaster_pid(data_dir) is None
+    with RunningService({"DATA_DIR": str(data_dir)}, command) as service:
         assert list(service.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_signal_ends_everything_cleanly(data_dir: Path, number: int) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.stop(number) == 0
         assert "Traceback" not in service.process.stderr.read()
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_ctrl_c_reaches_the_whole_group_and_the_database_is_stopped_last(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).status == 200
         # the database is out of reach of the terminal, and ends after those that use it
-        assert os.getsid(postmaster(data_dir)) == postmaster(data_dir)
+        assert os.getsid(postmaster_pid(data_dir)) == postmaster_pid(data_dir)
         os.killpg(service.process.pid, signal.SIGINT)
         assert service.process.wait(60) == 0
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
     assert "database system is shut down" in (data_dir / "postgres.log").read_text()
 
 
 def test_after_kill_9_of_everything_the_next_start_works_and_has_the_data(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).body == b"ok"
-        server = psutil.Process(postmaster(data_dir))
+        server = psutil.Process(postmaster_pid(data_dir))
         for process in (psutil.Process(service.process.pid), *workers(service), server, *server.children()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         service.process.wait()
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert list(service.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_the_workers_of_a_killed_master_end_and_with_them_the_server(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         orphans = workers(service)
         service.process.kill()
         service.process.wait()
         assert psutil.wait_procs(orphans, timeout=60)[1] == []
-        wait_until(lambda: postmaster(data_dir) is None)
+        eventually(lambda: postmaster_pid(data_dir) is None)
 
 
 def test_a_database_that_dies_comes_back_by_itself(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as service:
+    with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).body == b"ok"
-        psutil.Process(postmaster(data_dir)).kill()
-        wait_until(lambda: service.post(RESULT).status == 200)
-        wait_until(lambda: service.get("/api/aggregated_stats").status == 200)
-    assert postmaster(data_dir) is None
+        psutil.Process(postmaster_pid(data_dir)).kill()
+        eventually(lambda: service.post(RESULT).status == 200)
+        eventually(lambda: service.get("/api/aggregated_stats").status == 200)
+    assert postmaster_pid(data_dir) is None
 
 
 def test_a_stop_that_ends_slow_requests_by_force_still_stops_the_server(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir), "DB_TIMEOUT": "1"}) as service:
+    with RunningService({"DATA_DIR": str(data_dir), "DB_TIMEOUT": "1"}) as service:
         connections = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(4)]
         for connection in connections:
             connection.sendall(b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
         service.stop()
         for connection in connections:
             connection.close()
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_start_that_is_ended_leaves_no_server_behind(data_dir: Path, number: int) -> None:
-    process = subprocess.Popen([*COMMAND, "migrate", "status"], env=environment(DATA_DIR=str(data_dir)))
-    wait_until(lambda: postmaster(data_dir))
+    command = [*LEADERBOARD, "simulate", "100000000"]
+    process = subprocess.Popen(command, env=environment(DATA_DIR=str(data_dir)), stderr=subprocess.DEVNULL)
+    eventually(lambda: postmaster_pid(data_dir))
     process.send_signal(number)
-    process.wait(60)
-    wait_until(lambda: postmaster(data_dir) is None)
+    assert process.wait(60) != 0
+    eventually(lambda: postmaster_pid(data_dir) is None)
 
 
 def test_two_services_with_one_folder_share_its_server(data_dir: Path) -> None:
-    with Running({"DATA_DIR": str(data_dir)}) as first, Running({"DATA_DIR": str(data_dir)}) as second:
+    with RunningService({"DATA_DIR": str(data_dir)}) as first, RunningService({"DATA_DIR": str(data_dir)}) as second:
         assert first.post(RESULT).body == b"ok"
         assert list(second.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
         first.stop()
         assert list(second.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 @WAYS
 def test_a_given_database_is_migrated_and_used(empty_database: str, command: list[str]) -> None:
-    with Running({"POSTGRES": f"{empty_database};", "DATA_DIR": "/nonexistent"}, command) as service:
+    with RunningService({"POSTGRES": f"{empty_database};", "DATA_DIR": "/nonexistent"}, command) as service:
         assert service.post(RESULT).body == b"ok"
     assert rows(empty_database, "SELECT version, dirty FROM schema_migrations") == [(NEWEST, False)]
     assert len(rows(empty_database, "SELECT * FROM events")) == 1
 
 
-@pytest.mark.parametrize("command", [[*COMMAND, "serve", "--port", "0"], [*GUNICORN, "--bind", "127.0.0.1:0"]],
+@pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--port", "0"], [*GUNICORN, "--bind", "127.0.0.1:0"]],
                          ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
 @pytest.mark.parametrize(("name", "value"), [("DB_TIMEOUT", "soon"), ("POSTGRES", "mysql://x"), ("LOG_LEVEL", "loud")])
 def test_a_setting_that_cannot_be_read_stops_the_start_in_one_line(command: list[str], name: str, value: str) -> None:
@@ -162,7 +149,7 @@ def test_a_setting_that_cannot_be_read_stops_the_start_in_one_line(command: list
 def test_a_dirty_database_stops_the_start(database: str) -> None:
     rows(database, "UPDATE schema_migrations SET version = 3, dirty = true")
     done = subprocess.run(
-        [*COMMAND, "serve", "--port", "0"], env=environment(POSTGRES=database), capture_output=True, text=True,
+        [*LEADERBOARD, "serve", "--port", "0"], env=environment(POSTGRES=database), capture_output=True, text=True,
         timeout=60, check=False)  # fmt: skip
     assert done.returncode != 0
     assert "dirty at version 3" in done.stderr
@@ -175,6 +162,6 @@ def test_many_requests_at_once_are_all_answered(database: str) -> None:
     def ask(number: int) -> int:
         return (service.post(RESULT) if number % 2 else service.get("/api/aggregated_stats")).status
 
-    with Running({"POSTGRES": database}) as service, ThreadPoolExecutor(32) as pool:
+    with RunningService({"POSTGRES": database}) as service, ThreadPoolExecutor(32) as pool:
         assert set(pool.map(ask, range(400))) == {200}
     assert len(rows(database, "SELECT * FROM events")) == 200

@@ -1,1 +1,1 @@
-"""What tests share: a running service, an S3 server, and more."""
+"""Helpers that tests share: servers, commands and waiting."""

@@ -15,7 +15,8 @@ import nbformat
 
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.reports import notebooks
-from tests.support.service import PROJECT, Running, command
+from tests.support.commands import PROJECT, run_leaderboard
+from tests.support.service import RunningService
 
 NETWORK = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")
 
@@ -27,10 +28,10 @@ def main() -> None:
         postgres = EmbeddedPostgres(Path(folder))
         url = postgres.acquire()
         try:
-            done = command("simulate", *NETWORK, POSTGRES=url)
+            done = run_leaderboard("simulate", *NETWORK, POSTGRES=url)
             if done.returncode:
                 raise SystemExit(done.stderr)
-            with Running({"POSTGRES": url}) as service:
+            with RunningService({"POSTGRES": url}) as service:
                 given = {"DATABASE": url, "SERVICE": f"http://127.0.0.1:{service.port}"}
                 for name in names:
                     print(name, file=sys.stderr)

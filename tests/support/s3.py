@@ -3,43 +3,37 @@
 import http.client
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
+from typing import Self
 
 from tests.support.service import free_port
+from tests.support.waiting import eventually
 
 BUCKET = "bucket"
 
 
 @dataclass
-class S3:
-    """A server with an empty bucket. Ends with the ``with`` statement that it is used in."""
+class S3Server:
+    """A server with an empty bucket, which stops at the end of the ``with`` statement."""
 
     port: int = field(default_factory=free_port)
 
-    def __enter__(self) -> "S3":
+    def __enter__(self) -> Self:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.s3", str(self.port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert self.ask("PUT", f"/{BUCKET}") == 200
-                return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        eventually(self._creates_bucket)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(30)
 
     @property
-    def variables(self) -> dict[str, str]:
-        """What a client's environment must have."""
+    def settings(self) -> dict[str, str]:
+        """The environment variables that a client needs."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ALLOW_HTTP": "true",
@@ -48,12 +42,14 @@ class S3:
             "AWS_REGION": "us-east-1",
         }
 
-    def ask(self, method: str, path: str) -> int:
-        """The status of the answer to a request."""
+    def _creates_bucket(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path)
-            return connection.getresponse().status
+            connection.request("PUT", f"/{BUCKET}")
+            return connection.getresponse().status == 200
+        except OSError:
+            assert self.process.poll() is None, "the S3 server does not start"
+            return False
         finally:
             connection.close()
 
@@ -63,7 +59,7 @@ def main(port: int) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    # one request at a time, as it looks whether there is a file and then writes it
+    # moto checks whether a file exists and then writes it, so conditional puts are only safe one at a time
     make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=False).serve_forever()
 
 

@@ -12,7 +12,8 @@ import pytest
 from leaderboard.cli import main
 from leaderboard.settings import described
 from tests.conftest import NEWEST, SECRET, load_events, rows, sample
-from tests.support.service import Running, command
+from tests.support.commands import run_leaderboard
+from tests.support.service import RunningService
 
 ADDRESS = "0x" + "a" * 40
 RESULT = {"region": "FRA", "orchestrator": ADDRESS, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
@@ -25,14 +26,14 @@ def run(database: str) -> Run:
 
     def run(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         settings = {"POSTGRES": database, "SECRET": SECRET, "COLUMNS": "80"} | variables
-        return command(*arguments, stdin=stdin, **settings)
+        return run_leaderboard(*arguments, stdin=stdin, **settings)
 
     return run
 
 
 @pytest.fixture
-def service(database: str) -> Iterator[Running]:
-    with Running({"POSTGRES": database}) as service:
+def service(database: str) -> Iterator[RunningService]:
+    with RunningService({"POSTGRES": database}) as service:
         yield service
 
 
@@ -102,20 +103,24 @@ class TestMigrate:
 
 
 class TestPost:
-    def test_one_object_over_several_lines_is_one_result(self, run: Run, service: Running, tmp_path: Path) -> None:
+    def test_one_object_over_several_lines_is_one_result(
+        self, run: Run, service: RunningService, tmp_path: Path
+    ) -> None:
         file = tmp_path / "result.json"
         file.write_text(json.dumps(RESULT, indent=2))
         done = run("post", str(file), "--url", f"http://127.0.0.1:{service.port}")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "1 posted, 0 refused\n")
 
-    def test_lines_are_results(self, run: Run, service: Running, database: str) -> None:
+    def test_lines_are_results(self, run: Run, service: RunningService, database: str) -> None:
         results = [result for results in sample("raw-transcoding-2021-09-25.json").values() for result in results]
         lines = "\n\n".join(json.dumps(result) for result in results)
         done = run("post", "-", "--url", f"http://127.0.0.1:{service.port}/", stdin=lines)
         assert (done.returncode, done.stderr) == (0, "21 posted, 0 refused\n")
         assert [payload for (payload,) in rows(database, "SELECT payload FROM events ORDER BY id")] == results
 
-    def test_what_is_refused_is_named_and_the_rest_is_posted(self, run: Run, service: Running, database: str) -> None:
+    def test_what_is_refused_is_named_and_the_rest_is_posted(
+        self, run: Run, service: RunningService, database: str
+    ) -> None:
         lines = "\n".join(["nonsense", json.dumps(RESULT), json.dumps(RESULT | {"region": "XXX"}), json.dumps(RESULT)])
         done = run("post", "-", "--url", f"http://127.0.0.1:{service.port}", stdin=lines)
         assert done.returncode == 1
@@ -125,7 +130,7 @@ class TestPost:
         assert summary == "2 posted, 2 refused"
         assert len(rows(database, "SELECT * FROM events")) == 2
 
-    def test_the_wrong_secret_is_refused(self, run: Run, service: Running) -> None:
+    def test_the_wrong_secret_is_refused(self, run: Run, service: RunningService) -> None:
         done = run("post", "-", "--url", f"http://127.0.0.1:{service.port}", stdin=json.dumps(RESULT), SECRET="other")
         assert done.returncode == 1
         assert "Authorization" in done.stderr
@@ -173,7 +178,7 @@ class TestScores:
             [ADDRESS, "MDW", "0.5000", "0.8647", "0.4323"],
         ]
 
-    def test_json_is_the_answer_of_the_http_interface(self, run: Run, service: Running) -> None:
+    def test_json_is_the_answer_of_the_http_interface(self, run: Run, service: RunningService) -> None:
         done = run("scores", "--since", "1790000000", "--region", "fra", "--json")
         assert json.loads(done.stdout) == service.get("/api/aggregated_stats?since=1790000000&region=fra").json
 

@@ -18,7 +18,7 @@ import pytest
 from leaderboard.lake.sync import sync
 from queries import PostgresEvents
 from tests.conftest import load_events
-from tests.support.service import COMMAND, command, environment
+from tests.support.commands import LEADERBOARD, environment, run_leaderboard
 
 ADDRESS = "0x" + "a" * 40
 RESULT = [datetime(2026, 9, 2, tzinfo=UTC).timestamp(), ADDRESS, "FRA", "transcoding", {"success_rate": 0.5, "x": [1]}]
@@ -40,7 +40,7 @@ def variables(database: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def run(variables: dict[str, str]) -> Run:
     """Runs ``leaderboard sql``."""
-    return lambda *arguments, **more: command("sql", *arguments, **variables, **more)
+    return lambda *arguments, **more: run_leaderboard("sql", *arguments, **variables, **more)
 
 
 def test_a_table_is_printed(run: Run) -> None:
@@ -78,7 +78,7 @@ def test_json(run: Run) -> None:
 
 def test_parquet_is_nothing_but_parquet(variables: dict[str, str]) -> None:
     done = subprocess.run(
-        [*COMMAND, "sql", "SELECT id, success_rate FROM events ORDER BY id", "--format", "parquet"],
+        [*LEADERBOARD, "sql", "SELECT id, success_rate FROM events ORDER BY id", "--format", "parquet"],
         env=environment(**variables),
         capture_output=True,
         timeout=60,
@@ -91,7 +91,7 @@ def test_parquet_is_nothing_but_parquet(variables: dict[str, str]) -> None:
 def test_parquet_is_not_for_a_terminal(variables: dict[str, str]) -> None:
     leader, terminal = pty.openpty()
     done = subprocess.run(
-        [*COMMAND, "sql", "FROM events", "--format", "parquet"],
+        [*LEADERBOARD, "sql", "FROM events", "--format", "parquet"],
         env=environment(**variables),
         stdout=terminal,
         stderr=subprocess.PIPE,
@@ -141,10 +141,12 @@ def test_no_statement_is_told(run: Run) -> None:
 
 
 def test_a_place_that_is_away_is_one_line(run: Run, tmp_path: Path) -> None:
-    done = command("sql", "--lake-only", "FROM events", LAKE_URL=str(tmp_path / "none"), POSTGRES="postgresql://x/y")
+    done = run_leaderboard(
+        "sql", "--lake-only", "FROM events", LAKE_URL=str(tmp_path / "none"), POSTGRES="postgresql://x/y"
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: there is no lake in")
-    done = command("sql", "FROM events", POSTGRES="postgresql://u:hush@127.0.0.1:1/x")
+    done = run_leaderboard("sql", "FROM events", POSTGRES="postgresql://u:hush@127.0.0.1:1/x")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "hush" not in done.stderr
@@ -152,7 +154,7 @@ def test_a_place_that_is_away_is_one_line(run: Run, tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_it(variables: dict[str, str]) -> None:
     with subprocess.Popen(
-        [*COMMAND, "sql", ENDLESS],
+        [*LEADERBOARD, "sql", ENDLESS],
         env=environment(**variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

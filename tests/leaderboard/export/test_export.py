@@ -39,7 +39,7 @@ from queries import (
 )
 from queries.times import MAX_TIME, MIN_TIME, day_bounds
 from tests.conftest import clone, conformance, load_events, rows
-from tests.support.service import COMMAND, command, environment
+from tests.support.commands import LEADERBOARD, environment, run_leaderboard
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 AGO = 730 * 86_400
@@ -87,7 +87,7 @@ def exporting(past: str, tmp_path: Path) -> Run:
     """Runs ``leaderboard export`` with the events of the past, and no lake."""
 
     def exporting(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return command("export", *arguments, **variables_of(past, tmp_path) | variables)
+        return run_leaderboard("export", *arguments, **variables_of(past, tmp_path) | variables)
 
     return exporting
 
@@ -326,7 +326,7 @@ class TestTheSameAgain:
 
 def start(url: str, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     variables = environment(**variables_of(url, folder))
-    return subprocess.Popen([*COMMAND, "export", *arguments], env=variables, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen([*LEADERBOARD, "export", *arguments], env=variables, stderr=subprocess.DEVNULL, text=True)
 
 
 class TestCatchingUp:
@@ -491,7 +491,7 @@ class TestWhatGoesWrong:
         place += ["--format", form, "--since", "2024-09-10", "--until", "2024-09-16"]
         variables = environment(**variables_of(past, tmp_path))
         done = subprocess.run(
-            [*COMMAND, "export", "raw", *place],
+            [*LEADERBOARD, "export", "raw", *place],
             # what measures the coverage would find the disk full as well
             env={name: value for name, value in variables.items() if not name.startswith("COVERAGE")},
             capture_output=True,
@@ -504,7 +504,7 @@ class TestWhatGoesWrong:
         assert "cannot be written" in done.stderr
         assert "Traceback" not in done.stderr
         if form == "delta":
-            assert command("export", "raw", *place, **variables_of(past, tmp_path)).returncode == 0
+            assert run_leaderboard("export", "raw", *place, **variables_of(past, tmp_path)).returncode == 0
             assert pl.read_delta(str(folder / "table"))["day"].n_unique() == 7
         else:
             assert os.listdir(folder) == []

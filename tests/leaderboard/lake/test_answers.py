@@ -18,8 +18,9 @@ from leaderboard.settings import Settings
 from tests.conftest import conformance, load_events
 from tests.leaderboard.lake.conftest import ADDRESS, Stores, nobody, put
 from tests.leaderboard.web.test_conformance import RECORDED, assert_covers
-from tests.support.own_server import OwnServer
-from tests.support.service import ONE_WORKER, Running, command
+from tests.support.commands import run_leaderboard
+from tests.support.postgres import StoppablePostgres
+from tests.support.service import ONE_WORKER, RunningService
 
 EVENTS = conformance("events")["events"]
 CASES = [case for case in RECORDED["cases"] if case["status"] == 200 and case["path"] != "/api/regions"]
@@ -111,17 +112,17 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
 
 @pytest.fixture
-def with_lake(own_server: OwnServer, tmp_path: Path) -> dict[str, str]:
+def with_lake(stoppable_postgres: StoppablePostgres, tmp_path: Path) -> dict[str, str]:
     """The settings of a service over a database of its own that may be stopped, with a lake of ten days."""
     settings = {
-        "POSTGRES": own_server.url,
+        "POSTGRES": stoppable_postgres.url,
         "LAKE_URL": str(tmp_path / "lake"),
         "REGIONS_CACHE_TIMEOUT": "0",
         "PIPELINES_CACHE_TIMEOUT": "0",
     }
-    assert command("migrate", "up", POSTGRES=own_server.url).returncode == 0
+    assert run_leaderboard("migrate", "up", POSTGRES=stoppable_postgres.url).returncode == 0
     now = datetime.now(UTC)
-    put(own_server.url, *(now - days * DAY - HOUR for days in range(10)))
+    put(stoppable_postgres.url, *(now - days * DAY - HOUR for days in range(10)))
     return settings
 
 
@@ -130,13 +131,13 @@ def as_of(answer: Any) -> datetime:
 
 
 def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
-    own_server: OwnServer,
+    stoppable_postgres: StoppablePostgres,
     with_lake: dict[str, str],
 ) -> None:
-    assert command("lake", "sync", **with_lake).returncode == 0
+    assert run_leaderboard("lake", "sync", **with_lake).returncode == 0
     synced = datetime.now(UTC)
     week = int((synced - 7 * DAY).timestamp())
-    with Running(with_lake, ONE_WORKER) as service:
+    with RunningService(with_lake, ONE_WORKER) as service:
         paths = [
             "/api/aggregated_stats",
             f"/api/aggregated_stats?since={week}",
@@ -151,7 +152,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
         before = [service.get(path).json for path in paths]
         assert len(before[2]["FRA"]) == 7
 
-        own_server.stop()
+        stoppable_postgres.stop()
         for path, expected in zip(paths, before, strict=True):
             answer = service.get(path)
             assert (answer.status, answer.json) == (200, expected), path
@@ -167,7 +168,7 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
         later = int((datetime.now(UTC) + HOUR).timestamp())
         assert service.get(f"/api/aggregated_stats?since={later}").status == 503
 
-        own_server.start()
+        stoppable_postgres.start()
         for path, expected in zip(paths, before, strict=True):
             answer = service.get(path)
             assert (answer.status, answer.json) == (200, expected), path
@@ -176,12 +177,12 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
 
 
 def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a_503(
-    own_server: OwnServer,
+    stoppable_postgres: StoppablePostgres,
     with_lake: dict[str, str],
 ) -> None:
-    with Running(with_lake, ONE_WORKER) as service:
+    with RunningService(with_lake, ONE_WORKER) as service:
         assert service.get("/api/aggregated_stats").status == 200
-        own_server.stop()
+        stoppable_postgres.stop()
         assert service.get("/api/aggregated_stats").status == 200
         assert service.get("/api/aggregated_stats?since=1").status == 503
         assert service.get(f"/api/raw_stats?orchestrator={ADDRESS}").status == 503
@@ -190,34 +191,34 @@ def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a
 
 @pytest.mark.parametrize("told", [True, False], ids=["told of", "not told of"])
 def test_a_service_that_has_not_seen_its_database_answers_from_a_lake_that_it_was(
-    own_server: OwnServer,
+    stoppable_postgres: StoppablePostgres,
     with_lake: dict[str, str],
     tmp_path: Path,
     told: bool,
 ) -> None:
     # the lake of a database that nobody told of may be another one's
-    settings = with_lake if told else {"POSTGRES": own_server.url, "DATA_DIR": str(tmp_path)}
-    assert command("lake", "sync", **settings).returncode == 0
-    own_server.stop()
-    with Running(settings) as service:
+    settings = with_lake if told else {"POSTGRES": stoppable_postgres.url, "DATA_DIR": str(tmp_path)}
+    assert run_leaderboard("lake", "sync", **settings).returncode == 0
+    stoppable_postgres.stop()
+    with RunningService(settings) as service:
         answer = service.get(f"/api/raw_stats?orchestrator={ADDRESS}&since=1")
         assert answer.status == (200 if told else 503)
         assert not told or len(answer.json["FRA"]) == 10
         assert service.get("/api/health").json["status"] == ("degraded" if told else "down")
-        own_server.start()
+        stoppable_postgres.start()
         assert service.get("/api/health").json["status"] == "ok"
 
 
 def test_what_memory_has_of_after_the_lake_is_in_the_answer(
-    own_server: OwnServer,
+    stoppable_postgres: StoppablePostgres,
     with_lake: dict[str, str],
 ) -> None:
-    assert command("lake", "sync", **with_lake).returncode == 0
-    with Running(with_lake, ONE_WORKER) as service:
+    assert run_leaderboard("lake", "sync", **with_lake).returncode == 0
+    with RunningService(with_lake, ONE_WORKER) as service:
         assert service.get("/api/aggregated_stats").status == 200
         assert service.post({"region": "LAX", "orchestrator": ADDRESS, "success_rate": 1}).status == 200
         assert "LAX" in service.get("/api/aggregated_stats").json[ADDRESS]
-        own_server.stop()
+        stoppable_postgres.stop()
         answer = service.get("/api/aggregated_stats?since=1")
         assert set(answer.json[ADDRESS]) == {"FRA", "LAX"}
         assert datetime.now(UTC) - as_of(answer) < timedelta(minutes=1)
@@ -227,7 +228,7 @@ def test_services_bring_their_lake_up_to_date_by_themselves(database: str, tmp_p
     lake = tmp_path / "lake"
     settings = {"POSTGRES": database, "LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0.1"}
     stores = Stores(database, lake)
-    with Running(settings) as service, Running(settings):
+    with RunningService(settings) as service, RunningService(settings):
         for number in range(1, 4):
             assert service.post({"region": "FRA", "orchestrator": ADDRESS}).status == 200
             deadline = time.monotonic() + 30
@@ -239,7 +240,7 @@ def test_services_bring_their_lake_up_to_date_by_themselves(database: str, tmp_p
 
 
 def test_without_an_interval_nothing_is_exported(database: str, tmp_path: Path) -> None:
-    with Running({"POSTGRES": database, "LAKE_URL": str(tmp_path / "lake")}) as service:
+    with RunningService({"POSTGRES": database, "LAKE_URL": str(tmp_path / "lake")}) as service:
         service.post({"region": "FRA", "orchestrator": ADDRESS})
         time.sleep(0.5)
     assert not (tmp_path / "lake").exists()

@@ -17,7 +17,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres, database_url
 from leaderboard.postgres.migrations import migrate
 from leaderboard.postgres.system_user import EmbeddedPostgresError
 from tests.conftest import rows
-from tests.support.own_server import postmaster
+from tests.support.postgres import postmaster_pid
 
 HOLD = """if True:
     import sys, time
@@ -62,18 +62,18 @@ def test_data_survives_a_restart(data_dir: Path) -> None:
         rows(url, "INSERT INTO events (orchestrator, payload) VALUES ('0x1', '{}')")
         assert rows(url, "SELECT count(*) FROM events") == [(times,)]
         server.release()
-        assert postmaster(data_dir) is None
+        assert postmaster_pid(data_dir) is None
 
 
 def test_the_last_of_several_processes_stops_the_server(data_dir: Path) -> None:
     processes = [hold(data_dir) for _ in range(3)]
-    pid = postmaster(data_dir)
+    pid = postmaster_pid(data_dir)
     assert pid is not None
     for process in processes[:2]:
         end(process)
-        assert postmaster(data_dir) == pid
+        assert postmaster_pid(data_dir) == pid
     end(processes[2])
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_processes_that_start_at_once_share_one_server(data_dir: Path) -> None:
@@ -85,16 +85,16 @@ def test_processes_that_start_at_once_share_one_server(data_dir: Path) -> None:
     urls = {process.communicate(timeout=60)[0] for process in processes}
     assert len(urls) == 1
     assert [process.returncode for process in processes] == [0] * 5
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_a_killed_user_is_no_user(data_dir: Path) -> None:
     killed, other = hold(data_dir), hold(data_dir)
     killed.kill()
     killed.wait()
-    assert postmaster(data_dir) is not None
+    assert postmaster_pid(data_dir) is not None
     end(other)
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
     killed.stdin.close()
 
 
@@ -103,22 +103,22 @@ def test_a_server_whose_users_were_all_killed_is_used_again_and_stopped(data_dir
     killed.kill()
     killed.wait()
     killed.stdin.close()
-    left = postmaster(data_dir)
+    left = postmaster_pid(data_dir)
     assert left is not None
     process = hold(data_dir)
-    assert postmaster(data_dir) == left
+    assert postmaster_pid(data_dir) == left
     end(process)
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_a_killed_server_starts_again(data_dir: Path) -> None:
     first = hold(data_dir)
-    pid = postmaster(data_dir)
+    pid = postmaster_pid(data_dir)
     os.kill(pid, signal.SIGKILL)
-    while postmaster(data_dir):
+    while postmaster_pid(data_dir):
         time.sleep(0.05)
     second = hold(data_dir)
-    assert postmaster(data_dir) not in (None, pid)
+    assert postmaster_pid(data_dir) not in (None, pid)
     end(first)
     end(second)
 
@@ -138,9 +138,9 @@ def test_a_forked_child_is_no_user_of_its_own(data_dir: Path) -> None:
         server.release()
         os.execv(sys.executable, [sys.executable, "-c", code])
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert postmaster(data_dir) is not None
+    assert postmaster_pid(data_dir) is not None
     server.release()
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_a_server_that_dies_while_it_is_watched_is_started_again(
     url = server.acquire()
     server.watch()
     migrate(url, 20)
-    pid = postmaster(data_dir)
+    pid = postmaster_pid(data_dir)
     psutil.Process(pid).kill()
     deadline = time.monotonic() + 60
-    while postmaster(data_dir) in (None, pid):
+    while postmaster_pid(data_dir) in (None, pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     server.release()
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
 
 
 def test_a_look_that_fails_does_not_end_the_watch(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,17 +213,17 @@ def test_a_folder_is_one_however_it_is_reached(data_dir: Path) -> None:
     (data_dir / "real").mkdir()
     (data_dir / "link").symlink_to(data_dir / "real")
     first = hold(data_dir / "link")
-    pid = postmaster(data_dir / "real")
+    pid = postmaster_pid(data_dir / "real")
     second = hold(data_dir / "real")
-    assert postmaster(data_dir / "link") == pid
+    assert postmaster_pid(data_dir / "link") == pid
     os.kill(pid, signal.SIGKILL)
-    while postmaster(data_dir / "real"):
+    while postmaster_pid(data_dir / "real"):
         time.sleep(0.05)
     third = hold(data_dir / "link")
-    assert postmaster(data_dir / "real") not in (None, pid)
+    assert postmaster_pid(data_dir / "real") not in (None, pid)
     for process in (first, second, third):
         end(process)
-    assert postmaster(data_dir / "real") is None
+    assert postmaster_pid(data_dir / "real") is None
 
 
 def test_a_server_that_is_too_young_to_answer_is_stopped(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_a_server_that_is_too_young_to_answer_is_stopped(data_dir: Path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         server.acquire()
     server.release()
-    assert postmaster(data_dir) is None
+    assert postmaster_pid(data_dir) is None
     assert server._server._process.poll() is not None
 
 

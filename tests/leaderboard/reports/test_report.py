@@ -13,7 +13,7 @@ import pytest
 from leaderboard.reports import notebooks
 from queries import sample_data
 from tests.conftest import clone, drop, rows
-from tests.support.service import PROJECT, command, environment
+from tests.support.commands import PROJECT, environment, run_leaderboard
 
 WEEK = ("--since", "2026-08-25T00:00:00Z", "--until", "2026-09-01T00:00:00Z")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,7 +23,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def database(server: str, template: str) -> Iterator[str]:
     """A database with 2,000 results of a week. For reading."""
     url = clone(server, template, "reports")
-    done = command("simulate", "2000", "--days", "7", "--until", "2026-09-01T00:00:00Z", POSTGRES=url)
+    done = run_leaderboard("simulate", "2000", "--days", "7", "--until", "2026-09-01T00:00:00Z", POSTGRES=url)
     assert done.returncode == 0, done.stderr
     yield url
     drop(server, "reports")
@@ -32,7 +32,7 @@ def database(server: str, template: str) -> Iterator[str]:
 @pytest.fixture
 def run(database: str) -> Run:
     """Runs ``leaderboard report`` over the database."""
-    return lambda *arguments, **variables: command("report", *arguments, **{"POSTGRES": database} | variables)
+    return lambda *arguments, **variables: run_leaderboard("report", *arguments, **{"POSTGRES": database} | variables)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def page(database: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     ((orchestrator,),) = rows(database, statement)
     to = tmp_path_factory.mktemp("report") / "new" / "report.html"
     arguments = ("02-orchestrator-report", "--orchestrator", orchestrator.upper().replace("X", "x"), *WEEK)
-    done = command("report", *arguments, "--to", str(to), POSTGRES=database)
+    done = run_leaderboard("report", *arguments, "--to", str(to), POSTGRES=database)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"the report is at {to}\n")
     text = to.read_text(encoding="utf-8")
     assert f"<strong>{orchestrator}</strong> from 2026-08-25 00:00 to 2026-09-01 00:00" in text

@@ -14,8 +14,8 @@ from leaderboard.lake.verify import compared
 from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events
-from tests.support.s3 import BUCKET, S3
-from tests.support.service import command, environment
+from tests.support.commands import environment, run_leaderboard
+from tests.support.s3 import BUCKET, S3Server
 
 EVENTS = conformance("events")["events"]
 WRITERS = 4
@@ -35,15 +35,15 @@ except LakeConflict:
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with S3() as server:
+def s3() -> Iterator[S3Server]:
+    with S3Server() as server:
         yield server
 
 
 @pytest.fixture
-def lake(s3: S3, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+def lake(s3: S3Server, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """The URL of a lake that is not there yet."""
-    for name, value in s3.variables.items():
+    for name, value in s3.settings.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/lakes/{request.node.name}"
 
@@ -114,7 +114,7 @@ def test_sql_reads_it(postgres: PostgresEvents, database: str, lake: str) -> Non
 
 
 def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
-    postgres: PostgresEvents, database: str, lake: str, s3: S3
+    postgres: PostgresEvents, database: str, lake: str, s3: S3Server
 ) -> None:
     held = 0
     for events in (EVENTS[:1000], EVENTS[1000:1500], EVENTS[1500:1600]):
@@ -122,7 +122,7 @@ def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
         writers = [
             subprocess.Popen(
                 [sys.executable, "-c", WRITE, database, lake],
-                env=environment(**s3.variables),
+                env=environment(**s3.settings),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -143,12 +143,12 @@ def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
         assert LakeEvents(lake).require_snapshot().files["events"].sum() == held
 
 
-def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake: str, s3: S3) -> None:
+def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake: str, s3: S3Server) -> None:
     load_events(database, EVENTS[:1000])
     expected = of_database(postgres).cast({pl.Categorical: pl.String})
     for form, to, url in (("parquet", "{date}.parquet", "*.parquet"), ("delta", "table", "table")):
-        done = command(
-            *("export", "events", "--format", form, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.variables
+        done = run_leaderboard(
+            *("export", "events", "--format", form, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.settings
         )
         assert done.returncode == 0, done.stderr
         assert_frame_equal(open_events(f"{lake}/{url}").window(MIN_TIME, MAX_TIME).collect().sort("id"), expected)

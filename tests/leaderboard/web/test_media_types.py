@@ -19,7 +19,7 @@ from leaderboard.settings import Settings
 from leaderboard.web import media_types
 from leaderboard.web.responses import CACHE_CONTROL
 from tests.conftest import conformance, load_events
-from tests.support.service import Running
+from tests.support.service import RunningService
 
 EVENTS = conformance("events")
 ALL = f"since={EVENTS['t0']}&until={EVENTS['t1']}"
@@ -245,7 +245,7 @@ def test_numbers_are_at_the_same_places_whatever_their_last_bits(name: str) -> N
 
 
 def test_polars_reads_the_url(events_database: str) -> None:
-    with Running({"POSTGRES": events_database}) as service:
+    with RunningService({"POSTGRES": events_database}) as service:
         url = f"http://127.0.0.1:{service.port}"
         expected = service.get(TABLES["leaderboard"]).json["leaderboard"]
         for read, name in ((pl.read_parquet, "parquet"), (pl.read_csv, "csv"), (pl.read_ipc, "arrow")):

@@ -20,8 +20,8 @@ from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
 from queries import StoreTimeout
 from tests.conftest import SECRET
-from tests.support.own_server import OwnServer
-from tests.support.service import ONE_WORKER, Running
+from tests.support.postgres import StoppablePostgres
+from tests.support.service import ONE_WORKER, RunningService
 
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 ASKED = [
@@ -36,13 +36,13 @@ ASKED = [
 ]
 
 
-def test_a_database_that_goes_away_is_a_503_until_it_is_back(own_server: OwnServer) -> None:
+def test_a_database_that_goes_away_is_a_503_until_it_is_back(stoppable_postgres: StoppablePostgres) -> None:
     settings = {"REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
-    with Running({"POSTGRES": own_server.url} | settings, ONE_WORKER) as service:
+    with RunningService({"POSTGRES": stoppable_postgres.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
         assert [service.get(path).status for path in ASKED] == [200] * len(ASKED)
 
-        own_server.stop()
+        stoppable_postgres.stop()
         # what neither memory nor a lake has
         lacking = ["/api/raw_stats?orchestrator=0x1", f"/api/orchestrators/0x{'a' * 40}"]
         held = [path for path in ASKED if path not in lacking]
@@ -62,14 +62,16 @@ def test_a_database_that_goes_away_is_a_503_until_it_is_back(own_server: OwnServ
         }
         assert health.headers["Cache-Control"] == "no-store"
 
-        own_server.start()
+        stoppable_postgres.start()
         assert [service.get(path).status for path in (*ASKED, "/api/health")] == [200] * (len(ASKED) + 1)
         assert service.post(RESULT).status == 200
 
 
-def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own_server: OwnServer) -> None:
-    own_server.stop()
-    with Running({"POSTGRES": own_server.url}) as service:
+def test_a_service_that_starts_before_its_database_serves_once_that_is_there(
+    stoppable_postgres: StoppablePostgres,
+) -> None:
+    stoppable_postgres.stop()
+    with RunningService({"POSTGRES": stoppable_postgres.url}) as service:
         assert service.get("/api/health").status == 503
         assert service.get("/api/regions").status == 503
         # what needs no database is answered as ever
@@ -80,31 +82,33 @@ def test_a_service_that_starts_before_its_database_serves_once_that_is_there(own
             ("GET", "/api/aggregated_stats?since=x", 400),
             ("POST", "/api/post_stats", 403),
         ):
-            assert service.ask(method, path, b"", {}).status == status
-        own_server.start()
+            assert service.request(method, path, b"", {}).status == status
+        stoppable_postgres.start()
         assert service.get("/api/health").status == 200
         assert service.post(RESULT).status == 200
 
 
-def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(own_server: OwnServer) -> None:
-    with Running({"POSTGRES": own_server.url}) as service:
-        own_server.stop()
+def test_a_worker_that_dies_while_the_database_is_away_does_not_end_the_service(
+    stoppable_postgres: StoppablePostgres,
+) -> None:
+    with RunningService({"POSTGRES": stoppable_postgres.url}) as service:
+        stoppable_postgres.stop()
         for worker in psutil.Process(service.process.pid).children():
             worker.kill()
         time.sleep(1)
-        service.wait_until_it_answers()
+        service.wait_until_ready()
         assert service.get("/api/regions").status == 503
-        own_server.start()
+        stoppable_postgres.start()
         assert service.get("/api/regions").status == 200
 
 
-def test_a_database_that_falls_silent_is_a_504_and_then_away(own_server: OwnServer) -> None:
+def test_a_database_that_falls_silent_is_a_504_and_then_away(stoppable_postgres: StoppablePostgres) -> None:
     settings = {"DB_TIMEOUT": "1", "REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
-    with Running({"POSTGRES": own_server.url} | settings, ONE_WORKER) as service:
+    with RunningService({"POSTGRES": stoppable_postgres.url} | settings, ONE_WORKER) as service:
         assert service.post(RESULT).status == 200
         before = service.get("/api/aggregated_stats")
         assert before.status == 200
-        with own_server.frozen():
+        with stoppable_postgres.frozen():
             # somebody had a connection, and waited for what was asked over it
             for answer in (service.post(RESULT), service.get("/api/aggregated_stats"), service.get(ASKED[1])):
                 assert answer.status == 504
@@ -169,7 +173,7 @@ class TestASlowStatement:
 
 
 def test_a_request_in_flight_is_answered_before_a_stop(database: str) -> None:
-    with Running({"POSTGRES": database}) as service:
+    with RunningService({"POSTGRES": database}) as service:
         answers: list[int] = []
         with psycopg2.connect(database) as connection, connection.cursor() as cursor:
             cursor.execute("LOCK TABLE events")

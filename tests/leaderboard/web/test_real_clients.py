@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import DATA, rows, sample
-from tests.support.service import COMMAND, Answer, Running
+from tests.support.commands import LEADERBOARD
+from tests.support.service import HttpResponse, RunningService
 
 TRANSCODING = [result for results in sample("raw-transcoding-2021-09-25.json").values() for result in results]
 AI = [result for results in sample("raw-ai-2024-09.json").values() for result in results]
@@ -21,12 +22,14 @@ GETS = [request for request in REQUESTS if request["method"] == "GET"]
 
 
 @pytest.fixture
-def service(database: str) -> Iterator[Running]:
-    with Running({"POSTGRES": database}) as service:
+def service(database: str) -> Iterator[RunningService]:
+    with RunningService({"POSTGRES": database}) as service:
         yield service
 
 
-def answered(service: Running, results: list[dict[str, Any]], query: str = "") -> dict[str, list[dict[str, Any]]]:
+def answered(
+    service: RunningService, results: list[dict[str, Any]], query: str = ""
+) -> dict[str, list[dict[str, Any]]]:
     (orchestrator,) = {result["orchestrator"] for result in results}
     return service.get(f"/api/raw_stats?orchestrator={orchestrator}{query}").json
 
@@ -35,7 +38,7 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def test_real_results_are_posted_read_back_field_by_field_and_scored(service: Running) -> None:
+def test_real_results_are_posted_read_back_field_by_field_and_scored(service: RunningService) -> None:
     assert (len(TRANSCODING), len(AI)) == (21, 3)
     for result in [*TRANSCODING, *AI, *SINGLE]:
         answer = service.post(result)
@@ -100,28 +103,28 @@ def bytes_of(request: dict[str, Any], connection: str = "close") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def test_captured_posts_are_taken_byte_for_byte(service: Running, database: str) -> None:
+def test_captured_posts_are_taken_byte_for_byte(service: RunningService, database: str) -> None:
     assert len(POSTS) == 12
     for request in POSTS:
-        answer = service.exchange(bytes_of(request))
+        answer = service.send_bytes(bytes_of(request))
         assert (answer.status, answer.body) == (200, b"ok")
     stored = [payload for (payload,) in rows(database, "SELECT payload FROM events ORDER BY id")]
     assert stored == [json.loads(request["body"]) for request in POSTS]
 
 
-def test_a_captured_post_is_refused_once_a_byte_of_it_changes(service: Running, database: str) -> None:
+def test_a_captured_post_is_refused_once_a_byte_of_it_changes(service: RunningService, database: str) -> None:
     for request in POSTS:
         changed = request | {"body": request["body"].replace('"timestamp":1', '"timestamp":2')}
-        assert service.exchange(bytes_of(changed)).status == 403
+        assert service.send_bytes(bytes_of(changed)).status == 403
     assert rows(database, "SELECT * FROM events") == []
 
 
-def test_captured_gets_are_answered(service: Running) -> None:
+def test_captured_gets_are_answered(service: RunningService) -> None:
     for request in POSTS:
-        service.exchange(bytes_of(request))
+        service.send_bytes(bytes_of(request))
     assert len(GETS) == 17
     for request in GETS:
-        answer = service.exchange(bytes_of(request))
+        answer = service.send_bytes(bytes_of(request))
         refused = request["target"] in (
             "/api/aggregated_stats?pipeline=llm",
             "/api/aggregated_stats?model=somemodel",
@@ -131,7 +134,7 @@ def test_captured_gets_are_answered(service: Running) -> None:
         assert_read_by_clients(request["target"], answer)
 
 
-def assert_read_by_clients(target: str, answer: Answer) -> None:
+def assert_read_by_clients(target: str, answer: HttpResponse) -> None:
     document = answer.json
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -155,18 +158,20 @@ def chunked(request: dict[str, Any], *chunks: bytes) -> bytes:
     return head + b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in (*chunks, b""))
 
 
-def test_a_client_that_sends_its_body_in_chunks_is_served(service: Running) -> None:
+def test_a_client_that_sends_its_body_in_chunks_is_served(service: RunningService) -> None:
     body = POSTS[0]["body"].encode()
-    assert service.exchange(chunked(POSTS[0], body[:7], body[7:])).status == 200
+    assert service.send_bytes(chunked(POSTS[0], body[:7], body[7:])).status == 200
 
 
-def test_chunks_that_are_too_many_are_told_apart_from_a_wrong_signature(service: Running) -> None:
-    assert service.exchange(chunked(POSTS[0], b"x" * 2**24, b"x")).status == 413
+def test_chunks_that_are_too_many_are_told_apart_from_a_wrong_signature(service: RunningService) -> None:
+    assert service.send_bytes(chunked(POSTS[0], b"x" * 2**24, b"x")).status == 413
 
 
 @pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nab", b""], ids=["no size", "half a chunk", "no end"])
 @pytest.mark.parametrize(("target", "status"), [("/api/post_stats", 400), ("/api/nothing", 404)])
-def test_a_body_that_breaks_off_is_the_clients_fault(service: Running, rest: bytes, target: str, status: int) -> None:
+def test_a_body_that_breaks_off_is_the_clients_fault(
+    service: RunningService, rest: bytes, target: str, status: int
+) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         connection.sendall(chunked(POSTS[0] | {"target": target}).removesuffix(b"0\r\n\r\n") + rest)
         connection.shutdown(socket.SHUT_WR)
@@ -187,9 +192,9 @@ def test_a_body_that_breaks_off_is_the_clients_fault(service: Running, rest: byt
     ids=["too long a path", "too long a header", "no length", "no request"],
 )
 def test_requests_that_gunicorn_refuses_get_the_error_body_that_any_page_reads(
-    service: Running, request_bytes: bytes, status: int
+    service: RunningService, request_bytes: bytes, status: int
 ) -> None:
-    answer = service.exchange(request_bytes)
+    answer = service.send_bytes(request_bytes)
     assert answer.status == status
     assert list(answer.json) == ["error"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -197,7 +202,7 @@ def test_requests_that_gunicorn_refuses_get_the_error_body_that_any_page_reads(
 
 
 def test_clients_that_stall_give_back_their_threads(database: str) -> None:
-    with Running({"POSTGRES": database}, [*COMMAND, "serve", "--workers", "1", "--threads", "2"]) as service:
+    with RunningService({"POSTGRES": database}, [*LEADERBOARD, "serve", "--workers", "1", "--threads", "2"]) as service:
         head = bytes_of(POSTS[0])[:-1]
         stalled = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(4)]
         for connection, sent in zip(stalled, (head, head[:30], head, head[:30]), strict=True):
@@ -207,7 +212,7 @@ def test_clients_that_stall_give_back_their_threads(database: str) -> None:
             connection.close()
 
 
-def test_a_client_learns_that_its_body_is_too_large(service: Running) -> None:
+def test_a_client_learns_that_its_body_is_too_large(service: RunningService) -> None:
     for size in (2**20 + 1, 2**23):
         answer = service.post(b"x" * size)
         assert answer.status == 413

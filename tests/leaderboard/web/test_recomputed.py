@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import conformance
-from tests.support.service import Running
+from tests.support.service import RunningService
 
 Jobs = list[dict[str, Any]]
 SCORES = ("success_rate", "round_trip_score", "score")
@@ -25,13 +25,13 @@ close = {"rel": 1e-9, "abs": 1e-9}
 
 
 @pytest.fixture(scope="module")
-def service(events_database: str) -> Iterator[Running]:
-    with Running({"POSTGRES": events_database}) as running:
+def service(events_database: str) -> Iterator[RunningService]:
+    with RunningService({"POSTGRES": events_database}) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def jobs(service: Running) -> dict[str, Jobs]:
+def jobs(service: RunningService) -> dict[str, Jobs]:
     """All results of the week, by job type, with the moment at which each was received."""
     orchestrators = {orchestrator.lower() for _, orchestrator, *_ in EVENTS["events"]}
     found: dict[str, Jobs] = {}
@@ -88,7 +88,7 @@ def asked(pipeline: str, model: str) -> str:
     return f"{WINDOW}&pipeline={quote(pipeline)}&model={quote(model)}"
 
 
-def test_the_scores_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> None:
+def test_the_scores_of_transcoding(service: RunningService, jobs: dict[str, Jobs]) -> None:
     found = service.get(f"/api/aggregated_stats?{WINDOW}").json
     groups = by(jobs["transcoding"], "orchestrator", "region")
     assert {(name, region) for name, regions in found.items() for region in regions} == groups.keys()
@@ -96,14 +96,14 @@ def test_the_scores_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> N
         assert_close(found[orchestrator][region], scored(group))
 
 
-def test_the_scores_of_every_ai_job(service: Running, jobs: dict[str, Jobs]) -> None:
+def test_the_scores_of_every_ai_job(service: RunningService, jobs: dict[str, Jobs]) -> None:
     for job, group in by(jobs["ai"], "pipeline", "model").items():
         found = service.get(f"/api/aggregated_stats?{asked(*job)}").json
         for (orchestrator, region), own in by(group, "orchestrator", "region").items():
             assert_close(found[orchestrator][region], scored(own, typical(group), ai=True))
 
 
-def test_the_history_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> None:
+def test_the_history_of_transcoding(service: RunningService, jobs: dict[str, Jobs]) -> None:
     days = by(jobs["transcoding"], lambda job: job["at"] // DAY * DAY, "orchestrator", "region")
     for orchestrator in {orchestrator for _, orchestrator, _ in days}:
         rows = service.get(f"/api/score_history?{WINDOW}&interval=1d&orchestrator={orchestrator}").json["history"]
@@ -115,7 +115,7 @@ def test_the_history_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> 
             assert_close(row, scored(group))
 
 
-def test_the_history_of_the_network_doing_an_ai_job(service: Running, jobs: dict[str, Jobs]) -> None:
+def test_the_history_of_the_network_doing_an_ai_job(service: RunningService, jobs: dict[str, Jobs]) -> None:
     job = busiest(jobs["ai"])
     week = by(jobs["ai"], "pipeline", "model")[job]
     spans = by(week, lambda job: job["at"] // 21600 * 21600)
@@ -155,7 +155,7 @@ def assert_ranked(rows: list[dict[str, Any]], expected: dict[str, dict[str, floa
         assert row["rank"] == 1 + sum(other["score"] > own["score"] + 1e-11 for other in expected.values())
 
 
-def test_the_ranking_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> None:
+def test_the_ranking_of_transcoding(service: RunningService, jobs: dict[str, Jobs]) -> None:
     expected = {}
     for (orchestrator,), own in by(jobs["transcoding"], "orchestrator").items():
         parts = [scored(group) for group in by(own, "region").values()]
@@ -165,7 +165,7 @@ def test_the_ranking_of_transcoding(service: Running, jobs: dict[str, Jobs]) -> 
 
 
 @pytest.mark.parametrize("one_pipeline", [True, False])
-def test_the_ranking_of_many_ai_models(service: Running, jobs: dict[str, Jobs], one_pipeline: bool) -> None:
+def test_the_ranking_of_many_ai_models(service: RunningService, jobs: dict[str, Jobs], one_pipeline: bool) -> None:
     pipeline, _ = busiest(jobs["ai"])
     chosen = [job for job in jobs["ai"] if job["pipeline"] == pipeline or not one_pipeline]
     references = {job: typical(group) for job, group in by(chosen, "pipeline", "model").items()}

@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
 from queries import FileEvents, LakeEvents, SchemaError, StoreUnavailable, connect, open_events, sample_data
-from tests.support.service import command
+from tests.support.commands import run_leaderboard
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -25,10 +25,12 @@ def exports(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> P
     """A folder with one export in every format, one in files of a day each, and one in a Delta table."""
     folder = tmp_path_factory.mktemp("exports")
     for form in FORMATS:
-        done = command("export", "events", "--since", "0", "--to", f"{folder}/all.{form}", POSTGRES=events_database)
+        done = run_leaderboard(
+            "export", "events", "--since", "0", "--to", f"{folder}/all.{form}", POSTGRES=events_database
+        )
         assert done.returncode == 0, done.stderr
     for to in (("--to", f"{folder}/days/{{date}}.parquet"), ("--format", "delta", "--to", f"{folder}/table")):
-        done = command("export", "events", *to, POSTGRES=events_database)
+        done = run_leaderboard("export", "events", *to, POSTGRES=events_database)
         assert done.returncode == 0, done.stderr
     return folder
 
