@@ -1,0 +1,41 @@
+# What a developer does often. `make` alone lists the targets.
+BIN := .venv/bin
+
+.PHONY: help install run test test-fast check fix docs bench
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+install: $(BIN)/ruff ## create .venv with everything that development needs
+
+$(BIN)/ruff: setup.cfg pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/pip install -q -e '.[dev]'
+	@touch $@
+
+run: install ## serve on http://localhost:8080 with the embedded PostgreSQL
+	$(BIN)/leaderboard serve
+
+test: install ## the whole test suite
+	$(BIN)/pytest
+
+test-fast: install ## the tests that take no service process, in less than a minute
+	$(BIN)/pytest -m 'not slow'
+
+check: install ## everything that reads the code without running it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
+
+fix: install ## repair formatting, imports and what else ruff can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## write the generated parts of the pages, and the picture
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.picture
+
+bench: install ## time the service against plain SQL
+	$(BIN)/python -m benchmarks

@@ -1,0 +1,1 @@
+"""The project's pages, and the small programs that write their generated parts."""

@@ -1,0 +1,132 @@
+"""The tables of parameters of the HTTP interface, with the limits that the code has."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, get_type_hints
+
+import msgspec
+
+from docs.markdown import table
+from leaderboard.results.validation import Result
+from leaderboard.web.media_types import FORMATS
+from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ORCHESTRATORS, MOST_ROWS
+from queries import AI, RANKING_COLUMNS, TRANSCODING
+
+
+class Parameter(NamedTuple):
+    """A query parameter: what it takes, and what counts where it is absent."""
+
+    name: str
+    meaning: str
+    default: str = ""
+
+
+ORCHESTRATOR = Parameter("orchestrator", "an address, upper or lower case; only its rows are answered", "all")
+REGION = Parameter("region", "a region's code, upper or lower case; only its results count", "all")
+PIPELINE = Parameter("pipeline", "AI jobs of this pipeline")
+MODEL = Parameter("model", "AI jobs of this model; needs `pipeline`")
+JOB_TYPE = Parameter(
+    "job_type",
+    f"`{TRANSCODING}` or `{AI}`",
+    f"`{AI}` where `pipeline` or `model` is given, else `{TRANSCODING}`",
+)
+SINCE = Parameter(
+    "since", "start of the window, inclusive", "`START_TIME_WINDOW` hours ago; with `until`, the first result"
+)
+UNTIL = Parameter("until", "end of the window, inclusive", "now")
+FORMAT = Parameter("format", ", ".join(f"`{file_format.name}`" for file_format in FORMATS), "what `Accept` prefers")
+EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, SINCE, UNTIL)
+
+PARAMETERS: dict[str, tuple[Parameter, ...]] = {
+    "/api/aggregated_stats": (
+        ORCHESTRATOR,
+        REGION,
+        PIPELINE._replace(meaning="AI jobs of this pipeline; needs `model`"),
+        MODEL,
+        JOB_TYPE._replace(meaning=f"{JOB_TYPE.meaning}; `{AI}` needs `pipeline` and `model`"),
+        SINCE,
+        UNTIL,
+        FORMAT,
+    ),
+    "/api/raw_stats": (
+        ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="required"),
+        *EVENTS,
+        FORMAT,
+    ),
+    "/api/score_history": (
+        ORCHESTRATOR._replace(
+            meaning=f"one or more addresses, repeated or separated by commas, at most {MOST_ORCHESTRATORS}",
+            default="the network as a whole",
+        ),
+        *EVENTS,
+        Parameter("interval", ", ".join(f"`{interval}`" for interval in INTERVALS), "chosen by the window"),
+        FORMAT,
+    ),
+    "/api/leaderboard": (
+        ORCHESTRATOR,
+        *EVENTS,
+        Parameter("min_events", "leave out orchestrators with fewer results", "0"),
+        Parameter("sort", ", ".join(f"`{column}`" for column in RANKING_COLUMNS), "`score`"),
+        Parameter("order", "`asc` or `desc`", "best first"),
+        Parameter("limit", f"rows per page, 1 to {MOST_ROWS}", str(LIMIT)),
+        Parameter("cursor", "the `next_cursor` of the page before", "the first page"),
+        FORMAT,
+    ),
+    "/api/orchestrators/0x…": (SINCE, UNTIL, FORMAT),
+    "/api/top_ai_score": (ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),),
+    "/api/pipelines": (REGION, SINCE, UNTIL),
+}
+"""The parameters of each endpoint that takes any."""
+
+FIELDS = {
+    "region": "code of a region that is registered for the result's job type",
+    "orchestrator": "address, `0x` and 40 hexadecimal digits",
+    "success_rate": "share of the job that succeeded, 0 to 1; a higher value counts as 1",
+    "round_trip_time": "seconds from the request to the complete result",
+    "errors": "a list of objects with `error_code`, `message` and `count`",
+    "timestamp": "when the job ended by the tester's clock, unix seconds",
+    "seg_duration": "transcoding: seconds of video in a segment",
+    "upload_time": "transcoding: seconds",
+    "download_time": "transcoding: seconds",
+    "transcode_time": "transcoding: seconds",
+    "segments_sent": "transcoding",
+    "segments_received": "transcoding",
+    "model": "AI: the model's name",
+    "pipeline": "AI: the pipeline's name",
+    "input_parameters": "AI: JSON in a string",
+    "response_payload": "AI: JSON in a string",
+    "model_is_warm": "AI: whether the model was loaded already",
+}
+_TYPES = {str: "string", bool: "boolean", float: "number", int: "integer"}
+
+
+def parameter_table(endpoint: str) -> str:
+    """One row per query parameter of an endpoint."""
+    rows = ((f"`{name}`", meaning, default) for name, meaning, default in PARAMETERS[endpoint])
+    return table(("parameter", "meaning", "default"), rows)
+
+
+def field_table() -> str:
+    """One row per field of a posted result that the service knows."""
+    types = get_type_hints(Result)
+    rows = (
+        (
+            f"`{field.name}`",
+            _TYPES.get(types[field.name], "list"),
+            FIELDS[field.name],
+            "required" if field.required else _default(field.default),
+        )
+        for field in msgspec.structs.fields(Result)
+    )
+    return table(("field", "type", "meaning", "default"), rows)
+
+
+def _default(value: object) -> str:
+    return f"`{msgspec.json.encode([] if value is None else value).decode()}`"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "fields": field_table,
+    **{f"parameters of {endpoint}": partial(parameter_table, endpoint) for endpoint in PARAMETERS},
+}
+"""The name of each table, and the function that writes it."""

@@ -1,0 +1,35 @@
+"""Draws the picture in the README: the ranking of a simulated network.
+
+``python -m docs.picture`` writes docs/images/ranking.svg. It needs the extra ``notebooks``.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from leaderboard.simulation.generator import Simulation
+from queries import EVENT_SCHEMA, charts, conform, ranking
+
+PICTURE = Path(__file__).parent / "images" / "ranking.svg"
+UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
+MEASURES = {"success_rate": pl.Float64, "round_trip_time": pl.Float64, "seg_duration": pl.Float64}
+TEXTS = {"pipeline": pl.String, "model": pl.String}
+
+
+def simulated_events() -> pl.DataFrame:
+    """A week of 20,000 results of 15 orchestrators, with the columns of EVENT_SCHEMA."""
+    simulation = Simulation(20_000, UNTIL - timedelta(days=7), UNTIL, orchestrators=15)
+    results = pl.concat(simulation.frames()).with_row_index("id")
+    fields = results["payload"].str.json_decode(pl.Struct(MEASURES | TEXTS)).struct.unnest()
+    return conform(pl.concat([results, fields], how="horizontal")).select(*EVENT_SCHEMA)
+
+
+def main() -> None:
+    """Writes the picture."""
+    PICTURE.parent.mkdir(exist_ok=True)
+    charts.ranking(ranking(simulated_events())).save(PICTURE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""The table of settings."""
+
+from docs.markdown import table as markdown_table
+from leaderboard.settings import described
+
+
+def table() -> str:
+    """One row per setting: its name, meaning and default."""
+    rows = ((f"`{name}`", meaning, default) for name, meaning, default in described())
+    return markdown_table(("variable", "meaning", "default"), rows)

@@ -1,0 +1,29 @@
+"""The results that the example answers in docs/http-api.md are computed from."""
+
+import calendar
+from typing import Any
+
+FIRST, SECOND = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7", "0x525419ff5707190389bfb5c87c375d710f5fcb0e"
+NOON = calendar.timegm((2026, 9, 1, 12, 0, 0))
+"""When the first result was received, unix seconds; each of the others came a minute after the one before."""
+CAPPED = [{"error_code": "OrchestratorCapped", "message": "no capacity", "count": 1}]
+UNAVAILABLE = [{"error_code": "HTTP-STATUS-503", "message": "Service Unavailable", "count": 1}]
+IMAGE = {"pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning", "model_is_warm": True}
+
+_JOBS = [
+    (FIRST, "FRA", "transcoding", {"success_rate": 1, "round_trip_time": 0.7, "seg_duration": 2}),
+    (FIRST, "FRA", "transcoding", {"success_rate": 0.5, "round_trip_time": 0.9, "seg_duration": 2, "errors": CAPPED}),
+    (FIRST, "LAX", "transcoding", {"success_rate": 1, "round_trip_time": 1.2, "seg_duration": 2}),
+    (SECOND, "FRA", "transcoding", {"success_rate": 1, "round_trip_time": 2, "seg_duration": 2}),
+    (FIRST, "FRA", "ai", IMAGE | {"success_rate": 1, "round_trip_time": 3}),
+    (SECOND, "FRA", "ai", IMAGE | {"success_rate": 1, "round_trip_time": 5}),
+    (SECOND, "FRA", "ai", IMAGE | {"success_rate": 0, "round_trip_time": 9, "errors": UNAVAILABLE}),
+]
+
+
+def documented_results() -> list[list[Any]]:
+    """``[event_time, orchestrator, region, job_type, payload]`` of each result."""
+    return [
+        [NOON + 60 * number, orchestrator, region, job_type, fields | {"timestamp": NOON + 60 * number - 5}]
+        for number, (orchestrator, region, job_type, fields) in enumerate(_JOBS)
+    ]
