@@ -36,14 +36,14 @@ def _section(context: click.Context) -> str:
         _paragraphs(command.help or ""),
     ]
     records = (parameter.get_help_record(context) for parameter in command.params)
-    options = [(f"`{record[0]}`", _text(record[1])) for record in records if record is not None]
+    options = [(f"`{record[0]}`", _text(record[1])) for record in records if record and record[1]]
     if options:
         parts.append(table(("option", "meaning"), options))
     return "\n\n".join(parts)
 
 
 def _paragraphs(help_text: str) -> str:
-    """The help as Markdown: click marks a paragraph that keeps its lines with a backspace."""
+    # click marks a paragraph that keeps its lines with a backspace
     return _text(inspect.cleandoc(help_text).replace("\b\n", ""))
 
 

@@ -34,7 +34,7 @@ def pages() -> list[Path]:
 
 def generate(text: str) -> str:
     """The text of a page with its generated parts written again. Raises KeyError for a part that nothing writes."""
-    return _PART.sub(lambda part: f"{part[1]}{PARTS[part['name']]()}\n{part[3]}", text)
+    return _PART.sub(lambda part: f"{part[1]}\n{PARTS[part['name']]()}\n\n{part[3]}", text)
 
 
 def main() -> None:
