@@ -1,6 +1,7 @@
 """The tables of parameters of the HTTP interface, with the limits that the code has."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple, get_type_hints
 
@@ -8,7 +9,7 @@ import msgspec
 
 from docs.markdown import table
 from leaderboard.results.validation import Result
-from leaderboard.web.media_types import FORMATS
+from leaderboard.web.media_types import FORMATS, STREAM
 from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ORCHESTRATORS, MOST_ROWS
 from queries import AI, RANKING_COLUMNS, TRANSCODING
 
@@ -35,6 +36,12 @@ SINCE = Parameter(
 )
 UNTIL = Parameter("until", "end of the window, inclusive", "now")
 FORMAT = Parameter("format", ", ".join(f"`{file_format.name}`" for file_format in FORMATS), "what `Accept` prefers")
+INTERVAL_DEFAULT = ", ".join(
+    f"`{interval}` for a window of at most {longest.days} days"
+    if longest < timedelta.max
+    else f"`{interval}` for others"
+    for interval, longest in INTERVALS.items()
+)
 EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, SINCE, UNTIL)
 
 PARAMETERS: dict[str, tuple[Parameter, ...]] = {
@@ -59,7 +66,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
             default="the network as a whole",
         ),
         *EVENTS,
-        Parameter("interval", ", ".join(f"`{interval}`" for interval in INTERVALS), "chosen by the window"),
+        Parameter("interval", ", ".join(f"`{interval}`" for interval in INTERVALS), INTERVAL_DEFAULT),
         FORMAT,
     ),
     "/api/leaderboard": (
@@ -121,12 +128,19 @@ def field_table() -> str:
     return table(("field", "type", "meaning", "default"), rows)
 
 
+def format_table() -> str:
+    """One row per file format of an answer, and its media type."""
+    rows = [(f"`{file_format.name}`", f"`{file_format.mimetype}`") for file_format in FORMATS]
+    return table(("format", "media type"), [*rows, ("(`Accept` only)", f"`{STREAM.mimetype}`")])
+
+
 def _default(value: object) -> str:
     return f"`{msgspec.json.encode([] if value is None else value).decode()}`"
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "fields": field_table,
+    "formats": format_table,
     **{f"parameters of {endpoint}": partial(parameter_table, endpoint) for endpoint in PARAMETERS},
 }
 """The name of each table, and the function that writes it."""

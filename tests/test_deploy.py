@@ -1,4 +1,4 @@
-"""The examples for schedulers are what their schedulers read, and run what there is."""
+"""The examples for schedulers parse, and run commands that exist."""
 
 import configparser
 import re
@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
-from click import Command
 
 from leaderboard.cli import main
 from tests.support.commands import PROJECT
@@ -44,7 +44,7 @@ def manifest() -> dict[str, Any]:
 
 
 def commands() -> list[list[str]]:
-    """The words of every command that the examples run."""
+    """The words of each command that the examples run."""
     crontab = [shlex.split(command.partition(" 2>&1 ")[0]) for _, command in cron_lines()]
     units = [
         shlex.split(value.removeprefix("-"))
@@ -60,22 +60,25 @@ def commands() -> list[list[str]]:
 @pytest.mark.parametrize("words", commands(), ids=shlex.join)
 def test_every_command_exists_with_its_options(words: list[str]) -> None:
     assert Path(words[0]).name == "leaderboard"
-    place: Command = main
+    command: click.Command = main
     words = words[1:]
-    while words and words[0] in getattr(place, "commands", {}):
-        place = place.commands[words.pop(0)]
-    with place.make_context(place.name, [re.sub(r"\$\(date.*\)", "2026-09", word) for word in words]) as context:
-        assert not hasattr(place, "commands"), "a command is missing"
+    with click.Context(main) as context:
+        while words and isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+    assert not isinstance(command, click.Group)
+    with command.make_context(command.name, [re.sub(r"\$\(date.*\)", "2026-09", word) for word in words]) as context:
         assert "{date}" in context.params.get("to", "{date}") or context.params["month"] or "delta" in words
 
 
-def test_each_kind_of_example_exports_and_keeps_the_lake() -> None:
+def test_each_scheduler_syncs_the_lake_and_exports() -> None:
     run = [" ".join(words[1:3]) for words in commands()]
     assert run.count("lake sync") == 3
     assert {"export events", "export raw", "export scores"} <= set(run)
 
 
-def test_the_crontab_has_times_that_cron_reads() -> None:
+def test_cron_times_are_valid() -> None:
     field = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
     jobs = cron_lines()
     assert jobs
@@ -85,7 +88,7 @@ def test_the_crontab_has_times_that_cron_reads() -> None:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
-def test_the_units_parse(path: Path) -> None:
+def test_systemd_units_parse(path: Path) -> None:
     assert "Unit" in unit(path)
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.read_string(path.read_text(encoding="utf-8"))
@@ -93,13 +96,13 @@ def test_the_units_parse(path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
-def test_systemd_knows_the_time_of_the_timer() -> None:
+def test_systemd_accepts_the_time_of_the_timer() -> None:
     ((_, time),) = [entry for entry in unit(DEPLOY / "leaderboard-export.timer")["Timer"] if entry[0] == "OnCalendar"]
     done = subprocess.run(["systemd-analyze", "calendar", time], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_cron_job_tries_again_but_for_what_stays_wrong() -> None:
+def test_lasting_failures_are_not_retried() -> None:
     spec = manifest()["spec"]["jobTemplate"]["spec"]
     (rule,) = spec["podFailurePolicy"]["rules"]
     assert rule["onExitCodes"]["values"] == [2, 73]

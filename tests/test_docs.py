@@ -1,86 +1,274 @@
-"""What the README tells is what there is."""
+"""The pages say what is true: links lead somewhere, commands exist, examples run, tables are current."""
 
+import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 
+import click
 import pytest
-from flask import Blueprint, Flask
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.serving import make_server
 
+from docs import generate, parameters
+from leaderboard.app import create_app
 from leaderboard.cli import main
+from leaderboard.lake.sync import sync
 from leaderboard.reports import notebooks
-from leaderboard.settings import described
-from leaderboard.web.api import rankings, regions, results, scores
-from leaderboard.web.media_types import DECIMALS, FORMATS
-from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ROWS
-from leaderboard.web.table_responses import HISTORY_ROWS
-from queries import charts
-from queries.ranking import RANKING_COLUMNS
+from leaderboard.results.auth import sign
+from leaderboard.settings import Settings
+from queries import PostgresEvents, charts
+from tests.conftest import clone, load_events
 from tests.support.commands import PROJECT
+from tests.support.documented_results import FIRST, documented_results
+from tests.support.documents import PAGES, blocks, examples, headings, links, name
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-
-COMMANDS = re.findall(r"^(?:\w+=\S+ )*(?:\.venv/bin/)?leaderboard (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
-
-
-@pytest.mark.parametrize(("name", "meaning", "default"), described(), ids=lambda value: value)
-def test_every_setting_is_told_with_its_default(name: str, meaning: str, default: str) -> None:
-    assert f"| {name} | {meaning} | {default} |" in README
+HTTP_API = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
+NOTEBOOKS = (PROJECT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+PYTHON = [(name(page), block) for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "python")]
+SHELL = [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "sh")]
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
-def test_every_command_is_told(name: str) -> None:
-    assert f"leaderboard {name}" in README
+@pytest.fixture(scope="module")
+def documented_database(server: str, template: str) -> str:
+    """The URL of a database with the results of the examples. For reading."""
+    url = clone(server, template, "documented")
+    load_events(url, documented_results())
+    return url
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_that_is_told_exists(command: str) -> None:
-    words = shlex.split(command, comments=True)
-    place = main
-    while words and words[0] in getattr(place, "commands", {}):
-        place = place.commands[words.pop(0)]
-    assert place is not main, command
-    options = {option for parameter in place.params for option in parameter.opts}
-    for word in words:
-        if word.startswith("--"):
-            assert word in options, command
+@pytest.fixture(scope="module")
+def documented_app(documented_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The service over that database, and a lake with all of it."""
+    lake = tmp_path_factory.mktemp("lake")
+    postgres = PostgresEvents(documented_database)
+    sync(postgres, str(lake), lambda *_: None)
+    postgres.close()
+    app = create_app(Settings(postgres=documented_database, lake_url=str(lake)))
+    yield app
+    app.extensions["leaderboard"].close()
 
 
-def rules(blueprint: Blueprint) -> list[str]:
-    """The paths that a blueprint answers."""
-    app = Flask("docs", static_folder=None)
-    app.register_blueprint(blueprint)
-    return [rule.rule for rule in app.url_map.iter_rules()]
+@pytest.fixture(scope="module")
+def documented_client(documented_app: Flask) -> FlaskClient:
+    return documented_app.test_client()
 
 
-RULES = [rule for views in (scores, rankings, results, regions) for rule in rules(views.bp)]
+@pytest.fixture(scope="module")
+def documented_service(documented_app: Flask) -> Iterator[str]:
+    """The URL of that service."""
+    service = make_server("127.0.0.1", 0, documented_app, threaded=True)
+    thread = Thread(target=service.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{service.server_port}"
+    service.shutdown()
+    thread.join()
+    service.server_close()
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_every_endpoint_is_told(rule: str) -> None:
-    assert f" /api{rule.partition('<')[0]}" in README
+@pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
+def test_generated_parts_are_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert generate.generate(text) == text, "run python -m docs.generate"
 
 
-@pytest.mark.parametrize("name", ["interval", "sort", "order", "min_events", "limit", "cursor", "format"])
-def test_every_parameter_of_the_tables_is_told(name: str) -> None:
-    assert f"`{name}`" in README
+def test_every_generated_part_is_on_a_page() -> None:
+    used = {part for page in PAGES for part in re.findall("<!-- generated: (.*) -->", page.read_text(encoding="utf-8"))}
+    assert used == set(generate.PARTS)
 
 
-def test_the_fields_and_limits_of_the_tables_are_told() -> None:
-    for name in (*RANKING_COLUMNS[5:], "ranked", "last_success", "last_failure", "error_code", "share"):
-        assert name in README, name
-    for form in FORMATS:
-        assert form.name in README
-    assert all(interval in README for interval in INTERVALS)
-    assert f"{HISTORY_ROWS:,} rows at most" in README
-    assert f"(1 to {MOST_ROWS}, else {LIMIT})" in README
-    assert f"numbers have {DECIMALS} decimals" in README
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    broken = []
+    for path, anchor in links(page):
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in headings(target)):
+            broken.append(f"{path}#{anchor}")
+    assert broken == []
 
 
-@pytest.mark.parametrize("name", [*notebooks.names(), *charts.__all__])
-def test_every_notebook_and_every_chart_is_told(name: str) -> None:
-    assert f"`{name}`" in README
+def test_every_page_is_in_the_index() -> None:
+    index = PROJECT / "docs" / "README.md"
+    listed = {(index.parent / path).resolve() for path, _ in links(index)}
+    assert listed >= set(PAGES) - {index, PROJECT / "README.md"}
+
+
+def _commands(block: str) -> Iterator[list[str]]:
+    """The words of each command of the virtual environment that a block of shell runs."""
+    lexer = shlex.shlex(re.sub(r"\s+# .*", "", block), posix=True, punctuation_chars=";&|<>\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
+    words: list[str] = []
+    for word in [*lexer, "\n"]:
+        if not set(word) <= set(";&|<>\n"):
+            words.append(word)
+            continue
+        while words and re.match(r"\w+=", words[0]):
+            words.pop(0)
+        if words and words[0].startswith(".venv/bin/"):
+            yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
+        words = []
+
+
+COMMANDS = [words for block in SHELL for words in _commands(block)]
+DEVELOPER_TOOLS = {"pre-commit"}
+"""Programs of the extra dev, which the tests do not need."""
+LEADERBOARD = [words[1:] for words in COMMANDS if words[0] == "leaderboard"]
+
+
+@pytest.mark.parametrize("arguments", LEADERBOARD, ids=shlex.join)
+def test_every_command_exists_with_its_options(arguments: list[str]) -> None:
+    words = list(arguments)
+    command: click.Command = main
+    with click.Context(main) as context:
+        while words and isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+    assert not isinstance(command, click.Group)
+    options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert given <= options
+
+
+def test_the_pages_show_every_command() -> None:
+    assert {arguments[0] for arguments in LEADERBOARD} == set(main.list_commands(click.Context(main)))
+
+
+@pytest.mark.parametrize("program", sorted({words[0] for words in COMMANDS} - DEVELOPER_TOOLS))
+def test_every_program_is_installed(program: str) -> None:
+    assert Path(sys.executable).with_name(program).exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([\w-]+)`", "".join(p.read_text() for p in PAGES)))))
+def test_every_target_of_make_exists(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_commands_to_run_and_to_test_are_one_line_each() -> None:
     assert len(re.findall(r"^python3 -m venv .*leaderboard serve$", README, re.MULTILINE)) == 1
     assert len(re.findall(r"^python3 -m venv .*pytest$", README, re.MULTILINE)) == 1
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+def test_every_endpoint_has_a_section(documented_app: Flask) -> None:
+    rules = [rule for rule in documented_app.url_map.iter_rules() if rule.rule.startswith("/api/")]
+    sections = {
+        f"{'POST' if 'POST' in rule.methods else 'GET'} {rule.rule.partition('<')[0]}{'0x…' if rule.arguments else ''}"
+        for rule in rules
+    }
+    assert sections == set(re.findall(r"^## ((?:GET|POST) /.*)$", HTTP_API, re.MULTILINE))
+
+
+class RecordedArguments(ImmutableMultiDict[str, str]):
+    """Query parameters that note which of them were asked for."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def get(self, key: str, *args: Any, **options: Any) -> Any:
+        self.asked.add(key)
+        return super().get(key, *args, **options)
+
+    def getlist(self, key: str, *args: Any, **options: Any) -> Any:
+        self.asked.add(key)
+        return super().getlist(key, *args, **options)
+
+
+@pytest.mark.parametrize("endpoint", parameters.PARAMETERS)
+def test_the_parameters_of_an_endpoint_are_those_that_it_reads(
+    endpoint: str, documented_app: Flask, documented_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documented_app.request_class, "parameter_storage_class", RecordedArguments)
+    monkeypatch.setattr(RecordedArguments, "asked", set())
+    path = endpoint.replace("0x…", FIRST) if "0x…" in endpoint else f"{endpoint}?orchestrator={FIRST}"
+    assert documented_client.get(path).status_code == 200
+    documented = {parameter.name for parameter in parameters.PARAMETERS[endpoint]}
+    assert RecordedArguments.asked == documented
+
+
+def _rounded(value: Any) -> Any:
+    """An answer as the pages show it: numbers with four decimals."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+EXAMPLES = list(examples(HTTP_API))
+
+
+@pytest.mark.parametrize(("path", "shown"), EXAMPLES, ids=[path for path, _ in EXAMPLES])
+def test_example_answers_are_those_of_the_service(path: str, shown: str, documented_client: FlaskClient) -> None:
+    answer, expected = _rounded(documented_client.get(path).json), json.loads(shown)
+    if "next_cursor" in expected:
+        # it is opaque, and cut short on the page
+        expected["next_cursor"] = answer["next_cursor"]
+    assert answer == expected
+
+
+def test_most_endpoints_have_an_example_with_its_answer() -> None:
+    shown = {re.sub("0x.*", "0x…", path.partition("?")[0]) for path, _ in EXAMPLES}
+    # the answers of these are too long, or depend on the time of day
+    assert set(parameters.PARAMETERS) - shown == {"/api/top_ai_score"}
+
+
+@pytest.mark.parametrize(("page", "code"), PYTHON, ids=[f"{page}-{number}" for number, (page, _) in enumerate(PYTHON)])
+def test_python_examples_run(
+    page: str,
+    code: str,
+    documented_app: Flask,
+    documented_database: str,
+    documented_service: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "pyspark" in code:
+        pytest.importorskip("pyspark")
+    monkeypatch.chdir(tmp_path)
+    settings: Settings = documented_app.extensions["leaderboard"].settings
+    for shown, real in (
+        ('"postgresql://user@host/leaderboard"', repr(documented_database)),
+        ("open_events()", f"open_events({documented_database!r})"),
+        ("s3://bucket/lake", settings.lake),
+        ("/var/lib/leaderboard/lake", settings.lake),
+        ("http://localhost:8080", documented_service),
+        ("datetime.now(UTC)", "datetime(2026, 9, 2, tzinfo=UTC)"),
+    ):
+        code = code.replace(shown, real)
+    names: dict[str, Any] = {}
+    exec(compile(code, page, "exec"), names)
+    for opened in ("events", "connection"):
+        if opened in names:
+            names[opened].close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+def test_openssl_signs_as_testers_do(tmp_path: Path) -> None:
+    (line,) = [line for block in SHELL for line in block.splitlines() if line.startswith("signature=")]
+    (tmp_path / "result.json").write_bytes(b'{"region": "FRA"}')
+    done = subprocess.run(["sh", "-c", f"{line}; printf %s $signature"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode() == sign("my-secret-key", b'{"region": "FRA"}')
+
+
+@pytest.mark.parametrize("notebook", notebooks.names())
+def test_every_notebook_is_described(notebook: str) -> None:
+    assert f"| `{notebook}` | " in NOTEBOOKS
+
+
+@pytest.mark.parametrize("chart", charts.__all__)
+def test_every_chart_is_described(chart: str) -> None:
+    assert f"| `{chart}` | " in NOTEBOOKS or f"`{chart}()`" in NOTEBOOKS
