@@ -11,7 +11,7 @@ from queries.scoring.grouping import AI_KEYS, SCORE_FIELDS, scorable, score_grou
 JOB_COLUMNS = ("job_type", "region", *AI_KEYS)
 """What one row of orchestrator_jobs is about."""
 _COLUMNS = (
-    *("orchestrator", *JOB_COLUMNS, "rank", "ranked", "events", "succeeded", "failed", *SCORE_FIELDS),
+    *("orchestrator", *JOB_COLUMNS, "rank", "ranked_count", "events", "succeeded", "failed", *SCORE_FIELDS),
     *("round_trip_time", "median_round_trip_time", "last_success", "last_failure"),
 )
 
@@ -21,7 +21,7 @@ def orchestrator_jobs(events: IntoFrameT, event_filter: EventFilter) -> IntoFram
 
     Of the query only the orchestrator matters. Columns: orchestrator,
     job_type, region, pipeline, model (String, the last two null for
-    transcoding), rank among the ``ranked`` orchestrators that did the same job
+    transcoding), rank among the ``ranked_count`` orchestrators that did the same job
     in the same region (Int64, 1 for the highest score, equal scores share the
     lowest), events, succeeded, failed (Int64, as ranking has them),
     success_rate, round_trip_score, score (Float64, 0..1, as aggregated_stats
@@ -33,17 +33,17 @@ def orchestrator_jobs(events: IntoFrameT, event_filter: EventFilter) -> IntoFram
 
     >>> from queries import EventFilter, sample_data, orchestrator_jobs
     >>> jobs = orchestrator_jobs(sample_data.events(), EventFilter(orchestrator="0xbb"))
-    >>> jobs.select("job_type", "region", "model", "rank", "ranked", "events", "failed", "score")
+    >>> jobs.select("job_type", "region", "model", "rank", "ranked_count", "events", "failed", "score")
     shape: (3, 8)
-    ┌─────────────┬────────┬───────┬──────┬────────┬────────┬────────┬──────────┐
-    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked ┆ events ┆ failed ┆ score    │
-    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---    ┆ ---    ┆ ---    ┆ ---      │
-    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64    ┆ i64    ┆ i64    ┆ f64      │
-    ╞═════════════╪════════╪═══════╪══════╪════════╪════════╪════════╪══════════╡
-    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2      ┆ 2      ┆ 1      ┆ 0.561851 │
-    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 0      ┆ 0.632121 │
-    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 1      ┆ 0.0      │
-    └─────────────┴────────┴───────┴──────┴────────┴────────┴────────┴──────────┘
+    ┌─────────────┬────────┬───────┬──────┬──────────────┬────────┬────────┬──────────┐
+    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked_count ┆ events ┆ failed ┆ score    │
+    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---          ┆ ---    ┆ ---    ┆ ---      │
+    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64          ┆ i64    ┆ i64    ┆ f64      │
+    ╞═════════════╪════════╪═══════╪══════╪══════════════╪════════╪════════╪══════════╡
+    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2            ┆ 2      ┆ 1      ┆ 0.561851 │
+    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 0      ┆ 0.632121 │
+    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 1      ┆ 0.0      │
+    └─────────────┴────────┴───────┴──────┴──────────────┴────────┴────────┴──────────┘
     """
     source = nw.from_native(events)
     parts = [_jobs(source, event_filter, job_type) for job_type in (AI, TRANSCODING)]
@@ -58,7 +58,7 @@ def _jobs(source: FrameT, event_filter: EventFilter, job_type: str) -> FrameT:
     own = nw.col("orchestrator") == event_filter.orchestrator
     ranked = (
         score_groups(jobs, jobs, job_type, ("orchestrator", "region"))
-        .with_columns(rank=place, ranked=nw.len().over(*group).cast(nw.Int64()))
+        .with_columns(rank=place, ranked_count=nw.len().over(*group).cast(nw.Int64()))
         .filter(own)
     )
     times = (

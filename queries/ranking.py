@@ -13,7 +13,7 @@ SCORE_DECIMALS = 12
 """Scores that are equal in as many decimals are equal: means differ in their last bits between computations."""
 RANKING_COLUMNS = (
     *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions", "succeeded", "failed"),
-    *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_low", "success_high"),
+    *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_ci_low", "success_ci_high"),
 )
 
 
@@ -35,7 +35,7 @@ def ranking(events: IntoFrameT, event_filter: EventFilter = EventFilter(), *, mi
     success_rate of 1 or more, and the rest), p50_round_trip_time and
     p95_round_trip_time (Float64, seconds, by linear interpolation, over the
     jobs that succeeded and took time; null where none did), last_seen
-    (Datetime, UTC), success_low and success_high (Float64, 0..1).
+    (Datetime, UTC), success_ci_low and success_ci_high (Float64, 0..1).
 
     The last two are the 95 % interval of the share of events that succeeded,
     by E. B. Wilson, "Probable inference, the law of succession, and
@@ -45,16 +45,16 @@ def ranking(events: IntoFrameT, event_filter: EventFilter = EventFilter(), *, mi
 
     >>> from queries import sample_data, ranking
     >>> ranked = ranking(sample_data.events())
-    >>> ranked.select("rank", "orchestrator", "score", "events", "succeeded", "success_low", "success_high")
+    >>> ranked.select("rank", "orchestrator", "score", "events", "succeeded", "success_ci_low", "success_ci_high")
     shape: (2, 7)
-    ┌──────┬──────────────┬──────────┬────────┬───────────┬─────────────┬──────────────┐
-    │ rank ┆ orchestrator ┆ score    ┆ events ┆ succeeded ┆ success_low ┆ success_high │
-    │ ---  ┆ ---          ┆ ---      ┆ ---    ┆ ---       ┆ ---         ┆ ---          │
-    │ i64  ┆ str          ┆ f64      ┆ i64    ┆ i64       ┆ f64         ┆ f64          │
-    ╞══════╪══════════════╪══════════╪════════╪═══════════╪═════════════╪══════════════╡
-    │ 1    ┆ 0xaa         ┆ 0.792047 ┆ 3      ┆ 2         ┆ 0.20766     ┆ 0.938508     │
-    │ 2    ┆ 0xbb         ┆ 0.31606  ┆ 2      ┆ 1         ┆ 0.094531    ┆ 0.905469     │
-    └──────┴──────────────┴──────────┴────────┴───────────┴─────────────┴──────────────┘
+    ┌──────┬──────────────┬──────────┬────────┬───────────┬────────────────┬─────────────────┐
+    │ rank ┆ orchestrator ┆ score    ┆ events ┆ succeeded ┆ success_ci_low ┆ success_ci_high │
+    │ ---  ┆ ---          ┆ ---      ┆ ---    ┆ ---       ┆ ---            ┆ ---             │
+    │ i64  ┆ str          ┆ f64      ┆ i64    ┆ i64       ┆ f64            ┆ f64             │
+    ╞══════╪══════════════╪══════════╪════════╪═══════════╪════════════════╪═════════════════╡
+    │ 1    ┆ 0xaa         ┆ 0.792047 ┆ 3      ┆ 2         ┆ 0.20766        ┆ 0.938508        │
+    │ 2    ┆ 0xbb         ┆ 0.31606  ┆ 2      ┆ 1         ┆ 0.094531       ┆ 0.905469        │
+    └──────┴──────────────┴──────────┴────────┴───────────┴────────────────┴─────────────────┘
     """
     chosen = scorable(
         apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
@@ -96,5 +96,5 @@ def _wilson() -> list[nw.Expr]:
     n, z = nw.col("events"), NORMAL_QUANTILE
     p = nw.col("succeeded") / n
     middle, deviation = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n * n)).sqrt()
-    ends = {"success_low": middle - deviation, "success_high": middle + deviation}
+    ends = {"success_ci_low": middle - deviation, "success_ci_high": middle + deviation}
     return [(end / (1 + z**2 / n)).clip(0.0, 1.0).alias(name) for name, end in ends.items()]

@@ -33,7 +33,7 @@ def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -
     share = alt.Y("share:Q", scale=upwards, axis=alt.Axis(title="share of jobs that succeeded", format="%"))
     base = alt.Chart().encode(seconds)
     intervals = base.mark_rule(color=SOFT, opacity=0.6).encode(
-        alt.Y("success_low:Q", scale=upwards), alt.Y2("success_high:Q")
+        alt.Y("success_ci_low:Q", scale=upwards), alt.Y2("success_ci_high:Q")
     )
     dots = base.mark_circle(opacity=0.9, stroke="white", strokeWidth=0.5).encode(
         share,

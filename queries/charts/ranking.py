@@ -36,7 +36,7 @@ def ranking(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart
         color=alt.condition("datum.highlighted", alt.value(ACCENT), alt.value(SOFT)),
         tooltip=tooltip,
     )
-    intervals = base.mark_rule(color=MAIN).encode(alt.X("success_low:Q", scale=SHARE), alt.X2("success_high:Q"))
+    intervals = base.mark_rule(color=MAIN).encode(alt.X("success_ci_low:Q", scale=SHARE), alt.X2("success_ci_high:Q"))
     shares = base.mark_circle(color=MAIN, size=22, opacity=1).encode(alt.X("share:Q", scale=SHARE))
     return alt.layer(bars, intervals, shares, data=data(rows)).properties(
         title=titled(

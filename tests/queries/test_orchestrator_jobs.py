@@ -52,7 +52,7 @@ def test_a_rank_is_among_those_that_did_the_same_there(on_engine: Engine) -> Non
         {"orchestrator": "0xe", "region": "LON"},
         AI_JOB,
     ]
-    assert [(row["rank"], row["ranked"]) for row in jobs(on_engine, rows)] == [(1, 1), (2, 4)]
+    assert [(row["rank"], row["ranked_count"]) for row in jobs(on_engine, rows)] == [(1, 1), (2, 4)]
 
 
 def test_an_ai_job_is_scored_against_the_median_of_all_regions(on_engine: Engine) -> None:

@@ -87,7 +87,7 @@ def test_the_interval_of_success_is_wilsons(
     on_engine: Engine, succeeded: int, failed: int, low: float, high: float
 ) -> None:
     found = ranks(on_engine, [{}] * succeeded + [{"success_rate": 0.6}] * failed)["0xa"]
-    assert (found["success_low"], found["success_high"]) == pytest.approx((low, high), abs=1e-9)
+    assert (found["success_ci_low"], found["success_ci_high"]) == pytest.approx((low, high), abs=1e-9)
 
 
 def test_models_are_scored_against_their_own_medians_and_weighted_by_events(on_engine: Engine) -> None:

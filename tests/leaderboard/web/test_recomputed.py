@@ -144,7 +144,7 @@ def summed_up(jobs: Jobs) -> dict[str, float]:
     summary = {"events": n, "succeeded": whole, "failed": n - whole, "last_seen": max(job["at"] for job in jobs) // 1}
     if times:
         summary |= {"p50_round_trip_time": quantile(times, 0.5), "p95_round_trip_time": quantile(times, 0.95)}
-    return summary | dict(zip(("success_low", "success_high"), ends, strict=True))
+    return summary | dict(zip(("success_ci_low", "success_ci_high"), ends, strict=True))
 
 
 def assert_ranked(rows: list[dict[str, Any]], expected: dict[str, dict[str, float]]) -> None:

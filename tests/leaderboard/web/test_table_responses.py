@@ -140,7 +140,7 @@ class TestRanking:
             for field in SCORES:
                 assert row[field] == pytest.approx(sum(part[field] for part in parts) / len(parts), abs=1e-9)
             assert row["succeeded"] + row["failed"] == row["events"]
-            assert 0 <= row["success_low"] < row["success_high"] <= 1
+            assert 0 <= row["success_ci_low"] < row["success_ci_high"] <= 1
             assert isinstance(row["last_seen"], int)
         assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
 
@@ -271,10 +271,10 @@ class TestGlance:
         assert (found["job_types"], found["regions"]) == (["ai", "transcoding"], ["FRA", "LAX"])
         assert found["pipelines"] == [{"id": "p", "models": ["m"]}]
         ai, transcoding = found["jobs"]
-        assert (ai["region"], ai["pipeline"], ai["model"], ai["rank"], ai["ranked"]) == ("LAX", "p", "m", 1, 1)
+        assert (ai["region"], ai["pipeline"], ai["model"], ai["rank"], ai["ranked_count"]) == ("LAX", "p", "m", 1, 1)
         assert ai["errors"] == [{"error_code": "Timeout", "results": 1, "count": 1, "share": 1.0, "last_seen": 5000}]
         assert (ai["median_round_trip_time"], ai["round_trip_time"]) == (2.0, 2.0)
-        assert (transcoding["rank"], transcoding["ranked"], transcoding["success_rate"]) == (2, 2, 0.5)
+        assert (transcoding["rank"], transcoding["ranked_count"], transcoding["success_rate"]) == (2, 2, 0.5)
         assert (transcoding["last_success"], transcoding["last_failure"]) == (1000, 2000)
         assert [(error["error_code"], error["count"], error["share"]) for error in transcoding["errors"]] == [
             ("NoSession", 3, 0.75),
@@ -309,5 +309,5 @@ class TestGlance:
             scores = recorded.get(f"/api/aggregated_stats?{ALL}{model}").json
             there = {name: regions[job["region"]] for name, regions in scores.items() if job["region"] in regions}
             assert [job[field] for field in SCORES] == pytest.approx([there[OWN][field] for field in SCORES], abs=1e-9)
-            assert job["ranked"] == len(there)
+            assert job["ranked_count"] == len(there)
             assert job["rank"] == 1 + sum(other["score"] > job["score"] + 1e-12 for other in there.values())
