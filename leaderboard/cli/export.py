@@ -13,10 +13,10 @@ from leaderboard.cli.database import DatabaseAway, open_stored_events
 from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, database_failure, failure
 from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
-from leaderboard.export import contents
-from leaderboard.export.contents import Content
+from leaderboard.export import datasets
+from leaderboard.export.datasets import Content
 from leaderboard.export.errors import TargetConflict, TargetError
-from leaderboard.export.formats import FORMATS
+from leaderboard.export.file_target import FORMATS
 from leaderboard.export.runner import NotYet, Tally, Wanted
 from leaderboard.export.runner import export as run
 from leaderboard.export.targets import DATE, DELTA, Target, suffix_format, target
@@ -74,7 +74,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def events(settings: Settings, **options: Any) -> None:
     """Writes the typed columns of events, a row for each."""
-    _export(settings, contents.EVENTS, **options)
+    _export(settings, datasets.EVENTS, **options)
 
 
 @export.command()
@@ -87,7 +87,7 @@ def raw(settings: Settings, **options: Any) -> None:
     the result itself, as raw_stats answers it, with event_time, the time at
     which it was received.
     """
-    _export(settings, contents.RAW, **options)
+    _export(settings, datasets.RAW, **options)
 
 
 @export.command()
@@ -102,7 +102,7 @@ def scores(settings: Settings, by: str | None, **options: Any) -> None:
     """
     if by is None and options["form"] == DELTA:
         raise click.UsageError("--by day is needed with --format delta, as the table holds days")
-    _export(settings, contents.SCORES if by is None else contents.SCORES_BY_DAY, **options)
+    _export(settings, datasets.SCORES if by is None else datasets.SCORES_BY_DAY, **options)
 
 
 def _export(
@@ -119,7 +119,7 @@ def _export(
     whole_days = None
     if place.of_days:
         whole_days = "with --format delta" if form == DELTA else f"with {DATE} in --to"
-    elif content is contents.SCORES_BY_DAY:
+    elif content is datasets.SCORES_BY_DAY:
         whole_days = "with --by day"
     wanted = period.wanted(since, until, day, month, whole_days=whole_days)
     if wanted is None and not place.of_days:

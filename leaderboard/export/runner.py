@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from leaderboard.export.contents import Content, Frames
+from leaderboard.export.datasets import Content, Frames
 from leaderboard.export.targets import Target
 from leaderboard.lake.sync import PATIENCE, settle
 from queries import HybridEvents

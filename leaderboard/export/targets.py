@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from leaderboard.export.contents import Frames
-from leaderboard.export.delta_table import TableTarget
+from leaderboard.export.datasets import Frames
+from leaderboard.export.delta_target import TableTarget
 from leaderboard.export.errors import failures
-from leaderboard.export.formats import FORMATS, write
+from leaderboard.export.file_target import FORMATS, write
 from leaderboard.storage.files import Files
 from queries import STORE_SCHEMES, is_local_path
 

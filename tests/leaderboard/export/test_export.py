@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 from leaderboard.cli import main
-from leaderboard.export import contents, runner
-from leaderboard.export.contents import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content
+from leaderboard.export import datasets, runner
+from leaderboard.export.datasets import EVENTS, RAW, SCORES, SCORES_BY_DAY, Content
 from leaderboard.export.errors import TargetConflict, TargetError
 from leaderboard.export.runner import NotYet, Tally, Wanted
 from leaderboard.export.targets import target
@@ -243,7 +243,7 @@ class TestContents:
     ) -> None:
         two_days = Wanted(SINCE, SINCE + timedelta(days=2))
         made(source, content, tmp_path / "at-once.csv", "csv", two_days)
-        monkeypatch.setattr(contents, "PIECE", 20)
+        monkeypatch.setattr(datasets, "PIECE", 20)
         made(source, content, tmp_path / "pieces.csv", "csv", two_days)
         assert (tmp_path / "pieces.csv").read_bytes() == (tmp_path / "at-once.csv").read_bytes()
         assert len(list(EVENTS.read(source, two_days.since, two_days.until))) > 4

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Raw
 
-from leaderboard.export.contents import PIECE, Frames
+from leaderboard.export.datasets import PIECE, Frames
 from leaderboard.results.completion import whole
 from queries.times import RFC_3339_FORMAT
 

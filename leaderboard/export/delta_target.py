@@ -9,9 +9,9 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from leaderboard.export.contents import Frames
+from leaderboard.export.datasets import Frames
 from leaderboard.export.errors import TargetConflict, failures
-from leaderboard.export.formats import COMPRESSION, COMPRESSION_LEVEL, to_arrow
+from leaderboard.export.file_target import COMPRESSION, COMPRESSION_LEVEL, to_arrow
 from leaderboard.storage.delta import STORE_TIMEOUT, open_or_create
 from queries import store_options
 from queries.concurrency import run_in_thread
