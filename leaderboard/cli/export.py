@@ -1,5 +1,6 @@
 """``leaderboard export``."""
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
@@ -14,12 +15,11 @@ from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, database_failure, f
 from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
 from leaderboard.export import datasets
-from leaderboard.export.datasets import Content
-from leaderboard.export.errors import TargetConflict, TargetError
-from leaderboard.export.file_target import FORMATS
-from leaderboard.export.runner import NotYet, Tally, Wanted
-from leaderboard.export.runner import export as run
-from leaderboard.export.targets import DATE, DELTA, Target, suffix_format, target
+from leaderboard.export.datasets import Dataset
+from leaderboard.export.errors import IncompletePeriod, TargetConflict, TargetError
+from leaderboard.export.file_target import DATE_PLACEHOLDER, FILE_FORMATS, STDOUT
+from leaderboard.export.runner import ExportPeriod, ExportProgress, export_dataset
+from leaderboard.export.targets import DELTA, Target, format_from_suffix, open_target
 from leaderboard.settings import Settings
 from queries import StoreTimeout, StoreUnavailable
 
@@ -45,13 +45,18 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--to",
             required=True,
-            help="A path, or a URL s3://, gs:// or az://. With {date} in it, a file for each day.",
+            help="A path, or a URL s3://, gs:// or az://. With {date} in it, a file for each day; - is stdout.",
         ),
         click.option(
             "--format",
             "form",
-            type=click.Choice([*FORMATS, DELTA]),
+            type=click.Choice([*FILE_FORMATS, DELTA]),
             help="What is written.  [default: by the end of --to]",
+        ),
+        click.option(
+            "--keep-formulas",
+            is_flag=True,
+            help="Leave text in CSV as it is, for programs.  [default: a ' before text that a spreadsheet would run]",
         ),
         click.option("--day", type=Day(), help="This UTC day, 2026-09-14."),
         click.option("--month", type=Month(), help="This month, 2026-09."),
@@ -87,7 +92,7 @@ def raw(settings: Settings, **options: Any) -> None:
     the result itself, as raw_stats answers it, with event_time, the time at
     which it was received.
     """
-    _export(settings, datasets.RAW, **options)
+    _export(settings, datasets.RAW_RESULTS, **options)
 
 
 @export.command()
@@ -102,69 +107,78 @@ def scores(settings: Settings, by: str | None, **options: Any) -> None:
     """
     if by is None and options["form"] == DELTA:
         raise click.UsageError("--by day is needed with --format delta, as the table holds days")
-    _export(settings, datasets.SCORES if by is None else datasets.SCORES_BY_DAY, **options)
+    _export(settings, datasets.SCORES if by is None else datasets.DAILY_SCORES, **options)
 
 
 def _export(
     settings: Settings,
-    content: Content,
+    dataset: Dataset,
+    *,
     to: str,
     form: str | None,
+    keep_formulas: bool,
     day: date | None,
     month: date | None,
     since: date | datetime | None,
     until: date | datetime | None,
 ) -> None:
-    place = _target(to, form)
+    target = _open_target(to, form, keep_formulas)
     whole_days = None
-    if place.of_days:
-        whole_days = "with --format delta" if form == DELTA else f"with {DATE} in --to"
-    elif content is datasets.SCORES_BY_DAY:
+    if target.by_day:
+        whole_days = "with --format delta" if form == DELTA else f"with {DATE_PLACEHOLDER} in --to"
+    elif dataset is datasets.DAILY_SCORES:
         whole_days = "with --by day"
     wanted = period.wanted(since, until, day, month, whole_days=whole_days)
-    if wanted is None and not place.of_days:
+    if wanted is None and not target.by_day:
         raise click.UsageError(
-            f"--to has no {DATE}, so the time is to be named: --day, --month, or --since and --until"
+            f"--to has no {DATE_PLACEHOLDER}, so the time is to be named: --day, --month, or --since and --until"
         )
-    _tell_of(settings, content, place, wanted)
+    _run_export(settings, dataset, target, wanted)
 
 
-def _target(to: str, form: str | None) -> Target:
-    form = form or suffix_format(to)
+def _open_target(to: str, form: str | None, keep_formulas: bool) -> Target:
+    form = form or format_from_suffix(to)
     if form is None:
         raise click.BadParameter(
-            f"is needed where --to does not end with one of {', '.join(f'.{name}' for name in FORMATS)}",
+            f"is needed where --to does not end with one of {', '.join(f'.{name}' for name in FILE_FORMATS)}",
             param_hint="--format",
         )
+    if to == STDOUT and form in ("parquet", "arrow") and sys.stdout.isatty():
+        raise click.UsageError(f"--format {form} is not to be read on a terminal; send it to a file or a pipe")
     try:
-        return target(to, form)
+        return open_target(to, form, keep_formulas=keep_formulas)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--to") from None
 
 
-def _tell_of(settings: Settings, content: Content, place: Target, wanted: Wanted | None) -> None:
-    with shown() as progress:
-        tally = Tally(lambda so_far: progress(f"exporting, {so_far.rows:,} rows", so_far.days, so_far.of))
+def _run_export(settings: Settings, dataset: Dataset, target: Target, period: ExportPeriod | None) -> None:
+    with shown() as show:
+        progress = ExportProgress(
+            lambda progress: show(f"{progress.step}, {progress.rows:,} rows", progress.days_done, progress.days_total)
+        )
         try:
             with closing(open_stored_events(settings, settings.db_timeout)) as source:
-                run(source, content, place, wanted, tally)
+                export_dataset(source, dataset, target, period, progress)
         except DatabaseAway as error:
             raise failure(error.message, TRY_AGAIN) from None
-        except (StoreUnavailable, StoreTimeout, TargetConflict, NotYet) as error:
-            raise failure(_after(tally, error), TRY_AGAIN) from None
+        except (StoreUnavailable, StoreTimeout, TargetConflict, IncompletePeriod) as error:
+            raise failure(_with_days_done(progress, error), TRY_AGAIN) from None
         except TargetError as error:
-            raise failure(_after(tally, error), CANNOT_WRITE) from None
+            raise failure(_with_days_done(progress, error), CANNOT_WRITE) from None
         except psycopg2.Error as error:
             raise database_failure(error) from None
-    if place.of_days and not tally.of:
-        click.echo(f"nothing to do: all whole days are at {place.to}", err=True)
+    if target.by_day and not progress.days_total:
+        click.echo(f"nothing to do: all whole days are at {target.to}", err=True)
     else:
-        days = f" of {tally.days:,} {_noun(tally.days, 'day')}" if place.of_days else ""
-        click.echo(f"{content.name}{days}: {tally.rows:,} {_noun(tally.rows, 'row')} at {place.to}", err=True)
+        days = f" of {progress.days_done:,} {_noun(progress.days_done, 'day')}" if target.by_day else ""
+        rows = f"{progress.rows:,} {_noun(progress.rows, 'row')}"
+        click.echo(f"{dataset.name}{days}: {rows} at {target.to}", err=True)
 
 
-def _after(tally: Tally, error: Exception) -> str:
-    return f"{error}; {tally.days:,} {_noun(tally.days, 'day')} done before" if tally.days else str(error)
+def _with_days_done(progress: ExportProgress, error: Exception) -> str:
+    if not progress.days_done:
+        return str(error)
+    return f"{error}; {progress.days_done:,} {_noun(progress.days_done, 'day')} done before"
 
 
 def _noun(number: int, noun: str) -> str:

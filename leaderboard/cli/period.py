@@ -7,7 +7,7 @@ from datetime import date, datetime
 import click
 
 from leaderboard.cli.moment import Moment
-from leaderboard.export.runner import Wanted
+from leaderboard.export.runner import ExportPeriod
 from queries.times import day_bounds
 
 
@@ -60,7 +60,7 @@ def wanted(
     month: date | None,
     *,
     whole_days: str | None,
-) -> Wanted | None:
+) -> ExportPeriod | None:
     """The window that the options name, None where there are none.
 
     ``whole_days`` tells why it has to be of whole days, where it has. Raises
@@ -69,12 +69,12 @@ def wanted(
     if sum((day is not None, month is not None, since is not None or until is not None)) > 1:
         raise click.UsageError("--day, --month, and --since with --until exclude each other")
     if day is not None:
-        return Wanted(*day_bounds(day))
+        return ExportPeriod(*day_bounds(day))
     if month is not None:
-        return Wanted(day_bounds(month)[0], day_bounds(_last_of(month))[1])
+        return ExportPeriod(day_bounds(month)[0], day_bounds(_last_of(month))[1])
     if since is None and until is None:
         return None
-    window = Wanted(_moment(since, 0), _moment(until, 1))
+    window = ExportPeriod(_moment(since, 0), _moment(until, 1))
     if whole_days is not None:
         if window.since is not None and window.since != day_bounds(window.since.date())[0]:
             raise click.BadParameter(f"must be a day (2026-09-14) {whole_days}", param_hint="--since")

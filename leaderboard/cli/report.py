@@ -9,10 +9,10 @@ import click
 from leaderboard.cli.database import DatabaseAway, open_migrated_database
 from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, failure
 from leaderboard.cli.moment import Moment
-from leaderboard.export.errors import TargetError, failures
+from leaderboard.export.errors import TargetError, translate_store_errors
 from leaderboard.reports import notebooks
 from leaderboard.settings import Settings
-from leaderboard.storage.files import Files
+from leaderboard.storage.files import Files, split_url
 
 WEEK = timedelta(days=7)
 OPTIONS = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
@@ -134,7 +134,7 @@ def _write(made: bytes, to: str) -> None:
     if to == "-":
         click.get_binary_stream("stdout").write(made)
         return
-    folder, separator, name = to.rpartition("/")
-    with failures(to):
-        Files(folder or separator or ".").put(name, made)
+    folder, name = split_url(to)
+    with translate_store_errors(to):
+        Files(folder).put(name, made)
     click.echo(f"the report is at {to}", err=True)

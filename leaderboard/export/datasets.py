@@ -1,94 +1,105 @@
-"""What can be exported, as frames that come one after another, so that little is held at a time.
+"""The datasets that can be exported, read as a series of frames, so that little is in memory at a time.
 
-The same events give the same frames, whenever and from wherever they are read.
+The same events give the same frames, no matter when they are read, and whether from the database or the lake.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import polars as pl
 
+from leaderboard.storage.table_formats import CHUNK_ROWS
 from queries import AI, RESULT_COLUMNS, TRANSCODING, EventFilter, HybridEvents, collect, score_history
 from queries.times import MICROSECOND
 
-PIECE = 100_000
-"""Rows of a frame, nearly, and of a row group."""
 FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
-"""Of the time whose events are read at once."""
+"""Length of the time whose events are read in one query: at first, and at least."""
 
 Frames = Iterator[pl.DataFrame]
-Read = Callable[[HybridEvents, datetime, datetime], Frames]
+ReadFrames = Callable[[HybridEvents, datetime, datetime, int], Frames]
 
 
-class Content(NamedTuple):
-    """What is exported of a window (since ≤ event_time ≤ until): at least one frame, each of the same columns.
+@dataclass(frozen=True)
+class Dataset:
+    """What is exported of a window (since ≤ event_time ≤ until).
 
-    ``of_days`` tells whether that of several days is that of one day after another.
+    ``read_frames`` yields at least one frame, all of the same columns. With
+    ``whole_window`` a row sums up the whole window; otherwise the rows of
+    several days are the rows of each day, one after another.
     """
 
     name: str
-    read: Read
-    of_days: bool = True
+    read_frames: ReadFrames
+    whole_window: bool = False
+
+    def read(self, source: HybridEvents, since: datetime, until: datetime, *, chunk_rows: int = CHUNK_ROWS) -> Frames:
+        """The frames of a window; events come in frames of about ``chunk_rows`` rows."""
+        return self.read_frames(source, since, until, chunk_rows)
 
 
-def _events(source: HybridEvents, since: datetime, until: datetime) -> Frames:
-    """The columns of EVENT_SCHEMA, by event_time and id."""
-    return map(_plain, _pieces(source.window, since, until))
+def _read_events(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+    """The columns of EVENT_SCHEMA, sorted by event_time and id."""
+    return map(_decode_categories, _read_chunks(source.window, since, until, chunk_rows))
 
 
-def _raw(source: HybridEvents, since: datetime, until: datetime) -> Frames:
-    """The columns of EVENT_SCHEMA but for the measures, and payload: the result as posted, JSON in a String."""
-    return _pieces(lambda first, last: source.rows(first, last).select(RESULT_COLUMNS), since, until)
+def _read_raw_results(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+    """RESULT_COLUMNS, with payload (String): the result as posted, as JSON. Sorted by event_time and id."""
+    return _read_chunks(lambda first, last: source.rows(first, last).select(RESULT_COLUMNS), since, until, chunk_rows)
 
 
-def _scores(source: HybridEvents, since: datetime, until: datetime) -> Frames:
-    """The window as one span of score_history, with its ends as since and until in the place of bucket."""
-    events = pl.concat(_pieces(source.window, since, until))
-    history = _history(events.with_columns(pl.lit(since, _MOMENT).alias("event_time")), "1us")
-    ends = (pl.col("bucket").alias("since"), pl.lit(until, _MOMENT).alias("until"))
-    yield history.select(*ends, pl.exclude("bucket"))
+def _read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+    """score_history of the whole window as one interval, with since and until instead of bucket."""
+    events = pl.concat(_read_chunks(source.window, since, until, chunk_rows))
+    # with one time for all events, they are in one interval
+    history = _score_history(events.with_columns(pl.lit(since, _MOMENT).alias("event_time")), "1us")
+    bounds = (pl.col("bucket").alias("since"), pl.lit(until, _MOMENT).alias("until"))
+    yield history.select(*bounds, pl.exclude("bucket"))
 
 
-def _scores_by_day(source: HybridEvents, since: datetime, until: datetime) -> Frames:
-    """score_history by day, with day (Date) in the place of bucket."""
-    history = _history(pl.concat(_pieces(source.window, since, until)), "1d")
+def _read_daily_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+    """score_history by day, with day (Date) instead of bucket."""
+    history = _score_history(pl.concat(_read_chunks(source.window, since, until, chunk_rows)), "1d")
     yield history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
 
 
-EVENTS, RAW = Content("events", _events), Content("raw", _raw)
-SCORES, SCORES_BY_DAY = Content("scores", _scores, of_days=False), Content("scores", _scores_by_day)
+EVENTS = Dataset("events", _read_events)
+RAW_RESULTS = Dataset("raw", _read_raw_results)
+SCORES = Dataset("scores", _read_scores, whole_window=True)
+DAILY_SCORES = Dataset("scores", _read_daily_scores)
 
 _MOMENT = pl.Datetime("us", "UTC")
 
 
-def _history(events: pl.DataFrame, every: str) -> pl.DataFrame:
-    spans = [
+def _score_history(events: pl.DataFrame, every: str) -> pl.DataFrame:
+    histories = [
         score_history(events.lazy(), EventFilter(job_type=job_type), every=every) for job_type in (TRANSCODING, AI)
     ]
-    # unlike the streaming engine, this one adds up in the order of the rows, so the last bit is always the same
-    return pl.concat(_plain(span.collect(engine="in-memory")) for span in spans)
+    # unlike the streaming engine, this one adds in the order of the rows, so that the last bit is always the same
+    return pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)
 
 
-def _pieces(read: Callable[[datetime, datetime], pl.LazyFrame], since: datetime, until: datetime) -> Frames:
-    """The events that are read of a window, by event_time and id, in frames of about PIECE, the last one smaller."""
-    held: list[pl.DataFrame] = []
+def _read_chunks(
+    read_span: Callable[[datetime, datetime], pl.LazyFrame], since: datetime, until: datetime, chunk_rows: int
+) -> Frames:
+    """The events of a window, sorted by event_time and id, in frames of about ``chunk_rows``; the last is smaller."""
+    frames: list[pl.DataFrame] = []
     span = FIRST_SPAN
     while True:
         last = until if until - since < span else since + span - MICROSECOND
-        frame = collect(read(since, last)).sort("event_time", "id")
-        held.append(frame)
-        if last == until or sum(piece.height for piece in held) >= PIECE:
-            yield pl.concat(held)
-            held = []
+        frame = collect(read_span(since, last)).sort("event_time", "id")
+        frames.append(frame)
+        if last == until or sum(frame.height for frame in frames) >= chunk_rows:
+            yield pl.concat(frames)
+            frames = []
         if last == until:
             return
         since = last + MICROSECOND
-        if frame.height > PIECE:
+        if frame.height > chunk_rows:
             span = max(span / 2, SHORTEST_SPAN)
-        elif frame.height < PIECE // 4:
+        elif frame.height < chunk_rows // 4:
             span *= 2
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+def _decode_categories(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Categorical).cast(pl.String))

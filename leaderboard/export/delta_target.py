@@ -1,4 +1,4 @@
-"""A Delta table that exports go to, a day at a time."""
+"""A target that is a Delta table, written a day at a time."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -10,90 +10,94 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from leaderboard.export.datasets import Frames
-from leaderboard.export.errors import TargetConflict, failures
-from leaderboard.export.file_target import COMPRESSION, COMPRESSION_LEVEL, to_arrow
-from leaderboard.storage.delta import STORE_TIMEOUT, open_or_create
+from leaderboard.export.errors import TargetConflict, translate_store_errors
+from leaderboard.storage.delta import STORE_TIMEOUT_SECONDS, open_or_create
+from leaderboard.storage.table_formats import COMPRESSION_LEVEL, to_arrow
 from queries import store_options
 from queries.concurrency import run_in_thread
 
-DAY = "day"
-EXPORTS = "leaderboard.exports"
-"""The application transaction that counts the exports: of two that began with the same count, one fails."""
+DAY_COLUMN = "day"
+EXPORT_COUNT_KEY = "leaderboard.exports"
+"""The application transaction that counts exports. Of two that start with the same count, one fails."""
 
-_PROPERTIES = WriterProperties(compression=COMPRESSION.upper(), compression_level=COMPRESSION_LEVEL)
+_PROPERTIES = WriterProperties(compression="ZSTD", compression_level=COMPRESSION_LEVEL)
 
 
-class TableTarget:
-    """A Delta table with a folder for each day, in a column of this name."""
+class DeltaTarget:
+    """A Delta table, partitioned by the column ``day``."""
 
-    of_days = True
+    by_day = True
 
     def __init__(self, to: str) -> None:
         self.to = to
-        self._options = store_options(to, STORE_TIMEOUT)
+        self._options = store_options(to, STORE_TIMEOUT_SECONDS)
         self._days: set[str] | None = None
 
-    def has(self, day: date) -> bool:
-        """Whether the table has rows of the day."""
+    def has_day(self, day: date) -> bool:
+        """Whether the table had rows of the day when this was first called."""
         if self._days is None:
-            self._days = self._found()
+            self._days = self._read_days()
         return day.isoformat() in self._days
 
     def write(self, frames: Frames, day: date | None) -> int:
-        """Replaces the rows of the day, in one commit. Raises TargetConflict as well."""
-        first = _of_day(next(frames))
-        if not first.num_rows and not self.has(day):
+        """Replaces the rows of the day in one commit. Also raises TargetConflict."""
+        if day is None:
+            raise ValueError("a Delta table is written by day")
+        first = _add_day(next(frames))
+        if not first.num_rows and not self.has_day(day):
             return 0
-        following = _Following(first, frames)
-        with failures(self.to):
+        batches = _BatchReader(first, frames)
+        with translate_store_errors(self.to):
             try:
-                table = open_or_create(self.to, first.schema, DAY, self._options)
-                count = (table.transaction_version(EXPORTS) or 0) + 1
+                table = open_or_create(self.to, first.schema, DAY_COLUMN, self._options)
+                count = (table.transaction_version(EXPORT_COUNT_KEY) or 0) + 1
                 write_deltalake(
                     table,
-                    pa.RecordBatchReader.from_batches(first.schema, following.batches()),
+                    pa.RecordBatchReader.from_batches(first.schema, batches.read()),
                     mode="overwrite",
-                    predicate=f"{DAY} = '{day}'",
+                    predicate=f"{DAY_COLUMN} = '{day}'",
                     writer_properties=_PROPERTIES,
-                    # days that were not there conflict with nothing else
-                    commit_properties=CommitProperties(app_transactions=[Transaction(EXPORTS, count)]),
+                    # Delta sees no conflict between two writers that both add a new day
+                    commit_properties=CommitProperties(app_transactions=[Transaction(EXPORT_COUNT_KEY, count)]),
                 )
             except CommitFailedError as error:
                 raise TargetConflict(f"another writer of the table in {self.to} was first") from error
             except Exception as error:
-                if following.failure is None:
+                if batches.error is None:
                     raise
-                # what the table makes of it tells less
-                raise following.failure from error
-        return following.rows
+                # deltalake reports an error of the reader only as text
+                raise batches.error from error
+        return batches.rows
 
-    def _found(self) -> set[str]:
-        with failures(self.to):
+    def _read_days(self) -> set[str]:
+        with translate_store_errors(self.to):
             try:
-                added = DeltaTable(self.to, storage_options=self._options).get_add_actions(flatten=True)
+                files = DeltaTable(self.to, storage_options=self._options).get_add_actions(flatten=True)
             except TableNotFoundError:
                 return set()
-        return set(pl.DataFrame(added)[f"partition.{DAY}"].cast(pl.String))
+        return set(pl.DataFrame(files)[f"partition.{DAY_COLUMN}"].cast(pl.String))
 
 
-class _Following:
-    """A table and the frames after it as batches, with how many rows they had and why they ended early."""
+class _BatchReader:
+    """Reads frames as record batches, and counts their rows. ``error`` is what reading raised."""
 
     def __init__(self, first: pa.Table, frames: Frames) -> None:
         self.rows = 0
-        self.failure: Exception | None = None
-        self._tables = chain([first], map(_of_day, frames))
+        self.error: Exception | None = None
+        self._tables = chain([first], map(_add_day, frames))
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The batches, for the thread that writes the table, on which no lake can be read."""
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """The batches. Frames are read in another thread, as deltalake calls this in one that cannot read a lake."""
         try:
             while (table := run_in_thread(next, self._tables, None).result()) is not None:
                 self.rows += table.num_rows
                 yield from table.to_batches()
         except Exception as error:
-            self.failure = error
+            self.error = error
             raise
 
 
-def _of_day(frame: pl.DataFrame) -> pa.Table:
-    return to_arrow(frame if DAY in frame.columns else frame.with_columns(pl.col("event_time").dt.date().alias(DAY)))
+def _add_day(frame: pl.DataFrame) -> pa.Table:
+    if DAY_COLUMN not in frame.columns:
+        frame = frame.with_columns(pl.col("event_time").dt.date().alias(DAY_COLUMN))
+    return to_arrow(frame)

@@ -1,23 +1,29 @@
-"""What can go wrong at the place that exports go to."""
+"""What can go wrong with an export, apart from reading the events."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from leaderboard.storage.delta import FAILURES, reason
+from leaderboard.storage.delta import STORE_ERRORS, first_line
 
 
 class TargetError(Exception):
-    """The target cannot be written to, or read; the message is one sentence."""
+    """The target cannot be read or written; the message is one sentence."""
 
 
 class TargetConflict(Exception):
-    """Another writer of the target was first; the same export may work later."""
+    """Another writer changed the target first; the same export may work later."""
+
+
+class IncompletePeriod(Exception):
+    """Part of the requested time is not over or not settled yet; the same export works later."""
 
 
 @contextmanager
-def failures(to: str) -> Iterator[None]:
-    """Has what the stores raise rise as TargetError."""
+def translate_store_errors(to: str) -> Iterator[None]:
+    """Raises errors of folders and object stores as TargetError, except for the end of a pipe's reader."""
     try:
         yield
-    except FAILURES as error:
-        raise TargetError(f"{to} cannot be written: {reason(error)}") from error
+    except BrokenPipeError:
+        raise
+    except STORE_ERRORS as error:
+        raise TargetError(f"{to} cannot be written: {first_line(error)}") from error

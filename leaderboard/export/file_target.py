@@ -1,91 +1,78 @@
-"""Frames written to a file, one after another."""
+"""Targets that are files, and standard output."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import sys
+from datetime import date
+from functools import cache
+from itertools import chain
+from typing import BinaryIO
 
-import msgspec
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-from msgspec import Raw
+from leaderboard.export.datasets import Frames
+from leaderboard.export.errors import translate_store_errors
+from leaderboard.export.result_lines import write_result_lines
+from leaderboard.storage.files import Files, split_url
+from leaderboard.storage.table_formats import TableOptions, write_table
 
-from leaderboard.export.datasets import PIECE, Frames
-from leaderboard.results.completion import whole
-from queries.times import RFC_3339_FORMAT
-
-COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
-
-_EVENT_TIME = "event_time"
-_fields = msgspec.json.Decoder(dict[str, Raw])
+DATE_PLACEHOLDER = "{date}"
+FILE_FORMATS = ("parquet", "csv", "ndjson", "arrow")
+STDOUT = "-"
 
 
-def to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """The frame with types that every reader of Arrow knows."""
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+class FileTarget:
+    """A file, or one for each day where ``to`` contains {date}."""
+
+    def __init__(self, to: str, file_format: str, *, keep_formulas: bool = False) -> None:
+        self.to = to
+        self.by_day = DATE_PLACEHOLDER in to
+        self._format = file_format
+        self._keep_formulas = keep_formulas
+        self._open_folder = cache(Files)
+
+    def has_day(self, day: date) -> bool:
+        """Whether the file of the day exists."""
+        folder, name = self._locate(day)
+        with translate_store_errors(self.to):
+            return self._open_folder(folder).exists(name)
+
+    def write(self, frames: Frames, day: date | None) -> int:
+        """Creates or replaces the file, or that of the day."""
+        folder, name = self._locate(day)
+        with (
+            translate_store_errors(self.to),
+            self._open_folder(folder).atomic_write(name) as path,
+            path.open("wb") as out,
+        ):
+            return _write_frames(frames, out, self._format, keep_formulas=self._keep_formulas)
+
+    def _locate(self, day: date | None) -> tuple[str, str]:
+        return split_url(self.to if day is None else self.to.replace(DATE_PLACEHOLDER, day.isoformat()))
 
 
-def write(frames: Frames, file: Path, form: str) -> int:
-    """Writes frames of the same columns to a file, in one of FORMATS, and returns how many rows they have."""
-    return sum(FORMATS[form](frames, file))
+class StdoutTarget:
+    """Standard output, for a pipe. Rows go out while they are read; the exit code tells whether they are all."""
+
+    to = STDOUT
+    by_day = False
+
+    def __init__(self, file_format: str, *, keep_formulas: bool = False) -> None:
+        self._format = file_format
+        self._keep_formulas = keep_formulas
+
+    def has_day(self, _: date) -> bool:
+        """Always false: nothing can be read back."""
+        return False
+
+    def write(self, frames: Frames, _: date | None) -> int:
+        """Writes the frames. Raises BrokenPipeError if the reader of the pipe ends early."""
+        out = sys.stdout.buffer
+        with translate_store_errors("standard output"):
+            rows = _write_frames(frames, out, self._format, keep_formulas=self._keep_formulas)
+            out.flush()
+        return rows
 
 
-def _parquet(frames: Frames, file: Path) -> Iterator[int]:
-    first = to_arrow(next(frames))
-    with pq.ParquetWriter(file, first.schema, compression=COMPRESSION, compression_level=COMPRESSION_LEVEL) as writer:
-        for table in _tables(first, frames):
-            writer.write_table(table, row_group_size=PIECE)
-            yield table.num_rows
-
-
-def _arrow(frames: Frames, file: Path) -> Iterator[int]:
-    first = to_arrow(next(frames))
-    options = pa.ipc.IpcWriteOptions(compression=COMPRESSION)
-    with pa.ipc.new_file(file, first.schema, options=options) as writer:
-        for table in _tables(first, frames):
-            writer.write_table(table, max_chunksize=PIECE)
-            yield table.num_rows
-
-
-def _csv(frames: Frames, file: Path) -> Iterator[int]:
-    """RFC 4180, in UTF-8; null is an empty field, and empty text is in quotes."""
-    with file.open("wb") as out:
-        for number, frame in enumerate(frames):
-            frame.write_csv(out, include_header=number == 0, line_terminator="\r\n", datetime_format=RFC_3339_FORMAT)
-            yield frame.height
-
-
-def _ndjson(frames: Frames, file: Path) -> Iterator[int]:
-    """An object on each line: the row, or the result where there are payloads."""
-    with file.open("wb") as out:
-        for frame in frames:
-            written = frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT))
-            if "payload" in frame.columns:
-                out.writelines(_results(written))
-            else:
-                written.write_ndjson(out)
-            yield frame.height
-
-
-FORMATS: dict[str, Callable[[Frames, Path], Iterator[int]]] = {
-    "parquet": _parquet,
-    "csv": _csv,
-    "ndjson": _ndjson,
-    "arrow": _arrow,
-}
-
-
-def _tables(first: pa.Table, frames: Frames) -> Iterator[pa.Table]:
-    yield first
-    yield from map(to_arrow, frames)
-
-
-def _results(frame: pl.DataFrame) -> Iterator[bytes]:
-    """Each result as raw_stats answers it, with the time at which it was received as event_time."""
-    columns = frame.select(_EVENT_TIME, "payload", "region", "orchestrator", "job_type")
-    for moment, payload, region, orchestrator, job_type in columns.iter_rows():
-        result = whole(payload, region, orchestrator, job_type)
-        if b'"event_time"' in result:
-            # the tester posted a field of this name, or text with it
-            yield msgspec.json.encode(_fields.decode(result) | {_EVENT_TIME: moment}) + b"\n"
-        else:
-            yield b'%b,"event_time":"%b"}\n' % (result[:-1], moment.encode())
+def _write_frames(frames: Frames, out: BinaryIO, file_format: str, *, keep_formulas: bool) -> int:
+    first = next(frames)
+    frames = chain([first], frames)
+    if file_format == "ndjson" and "payload" in first.columns:
+        return write_result_lines(frames, out)
+    return write_table(frames, out, file_format, TableOptions(keep_formulas=keep_formulas, line_terminator="\r\n"))

@@ -1,113 +1,153 @@
-"""Which parts of an export are to be made now, and making them."""
+"""Decides which parts of an export to make now, and makes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import chain
 
-from leaderboard.export.datasets import Content, Frames
+from leaderboard.export.datasets import Dataset, Frames
+from leaderboard.export.errors import IncompletePeriod
 from leaderboard.export.targets import Target
 from leaderboard.lake.sync import PATIENCE, settle
 from queries import HybridEvents
 from queries.times import MICROSECOND, MIN_TIME, day_bounds
 
-GRACE = timedelta(minutes=5)
-"""By which the time of an event may be before its transaction begins: it waits for its turn, and clocks differ."""
-DAY = timedelta(days=1)
-
-
-class NotYet(Exception):
-    """What is asked for is not whole yet; the same export works later."""
+SETTLE_MARGIN_SECONDS = 300.0
+"""How far the time of an event may lie before the start of its transaction: results wait in a queue, clocks differ."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A window, both ends inclusive. None is from the first event on, and up to what is settled."""
+class ExportPeriod:
+    """The time to export, both ends included. None means from the first event, or up to what is settled."""
 
     since: datetime | None
     until: datetime | None
 
 
-@dataclass
-class Tally:
-    """What has been made so far: whole days of how many, and rows. ``tell`` is called with it as it grows."""
+def _ignore(_: "ExportProgress") -> None:
+    pass
 
-    tell: Callable[["Tally"], None] = field(repr=False)
-    days: int = 0
-    of: int = 0
+
+@dataclass
+class ExportProgress:
+    """How far an export has come. It calls ``on_change`` with itself at each step and after each chunk of rows.
+
+    ``step`` says what is being done. ``days_total`` is 0 until the days are
+    known, and stays 0 where the target is not written by day.
+    """
+
+    on_change: Callable[["ExportProgress"], None] = field(default=_ignore, repr=False)
+    step: str = ""
+    days_done: int = 0
+    days_total: int = 0
     rows: int = 0
 
-    def counted(self, frames: Frames) -> Frames:
-        """The frames, counting their rows."""
+    def begin(self, step: str) -> None:
+        """Reports the next step."""
+        self.step = step
+        self.on_change(self)
+
+    def count_rows(self, frames: Frames) -> Frames:
+        """The same frames, with their rows counted."""
         for frame in frames:
             self.rows += frame.height
-            self.tell(self)
+            self.on_change(self)
             yield frame
 
+    def finish_day(self) -> None:
+        """Reports that a day is at the target."""
+        self.days_done += 1
+        self.on_change(self)
 
-def export(source: HybridEvents, content: Content, target: Target, wanted: Wanted | None, tally: Tally) -> None:
-    """Makes what is wanted, or without that every whole day that has events and is not at the target yet.
 
-    Only what is over and all settled is made. Raises NotYet where that is not
-    all that was wanted, after the days that are have been made, and what
-    reading and writing raise, after the days before.
+def export_dataset(
+    source: HybridEvents,
+    dataset: Dataset,
+    target: Target,
+    period: ExportPeriod | None,
+    progress: ExportProgress,
+    *,
+    margin_seconds: float = SETTLE_MARGIN_SECONDS,
+) -> None:
+    """Exports the period; without one, every complete UTC day that has events and is not at the target yet.
+
+    Exports only what is over and settled. Raises IncompletePeriod if that is
+    not all of the period, after exporting the days that are complete. Errors
+    of reading and writing leave the days before them at the target.
     """
-    settled = _settled(source)
-    if target.of_days:
-        _days(source, content, target, wanted, settled, tally)
-    elif wanted is None:
-        raise ValueError("one window has to be named")
+    progress.begin("waiting for open transactions")
+    settled = _settled_until(source, margin_seconds)
+    if target.by_day:
+        _export_days(source, dataset, target, period, settled, progress)
+    elif period is None:
+        raise ValueError("a target without {date} needs a period")
     else:
-        _window(source, content, target, wanted, settled, tally)
+        _export_window(source, dataset, target, period, settled, progress)
 
 
-def _days(
-    source: HybridEvents, content: Content, target: Target, wanted: Wanted | None, settled: datetime, tally: Tally
+def _export_days(
+    source: HybridEvents,
+    dataset: Dataset,
+    target: Target,
+    period: ExportPeriod | None,
+    settled: datetime,
+    progress: ExportProgress,
 ) -> None:
-    # up to here all days are whole
-    whole = day_bounds(settled.date())[0] - MICROSECOND
-    asked = whole if wanted is None or wanted.until is None else wanted.until
-    until = min(whole, asked)
-    if wanted is None:
-        days = [day for day in source.days(MIN_TIME, until) if not target.has(day)]
-    elif wanted.since is None:
-        days = source.days(MIN_TIME, until)
-    else:
-        days = _between(wanted.since.date(), until.date())
-    tally.of = len(days)
+    complete_until = day_bounds(settled.date())[0] - MICROSECOND
+    requested_until = complete_until if period is None or period.until is None else period.until
+    progress.begin("looking for days")
+    days = _days_to_export(source, target, period, min(complete_until, requested_until))
+    progress.days_total = len(days)
     for day in days:
-        target.write(tally.counted(content.read(source, *day_bounds(day))), day)
-        tally.days += 1
-        tally.tell(tally)
-    if asked > whole:
-        raise NotYet(f"{whole.date() + DAY} is not over, or not settled yet")
+        progress.begin(f"exporting {day}")
+        target.write(progress.count_rows(dataset.read(source, *day_bounds(day))), day)
+        progress.finish_day()
+    if requested_until > complete_until:
+        raise IncompletePeriod(f"{settled.date()} is not over, or not settled yet")
 
 
-def _window(
-    source: HybridEvents, content: Content, target: Target, wanted: Wanted, settled: datetime, tally: Tally
+def _days_to_export(source: HybridEvents, target: Target, period: ExportPeriod | None, until: datetime) -> list[date]:
+    if period is None:
+        return [day for day in source.days(MIN_TIME, until) if not target.has_day(day)]
+    if period.since is None:
+        return source.days(MIN_TIME, until)
+    first, last = period.since.date(), until.date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _export_window(
+    source: HybridEvents,
+    dataset: Dataset,
+    target: Target,
+    period: ExportPeriod,
+    settled: datetime,
+    progress: ExportProgress,
 ) -> None:
-    since, until = wanted.since or MIN_TIME, wanted.until or settled
+    since, until = period.since or MIN_TIME, period.until or settled
     if since > until or until > settled:
-        raise NotYet(f"{until:%Y-%m-%dT%H:%M:%SZ} is not past, or not settled yet")
-    if not content.of_days:
-        frames = content.read(source, since, until)
-    else:
-        days = source.days(since, until)
-        ends = [(max(since, first), min(until, last)) for first, last in map(day_bounds, days)]
-        frames = chain.from_iterable(content.read(source, *window) for window in ends or [(until, until)])
-    target.write(tally.counted(frames), None)
+        raise IncompletePeriod(f"{until:%Y-%m-%dT%H:%M:%SZ} is not past, or not settled yet")
+    windows = [(since, until)]
+    if not dataset.whole_window:
+        progress.begin("looking for days")
+        days = [day_bounds(day) for day in source.days(since, until)]
+        # without events, one empty window still gives the columns
+        windows = [(max(since, first), min(until, last)) for first, last in days] or [(until, until)]
+    target.write(progress.count_rows(_read_windows(source, dataset, windows, progress)), None)
 
 
-def _between(first: date, last: date) -> list[date]:
-    return [date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)]
+def _read_windows(
+    source: HybridEvents, dataset: Dataset, windows: list[tuple[datetime, datetime]], progress: ExportProgress
+) -> Frames:
+    for since, until in windows:
+        progress.begin(f"exporting {until.date()}")
+        yield from dataset.read(source, since, until)
 
 
-def _settled(source: HybridEvents) -> datetime:
-    """A moment for which no event of it, or of one before, is still to be committed."""
-    began = source.writers_began()
-    if began is None:
-        # those who write are not to be seen, so they are waited for
-        settled, began = settle(source)
-        if settled < 0:
-            raise NotYet(f"a transaction that writes events has been open for {PATIENCE:g} s and more")
-    return began - GRACE
+def _settled_until(source: HybridEvents, margin_seconds: float) -> datetime:
+    """A moment up to which every event is committed."""
+    writers_began = source.writers_began()
+    if writers_began is None:
+        # the database hides when the writers began, so wait until they end
+        settled_id, writers_began = settle(source)
+        if settled_id < 0:
+            raise IncompletePeriod(f"a transaction that writes events has been open for {PATIENCE:g} s and more")
+    return writers_began - timedelta(seconds=margin_seconds)

@@ -1,82 +1,61 @@
-"""Where exports go: files, one for each day where their names have its date, or a Delta table."""
+"""Where exports go: files, standard output, or a Delta table."""
 
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from leaderboard.export.datasets import Frames
-from leaderboard.export.delta_target import TableTarget
-from leaderboard.export.errors import failures
-from leaderboard.export.file_target import FORMATS, write
-from leaderboard.storage.files import Files
+from leaderboard.export.delta_target import DeltaTarget
+from leaderboard.export.file_target import DATE_PLACEHOLDER, FILE_FORMATS, STDOUT, FileTarget, StdoutTarget
 from queries import STORE_SCHEMES, is_local_path
 
-DATE = "{date}"
 DELTA = "delta"
 
 
 class Target(Protocol):
-    """Where an export goes, in whole or day by day. Everything raises TargetError, and what reading frames raises."""
+    """Where an export goes. Every method raises TargetError, and whatever reading the frames raises."""
 
     to: str
-    of_days: bool
-    """Whether it takes days, and not one window."""
+    by_day: bool
+    """Whether it is written day by day, instead of once with all rows."""
 
-    def has(self, day: date) -> bool:
-        """Whether the day is there."""
+    def has_day(self, day: date) -> bool:
+        """Whether the day has been exported."""
 
     def write(self, frames: Frames, day: date | None) -> int:
-        """Makes or replaces the day, or all, and returns how many rows it has. Nobody sees a part of it."""
+        """Creates or replaces the day, or everything where ``day`` is None, and returns how many rows that has.
+
+        In files and tables, readers see all of the new rows or none.
+        """
 
 
-def target(to: str, form: str) -> Target:
-    """The target with this place and format. Raises ValueError for a place that cannot be one."""
-    scheme, separator, rest = to.partition("://")
+def open_target(to: str, file_format: str, *, keep_formulas: bool = False) -> Target:
+    """The target at ``to``, a path or a URL, in one of FILE_FORMATS or DELTA. ``-`` is standard output.
+
+    ``keep_formulas``: see TableOptions. Raises ValueError if ``to`` does not fit.
+    """
+    scheme, separator, path = to.partition("://")
     if separator and scheme not in STORE_SCHEMES:
         raise ValueError(f"must be a path, or a URL that begins with {', '.join(f'{s}://' for s in STORE_SCHEMES)}")
-    if "{" in to.replace(DATE, "") or "}" in to.replace(DATE, ""):
-        raise ValueError(f"may have {DATE} in it, and no other braces")
-    if form == DELTA:
-        if DATE in to:
-            raise ValueError(f"has no {DATE} where the format is delta, as one table has all days")
-        return TableTarget(to)
-    folder, _, name = (rest if separator else to).rpartition("/")
+    if "{" in to.replace(DATE_PLACEHOLDER, "") or "}" in to.replace(DATE_PLACEHOLDER, ""):
+        raise ValueError(f"may contain {DATE_PLACEHOLDER}, and no other braces")
+    if file_format == DELTA:
+        if DATE_PLACEHOLDER in to:
+            raise ValueError(f"must not contain {DATE_PLACEHOLDER} with the format delta: one table has all days")
+        if to == STDOUT:
+            raise ValueError("must be a folder or a URL with the format delta, not standard output")
+        return DeltaTarget(to)
+    if to == STDOUT:
+        return StdoutTarget(file_format, keep_formulas=keep_formulas)
+    folder, _, name = (path if separator else to).rpartition("/")
     if not name or (separator and not folder):
         raise ValueError("must end with the name of a file")
-    if is_local_path(to) and DATE not in to and Path(to.removeprefix("file://")).is_dir():
-        raise ValueError(f"must be a file, and {to} is a folder")
-    return FileTarget(to, form)
+    if is_local_path(to) and DATE_PLACEHOLDER not in to and Path(to.removeprefix("file://")).is_dir():
+        raise ValueError(f"must be a file, but {to} is a folder")
+    return FileTarget(to, file_format, keep_formulas=keep_formulas)
 
 
-class FileTarget:
-    """A file, or one for each day."""
-
-    def __init__(self, to: str, form: str) -> None:
-        self.to = to
-        self.of_days = DATE in to
-        self._form = form
-        self._files = cache(Files)
-
-    def has(self, day: date) -> bool:
-        """Whether there is the day's file."""
-        folder, name = self._place(day)
-        with failures(self.to):
-            return self._files(folder).has(name)
-
-    def write(self, frames: Frames, day: date | None) -> int:
-        """Makes or replaces the file, of the day if there is one."""
-        folder, name = self._place(day)
-        with failures(self.to), self._files(folder).written(name) as file:
-            return write(frames, file, self._form)
-
-    def _place(self, day: date | None) -> tuple[str, str]:
-        place = self.to if day is None else self.to.replace(DATE, day.isoformat())
-        folder, separator, name = place.rpartition("/")
-        return folder or separator or ".", name
-
-
-def suffix_format(to: str) -> str | None:
-    """The format that the end of a file's name tells."""
-    end = Path(to).suffix.removeprefix(".")
-    return end if end in FORMATS else None
+def format_from_suffix(to: str) -> str | None:
+    """The format that the suffix of a file's name stands for, or None."""
+    suffix = Path(to).suffix.removeprefix(".")
+    return suffix if suffix in FILE_FORMATS else None

@@ -13,7 +13,7 @@ from deltalake import ColumnProperties, CommitProperties, Transaction, WriterPro
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from leaderboard.storage.delta import FAILURES, STORE_TIMEOUT, open_or_create, reason
+from leaderboard.storage.delta import STORE_ERRORS, STORE_TIMEOUT_SECONDS, first_line, open_or_create
 from leaderboard.storage.files import Files
 from queries import (
     AS_OF_KEY,
@@ -80,11 +80,11 @@ class LakeTable:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._options = store_options(url, STORE_TIMEOUT)
+        self._options = store_options(url, STORE_TIMEOUT_SECONDS)
         try:
             self._table = open_or_create(url, LAKE_SCHEMA, MONTH, self._options, **DESCRIPTION)
-        except FAILURES as error:
-            raise LakeError(f"the lake in {url} cannot be opened: {reason(error)}") from error
+        except STORE_ERRORS as error:
+            raise LakeError(f"the lake in {url} cannot be opened: {first_line(error)}") from error
 
     def snapshot(self) -> LakeSnapshot | None:
         """What the table held when it was opened."""
@@ -121,7 +121,7 @@ class LakeTable:
             self._table.create_write_transaction(
                 actions, "append", self._table.schema(), [MONTH], commit_properties=reached.transactions()
             )
-        except FAILURES as error:
+        except STORE_ERRORS as error:
             raise self._meaning(error) from error
         return events
 
@@ -135,7 +135,7 @@ class LakeTable:
         try:
             for month in crowded:
                 self._table.optimize.compact([(MONTH, "=", month)], writer_properties=_properties())
-        except FAILURES as error:
+        except STORE_ERRORS as error:
             raise self._meaning(error) from error
         return len(crowded)
 
@@ -143,7 +143,7 @@ class LakeTable:
         """Deletes the files that have not been the table's for so long, and returns how many. Raises LakeError."""
         try:
             gone = self._table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
-        except FAILURES as error:
+        except STORE_ERRORS as error:
             raise self._meaning(error) from error
         return len(gone)
 
@@ -180,7 +180,7 @@ class LakeTable:
     def _meaning(self, error: Exception) -> LakeError:
         if isinstance(error, CommitFailedError):
             return LakeConflict(f"another writer of the lake in {self.url} was first")
-        return LakeError(f"the lake in {self.url} cannot be written to: {reason(error)}")
+        return LakeError(f"the lake in {self.url} cannot be written to: {first_line(error)}")
 
 
 def _properties() -> WriterProperties:

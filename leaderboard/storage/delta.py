@@ -1,4 +1,4 @@
-"""What the writers of Delta tables have in common."""
+"""Helpers that the writers of Delta tables share."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from obstore.exceptions import BaseError
 
-STORE_TIMEOUT = 120.0
-"""Seconds for one request to an object store; a file takes a while."""
-FAILURES = (DeltaError, OSError, BaseError)
-"""What a folder or an object store that cannot be read or written to raises."""
+STORE_TIMEOUT_SECONDS = 120.0
+"""Time limit of one request to an object store. Sending a large file takes a while."""
+STORE_ERRORS = (DeltaError, OSError, BaseError)
+"""What reading or writing a folder or an object store raises."""
 
 
 def open_or_create(
     url: str, schema: pa.Schema, partition_by: str, options: dict[str, str] | None, **description: Any
 ) -> DeltaTable:
-    """The table at ``url``, made where there is none, with what DeltaTable.create takes to describe it."""
+    """Opens the table at ``url``, or creates it. ``description`` goes to DeltaTable.create. Raises STORE_ERRORS."""
     try:
         return DeltaTable(url, storage_options=options)
     except TableNotFoundError:
@@ -24,10 +24,10 @@ def open_or_create(
     try:
         return DeltaTable.create(url, schema, partition_by=[partition_by], storage_options=options, **description)
     except DeltaError:
-        # another process may have been first
+        # another process may have created it in the meantime
         return DeltaTable(url, storage_options=options)
 
 
-def reason(failure: Exception) -> str:
-    """What a failure says, on one line."""
-    return (str(failure).splitlines() or [type(failure).__name__])[0]
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or the name of its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""Files in a folder or an object store: each appears whole or not at all."""
+"""Files in a folder or an object store. Each one appears whole or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -10,52 +10,53 @@ from tempfile import NamedTemporaryFile
 from uuid import uuid4
 
 import obstore
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from queries import is_local_path
 
-UNFINISHED = ".partial"
-"""What the name of a file ends with that is being written; it begins with a dot."""
+PARTIAL_SUFFIX = ".partial"
+"""How the name of a file ends while it is written; it also begins with a dot."""
 
 
 class Files:
-    """The files under ``url``: a folder, which is made where there is none, s3://…, gs://… or az://….
+    """The files under ``url``: a folder, which is created if needed, or s3://…, gs://… or az://….
 
     Every call raises obstore's BaseError, or OSError.
     """
 
     def __init__(self, url: str) -> None:
         self._folder = Path(url.removeprefix("file://")) if is_local_path(url) else None
+        self._store: ObjectStore
         if self._folder is not None:
             self._store = LocalStore(self._folder, mkdir=True)
         else:
-            # client options would take the place of those in the environment, as AWS_ALLOW_HTTP is one
+            # client options given here would hide those of the environment, such as AWS_ALLOW_HTTP
             self._store = from_url(url)
 
     def put(self, path: str, content: bytes) -> None:
-        """Makes or replaces a file; it outlives the machine's power by then."""
+        """Creates or replaces a file. After the call it survives a power failure."""
         obstore.put(self._store, path, content)
         if self._folder is not None:
-            for kept in (self._folder / path, (self._folder / path).parent):
-                _sync_to_disk(kept)
+            _sync_to_disk(self._folder / path)
+            _sync_to_disk((self._folder / path).parent)
 
     @contextmanager
-    def written(self, path: str) -> Iterator[Path]:
-        """A file of this machine to write, which makes or replaces ``path`` once that has ended without an error."""
+    def atomic_write(self, path: str) -> Iterator[Path]:
+        """A local file to write to. It becomes ``path`` when the ``with`` block ends without an error."""
         if self._folder is None:
             with NamedTemporaryFile() as scratch:
                 yield Path(scratch.name)
                 obstore.put(self._store, path, Path(scratch.name))
             return
-        place = self._folder / path
-        with _unfinished(place) as scratch:
-            yield scratch
-            _sync_to_disk(scratch)
-            scratch.replace(place)
-            _sync_to_disk(place.parent)
+        destination = self._folder / path
+        with _scratch_file(destination) as scratch_path:
+            yield scratch_path
+            _sync_to_disk(scratch_path)
+            scratch_path.replace(destination)
+            _sync_to_disk(destination.parent)
 
-    def has(self, path: str) -> bool:
-        """Whether there is such a file."""
+    def exists(self, path: str) -> bool:
+        """Whether the file exists."""
         if self._folder is not None:
             return (self._folder / path).is_file()
         try:
@@ -65,19 +66,25 @@ class Files:
         return True
 
 
+def split_url(url: str) -> tuple[str, str]:
+    """The folder, for Files, and the name of the file that a path or a URL names."""
+    folder, separator, name = url.rpartition("/")
+    return folder or separator or ".", name
+
+
 @contextmanager
-def _unfinished(place: Path) -> Iterator[Path]:
-    """A new file beside ``place``, locked while it is written; those that nobody writes any more are deleted."""
-    for left in place.parent.glob(f".{escape(place.name)}.*{UNFINISHED}"):
-        with suppress(FileNotFoundError, BlockingIOError), open(left, "rb") as file:
+def _scratch_file(destination: Path) -> Iterator[Path]:
+    """A new file beside ``destination``, locked while it is in use. Deletes files that killed processes left."""
+    for leftover in destination.parent.glob(f".{escape(destination.name)}.*{PARTIAL_SUFFIX}"):
+        with suppress(FileNotFoundError, BlockingIOError), open(leftover, "rb") as file:
             flock(file, LOCK_EX | LOCK_NB)
-            left.unlink()
+            leftover.unlink()
     while True:
-        scratch = place.with_name(f".{place.name}.{uuid4().hex}{UNFINISHED}")
+        scratch = destination.with_name(f".{destination.name}.{uuid4().hex}{PARTIAL_SUFFIX}")
         with open(scratch, "xb") as file:
             flock(file, LOCK_EX)
             if not scratch.exists():
-                # another process took it for one that was left, before it was locked
+                # before it was locked, another process deleted it as a leftover
                 continue
             try:
                 yield scratch

@@ -109,14 +109,14 @@ def _write_csv(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator
     first, frames = _peek(frames)
     header = pl.DataFrame([first.columns], orient="row", schema=[f"{number}" for number in range(first.width)])
     for number, frame in enumerate(chain([header], frames)):
-        written = frame if options.keep_formulas else _escape_formulas(frame, options.number_columns)
-        written.write_csv(
-            out,
+        text = (frame if options.keep_formulas else _escape_formulas(frame, options.number_columns)).write_csv(
             include_header=False,
             line_terminator=options.line_terminator,
             datetime_format=RFC_3339_FORMAT,
             float_precision=FIXED_LAYOUT_DECIMALS if options.fixed_layout else None,
         )
+        # Polars itself would raise an error that does not tell a closed pipe from a full disk
+        out.write(text.encode())
         if number:
             yield frame.height
 
@@ -124,7 +124,7 @@ def _write_csv(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator
 def _write_ndjson(frames: Frames, out: BinaryIO, _: TableOptions) -> Iterator[int]:
     """One JSON object on each line. NaN and infinity, which JSON lacks, are null."""
     for frame in frames:
-        frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT)).write_ndjson(out)
+        out.write(frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT)).write_ndjson().encode())
         yield frame.height
 
 
