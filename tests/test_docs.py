@@ -18,14 +18,19 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.serving import make_server
 
-from docs import generate, parameters
+from docs import generate, parameters, picture
 from leaderboard.app import create_app
 from leaderboard.cli import main
+from leaderboard.lake.background import KEEP_HOURS
 from leaderboard.lake.sync import sync
 from leaderboard.reports import notebooks
 from leaderboard.results.auth import sign
+from leaderboard.results.batches import MAX_BATCH, MOST_RESULTS
+from leaderboard.results.validation import MAX_BODY
 from leaderboard.settings import Settings
-from queries import PostgresEvents, charts
+from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
+from leaderboard.web.table_responses import HISTORY_ROWS
+from queries import PostgresEvents, charts, ranking
 from tests.conftest import clone, load_events
 from tests.support.commands import PROJECT
 from tests.support.documented_results import FIRST, documented_results
@@ -254,6 +259,31 @@ def test_python_examples_run(
     for opened in ("events", "connection"):
         if opened in names:
             names[opened].close()
+
+
+@pytest.mark.parametrize(
+    ("page", "sentence"),
+    [
+        ("http-api", f"numbers have {FIXED_LAYOUT_DECIMALS} decimals"),
+        ("http-api", f"An answer has at most {HISTORY_ROWS:,} rows"),
+        ("http-api", f"a JSON object of at most {MAX_BODY >> 20} MiB"),
+        ("http-api", f"at most {MOST_RESULTS:,} results and {MAX_BATCH >> 20} MiB"),
+        ("lake", f"deletes replaced files after {KEEP_HOURS} hours"),
+    ],
+)
+def test_limits_on_the_pages_are_those_of_the_code(page: str, sentence: str) -> None:
+    text = (PROJECT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert sentence in " ".join(text.split())
+
+
+def test_the_picture_is_drawn_from_simulated_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = picture.PICTURE.read_text(encoding="utf-8")
+    monkeypatch.setattr(picture, "PICTURE", tmp_path / "ranking.svg")
+    picture.main()
+    best = ranking(picture.simulated_events())["orchestrator"][0]
+    for svg in (stored, picture.PICTURE.read_text(encoding="utf-8")):
+        assert f"{best[:8]}…{best[-4:]}" in svg
+        assert len(svg.encode()) < 60_000
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
