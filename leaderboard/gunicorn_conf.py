@@ -18,9 +18,8 @@ import gunicorn.util
 from leaderboard import logging_config
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.embedded import database_url
-from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
 from leaderboard.postgres.migrations import migrate
-from leaderboard.postgres.system_user import EmbeddedPostgresError
 from leaderboard.settings import Settings, SettingsError, unless_set
 from leaderboard.signals import exit_on_signals
 from leaderboard.web.error_body import ERROR_HEADERS, error_body

@@ -4,9 +4,8 @@ import click
 
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.embedded import database_url
-from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
 from leaderboard.postgres.migrations import migrate
-from leaderboard.postgres.system_user import EmbeddedPostgresError
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
 from queries import HybridEvents, LakeEvents, PostgresEvents

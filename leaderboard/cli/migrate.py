@@ -7,7 +7,7 @@ import click
 
 from leaderboard.cli.database import open_database
 from leaderboard.postgres.admin import DatabaseUnavailable
-from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.migrations import Migrator
 from leaderboard.settings import Settings
 

@@ -1,9 +1,9 @@
-"""A PostgreSQL of the service's own, for where none is given.
+"""The embedded PostgreSQL, for a service to which no database is given.
 
-It belongs to the data folder and serves every process that uses it; the first
-starts it and the last stops it. Who uses it is a shared lock on a file, which
-the kernel takes back from a process however that ends, so nothing that a
-killed process leaves behind is mistaken for a user.
+It belongs to the data folder and serves every process that uses it. The first
+process starts it and the last one stops it. A process that uses it holds a
+shared lock on a file. The kernel releases that lock however the process ends,
+so a killed process never counts as a user.
 """
 
 import atexit
@@ -16,17 +16,17 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO
 
+from leaderboard.postgres.data_folder import DataFolder
+from leaderboard.postgres.errors import EmbeddedPostgresError
 from leaderboard.postgres.server import PostgresServer
-from leaderboard.postgres.system_user import EmbeddedPostgresError
 
 log = logging.getLogger(__name__)
 
-WATCH_PAUSE = 5.0
-"""Seconds between two looks at a server that is watched."""
+WATCH_INTERVAL_SECONDS = 5.0
 
 
 def database_url(postgres: str | None, data_dir: Path) -> str:
-    """``postgres`` where it is a URL, else that of the embedded server, which runs until this process ends.
+    """``postgres`` where it is a URL, else the embedded server's, which runs until this process ends.
 
     Raises EmbeddedPostgresError.
     """
@@ -37,45 +37,57 @@ class EmbeddedPostgres:
     """One process's use of the server in ``data_dir``: from ``acquire`` to ``release`` or the process's end."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir.resolve()
-        self._server = PostgresServer(self._data_dir)
+        self._data = DataFolder(data_dir.resolve())
+        self._server = PostgresServer(self._data)
         self._users: IO[str] | None = None
         self._pid = os.getpid()
         self._released = Event()
 
+    @property
+    def url(self) -> str:
+        """The URL of the server's database, whether or not the server runs."""
+        return self._server.url
+
+    def is_running(self) -> bool:
+        """Whether the server runs, whoever started it. Raises EmbeddedPostgresError for a folder without access."""
+        try:
+            return self._server.is_running()
+        except OSError as error:
+            raise self._unusable(error) from error
+
     def acquire(self) -> str:
-        """Starts the server, or joins those that use it already, and returns the URL of its database.
+        """Starts the server where it does not run yet, and returns the URL of its database.
 
         Raises EmbeddedPostgresError.
         """
         try:
-            self._server.prepare()
-            with self._alone():
-                self._users = self._lock_file("users.lock")
+            self._data.prepare()
+            with self._exclusive_lock():
+                self._users = self._open_lock_file("users.lock")
                 fcntl.flock(self._users, fcntl.LOCK_SH)
                 atexit.register(self.release)
-                # a child must neither keep the lock nor act on it
-                os.register_at_fork(after_in_child=self._forget)
+                # a forked child must neither keep the lock nor release it
+                os.register_at_fork(after_in_child=self._close_lock)
                 self._server.start()
         except OSError as error:
-            self._forget()
-            raise EmbeddedPostgresError(f"DATA_DIR {self._data_dir} cannot be used: {error}") from error
+            self._close_lock()
+            raise self._unusable(error) from error
         except EmbeddedPostgresError:
-            self._forget()
+            self._close_lock()
             raise
         return self._server.url
 
-    def watch(self) -> None:
-        """Has a thread start the server again whenever it is found dead, until ``release``."""
-        Thread(target=self._watch, name="watch-postgres", daemon=True).start()
+    def watch(self, interval_seconds: float = WATCH_INTERVAL_SECONDS) -> None:
+        """Starts a thread that restarts the server whenever it has died, until ``release``."""
+        Thread(target=self._watch, args=(interval_seconds,), name="watch-postgres", daemon=True).start()
 
     def release(self) -> None:
-        """Ends this use; the last one stops the server."""
+        """Ends this use. The last user stops the server."""
         if self._users is None or os.getpid() != self._pid:
             return
         self._released.set()
         try:
-            with self._alone():
+            with self._exclusive_lock():
                 try:
                     fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
@@ -83,29 +95,32 @@ class EmbeddedPostgres:
                 else:
                     self._server.stop()
         except OSError as error:
-            log.warning("the embedded PostgreSQL in %s cannot be stopped: %s", self._data_dir, error)
-        self._forget()
+            log.warning("the embedded PostgreSQL in %s cannot be stopped: %s", self._data.path, error)
+        self._close_lock()
 
-    def _watch(self) -> None:
-        while not self._released.wait(WATCH_PAUSE):
+    def _watch(self, interval_seconds: float) -> None:
+        while not self._released.wait(interval_seconds):
             try:
                 if self._server.is_running():
                     continue
-                with self._alone():
+                with self._exclusive_lock():
                     if not self._released.is_set():
                         self._server.start()
             except (EmbeddedPostgresError, OSError) as error:
-                log.error("the embedded PostgreSQL has died and cannot be started again: %s", error)
+                log.error("the embedded PostgreSQL has died and cannot be restarted: %s", error)
 
-    def _forget(self) -> None:
+    def _unusable(self, error: OSError) -> EmbeddedPostgresError:
+        return EmbeddedPostgresError(f"DATA_DIR {self._data.path} cannot be used: {error}")
+
+    def _close_lock(self) -> None:
         if self._users is not None:
             self._users.close()
             self._users = None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """While no other process starts or stops the server."""
-        with self._lock_file("server.lock") as lock:
+    def _exclusive_lock(self) -> Iterator[None]:
+        """Keeps other processes from starting or stopping the server meanwhile."""
+        with self._open_lock_file("server.lock") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -113,6 +128,6 @@ class EmbeddedPostgres:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _lock_file(self, name: str) -> IO[str]:
-        # nobody else may open it, and so hold it
-        return open(self._data_dir / name, "w", opener=lambda path, flags: os.open(path, flags, 0o600))
+    def _open_lock_file(self, name: str) -> IO[str]:
+        # other users may not open it, and so cannot hold the lock
+        return open(self._data.path / name, "w", opener=lambda path, flags: os.open(path, flags, 0o600))

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from leaderboard.postgres.errors import MigrationError
+
 FILE_NAME = re.compile(r"([0-9]+)_(.*)\.(down|up)\.sql")
-
-
-class MigrationError(Exception):
-    """The schema cannot be brought where it was asked to; the message says what to do."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from typing import Self
 import psycopg2
 
 from leaderboard.postgres.admin import connect, unavailable
-from leaderboard.postgres.migration_files import Migration, MigrationError, load
+from leaderboard.postgres.errors import MigrationError
+from leaderboard.postgres.migration_files import Migration, load
 
 log = logging.getLogger(__name__)
 

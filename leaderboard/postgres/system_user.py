@@ -1,48 +1,57 @@
-"""The system user that the embedded server runs as where the service runs as root, as whom PostgreSQL refuses to."""
+"""The system account of the embedded server.
+
+PostgreSQL refuses to run as root. Where the service runs as root, the server
+runs as a system user of its own; elsewhere as the current user.
+"""
 
 import os
 import pwd
 import subprocess
+from pathlib import Path
 from typing import Any
 
-NAME = "leaderboard"
+from leaderboard.postgres.errors import EmbeddedPostgresError
+
+ACCOUNT_NAME = "leaderboard"
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded server cannot be run; the message says why, in one line."""
-
-
-def account() -> pwd.struct_passwd | None:
-    """The system user, made if need be; None where the server runs as the current one, which is not root.
+def server_account() -> pwd.struct_passwd | None:
+    """The system user, created where it is missing. None where the server runs as the current user.
 
     Raises EmbeddedPostgresError.
     """
     if os.geteuid() != 0:
         return None
     try:
-        return pwd.getpwnam(NAME)
+        return pwd.getpwnam(ACCOUNT_NAME)
     except KeyError:
         pass
     try:
-        subprocess.run(["useradd", "--system", "--no-create-home", NAME], capture_output=True, check=True)
-        return pwd.getpwnam(NAME)
+        subprocess.run(["useradd", "--system", "--no-create-home", ACCOUNT_NAME], capture_output=True, check=True)
+        return pwd.getpwnam(ACCOUNT_NAME)
     except (OSError, subprocess.CalledProcessError, KeyError) as error:
         raise EmbeddedPostgresError(
-            f"PostgreSQL refuses to run as root, and the system user {NAME} cannot be made: "
+            f"PostgreSQL refuses to run as root, and the system user {ACCOUNT_NAME} cannot be created: "
             "run as another user, or set POSTGRES"
         ) from error
 
 
-def identity(user: pwd.struct_passwd | None) -> dict[str, Any]:
-    """The arguments that have ``subprocess`` run something as this user; as the current one where it is None."""
+def run_as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments with which ``subprocess`` runs a program as this user. None is the current user."""
     if user is None:
         return {}
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def succeeds(user: pwd.struct_passwd, *command: str) -> bool:
-    """Whether a command that this user runs succeeds."""
+def command_succeeds(user: pwd.struct_passwd, *command: str) -> bool:
+    """Whether a command succeeds when this user runs it."""
     try:
-        return subprocess.run(command, capture_output=True, check=False, **identity(user)).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, **run_as(user)).returncode == 0
     except PermissionError:
         return False
+
+
+def give_to_server(path: Path) -> None:
+    """Makes the server's account the owner of a path."""
+    if account := server_account():
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)

@@ -165,7 +165,7 @@ _WORDS = {
 
 
 def _sentence(message: str) -> str:
-    """msgspec's message about a field as one sentence that begins with the field."""
+    """Msgspec's message about a field as one sentence that begins with the field."""
     if match := re.search("missing required field `(.+?)`", message):
         return f"{match[1]} is required"
     what, _, path = message.partition(" - at `$")

@@ -7,7 +7,7 @@ import time
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.errors import MigrationError
 from leaderboard.results.batches import MAX_BATCH
 from leaderboard.results.validation import InvalidResult
 from leaderboard.results.writer import NotAuthenticated

@@ -4,7 +4,7 @@ import logging
 
 from flask import Blueprint, Response
 
-from leaderboard.postgres.migration_files import MigrationError
+from leaderboard.postgres.errors import MigrationError
 from leaderboard.services import service
 from leaderboard.web import errors, responses
 from queries import StoreTimeout, StoreUnavailable

@@ -1,135 +1,181 @@
-"""The embedded PostgreSQL serves those who use it, and nobody longer than that."""
+"""The embedded PostgreSQL runs as long as a process uses it, and no longer."""
 
 import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from leaderboard.postgres.embedded import EmbeddedPostgres, database_url
+from leaderboard.postgres.errors import EmbeddedPostgresError
 from leaderboard.postgres.migrations import migrate
-from leaderboard.postgres.system_user import EmbeddedPostgresError
-from tests.conftest import rows
-from tests.support.postgres import postmaster_pid
+from leaderboard.postgres.programs import psql_path
+from tests.conftest import new_folder, rows
+from tests.support.postgres import copy_data_dir, postmaster_pid
+from tests.support.waiting import eventually
 
-HOLD = """if True:
-    import sys, time
+ACQUIRE_AND_WAIT = """if True:
+    import sys
     from pathlib import Path
     from leaderboard.postgres.embedded import EmbeddedPostgres
     print(EmbeddedPostgres(Path(sys.argv[1])).acquire(), flush=True)
     sys.stdin.read()"""
+LONG_NAME = "long" * 30
 
 
 @pytest.fixture
-def data_dir() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
-        # as the folders of programs are
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+def empty_folder() -> Iterator[Path]:
+    """A folder in which no server runs any more when the test has ended, whatever its result."""
+    with new_folder() as folder:
+        yield folder
         for process in psutil.process_iter(["cmdline"]):
-            if folder in " ".join(process.info["cmdline"] or []):
+            if str(folder) in " ".join(process.info["cmdline"] or []):
                 process.kill()
                 process.wait(20)
 
 
-def hold(data_dir: Path) -> subprocess.Popen[str]:
-    """A process that uses the server until its input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(data_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+@pytest.fixture
+def data_dir(empty_folder: Path, data_dir_template: Path) -> Path:
+    """A data folder with a migrated database and no server."""
+    copy_data_dir(data_dir_template, empty_folder)
+    return empty_folder
+
+
+def begin_user(data_dir: Path) -> subprocess.Popen[str]:
+    """A process that uses the server until its input ends. It may have been started, but need not be ready."""
+    return subprocess.Popen(
+        [sys.executable, "-c", ACQUIRE_AND_WAIT, str(data_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+
+
+def start_user(data_dir: Path) -> subprocess.Popen[str]:
+    """A process that uses the running server until its input ends."""
+    process = begin_user(data_dir)
     assert process.stdout.readline().startswith("postgresql://"), "the server did not start"
     process.stdout.close()
     return process
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end_user(process: subprocess.Popen[str]) -> None:
     process.stdin.close()
     assert process.wait(60) == 0
 
 
-def test_data_survives_a_restart(data_dir: Path) -> None:
+def kill_user(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait(60)
+    process.stdin.close()
+
+
+def kill_server(data_dir: Path) -> int:
+    """The pid that the server had."""
+    pid = postmaster_pid(data_dir)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: postmaster_pid(data_dir) is None)
+    return pid
+
+
+def test_data_survives_a_restart(empty_folder: Path) -> None:
     for times in (1, 2):
-        server = EmbeddedPostgres(data_dir)
+        server = EmbeddedPostgres(empty_folder)
         url = server.acquire()
         migrate(url, 20)
         rows(url, "INSERT INTO events (orchestrator, payload) VALUES ('0x1', '{}')")
         assert rows(url, "SELECT count(*) FROM events") == [(times,)]
         server.release()
-        assert postmaster_pid(data_dir) is None
+        assert postmaster_pid(empty_folder) is None
 
 
-def test_the_last_of_several_processes_stops_the_server(data_dir: Path) -> None:
-    processes = [hold(data_dir) for _ in range(3)]
+def test_url_and_state_are_known_without_starting_the_server(empty_folder: Path) -> None:
+    server = EmbeddedPostgres(empty_folder)
+    assert not server.is_running()
+    assert list(empty_folder.iterdir()) == []
+    user = start_user(empty_folder)
+    assert server.is_running()
+    assert rows(server.url.replace("/leaderboard?", "/postgres?"), "SELECT 1") == [(1,)]
+    end_user(user)
+    assert not server.is_running()
+
+
+def test_the_package_has_psql(data_dir: Path) -> None:
+    server = EmbeddedPostgres(data_dir)
+    migrate(server.acquire(), 20)
+    done = subprocess.run(
+        [psql_path(), "--no-psqlrc", "-tA", "-c", "SELECT 6 * 7", server.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    server.release()
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+def test_last_of_several_processes_stops_the_server(data_dir: Path) -> None:
+    users = [start_user(data_dir) for _ in range(3)]
     pid = postmaster_pid(data_dir)
     assert pid is not None
-    for process in processes[:2]:
-        end(process)
+    for user in users[:2]:
+        end_user(user)
         assert postmaster_pid(data_dir) == pid
-    end(processes[2])
+    end_user(users[2])
     assert postmaster_pid(data_dir) is None
 
 
-def test_processes_that_start_at_once_share_one_server(data_dir: Path) -> None:
-    code = HOLD.replace("sys.stdin.read()", "time.sleep(1)")
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(data_dir)], stdout=subprocess.PIPE, text=True)
-        for _ in range(5)
-    ]
-    urls = {process.communicate(timeout=60)[0] for process in processes}
+def test_processes_that_start_together_share_one_server(empty_folder: Path) -> None:
+    users = [begin_user(empty_folder) for _ in range(5)]
+    urls = {user.stdout.readline() for user in users}
     assert len(urls) == 1
-    assert [process.returncode for process in processes] == [0] * 5
-    assert postmaster_pid(data_dir) is None
+    assert rows(urls.pop().strip().replace("/leaderboard?", "/postgres?"), "SELECT 1") == [(1,)]
+    for user in users:
+        user.stdout.close()
+        end_user(user)
+    assert postmaster_pid(empty_folder) is None
 
 
-def test_a_killed_user_is_no_user(data_dir: Path) -> None:
-    killed, other = hold(data_dir), hold(data_dir)
-    killed.kill()
-    killed.wait()
+def test_killed_process_no_longer_counts_as_a_user(data_dir: Path) -> None:
+    killed, other = start_user(data_dir), start_user(data_dir)
+    kill_user(killed)
     assert postmaster_pid(data_dir) is not None
-    end(other)
+    end_user(other)
     assert postmaster_pid(data_dir) is None
-    killed.stdin.close()
 
 
-def test_a_server_whose_users_were_all_killed_is_used_again_and_stopped(data_dir: Path) -> None:
-    killed = hold(data_dir)
-    killed.kill()
-    killed.wait()
-    killed.stdin.close()
+def test_server_whose_users_were_all_killed_is_used_again_and_stopped(data_dir: Path) -> None:
+    kill_user(start_user(data_dir))
     left = postmaster_pid(data_dir)
     assert left is not None
-    process = hold(data_dir)
+    user = start_user(data_dir)
     assert postmaster_pid(data_dir) == left
-    end(process)
+    end_user(user)
     assert postmaster_pid(data_dir) is None
 
 
-def test_a_killed_server_starts_again(data_dir: Path) -> None:
-    first = hold(data_dir)
-    pid = postmaster_pid(data_dir)
-    os.kill(pid, signal.SIGKILL)
-    while postmaster_pid(data_dir):
-        time.sleep(0.05)
-    second = hold(data_dir)
+def test_killed_server_starts_again(data_dir: Path) -> None:
+    first = start_user(data_dir)
+    pid = kill_server(data_dir)
+    second = start_user(data_dir)
     assert postmaster_pid(data_dir) not in (None, pid)
-    end(first)
-    end(second)
+    end_user(first)
+    end_user(second)
 
 
-def test_a_start_that_was_killed_half_way_is_made_anew(data_dir: Path) -> None:
-    (data_dir / "postgres.part").mkdir()
-    (data_dir / "postgres.part" / "PG_VERSION").write_text("18")
-    end(hold(data_dir))
+def test_interrupted_initialisation_is_repeated(empty_folder: Path) -> None:
+    (empty_folder / "postgres.part").mkdir()
+    (empty_folder / "postgres.part" / "PG_VERSION").write_text("18")
+    end_user(start_user(empty_folder))
 
 
-def test_a_forked_child_is_no_user_of_its_own(data_dir: Path) -> None:
+def test_forked_child_does_not_release_the_server(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     server.acquire()
     code = "import sys; sys.exit(0)"
@@ -144,152 +190,146 @@ def test_a_forked_child_is_no_user_of_its_own(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a 'b' \"c\" $d `e` é", "a,b", "long" * 30, "日" * 20, *("x" * n for n in range(40, 62, 3)), "a/b/c"]
+    "name", ["a 'b' \"c\" $d `e` é", "a,b", LONG_NAME, "日" * 20, *("x" * n for n in range(40, 62, 3)), "a/b/c"]
 )
-def test_the_folder_may_have_any_name(data_dir: Path, name: str) -> None:
-    server = EmbeddedPostgres(data_dir / name)
+def test_folder_may_have_any_name(empty_folder: Path, name: str) -> None:
+    server = EmbeddedPostgres(empty_folder / name)
     url = server.acquire()
     assert rows(url.replace("/leaderboard?", "/postgres?"), "SELECT 1") == [(1,)]
     server.release()
 
 
-def test_a_folder_for_the_socket_that_is_somebody_elses_is_refused(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir / ("long" * 30))
-    sockets = server._server._socket_dir()
-    for mine in (
-        lambda: sockets.symlink_to(data_dir),
-        lambda: sockets.mkdir(mode=0o777),
-        lambda: sockets.write_text(""),
-    ):
-        mine()
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda folder: folder.symlink_to(folder.parent),
+        lambda folder: folder.mkdir(mode=0o777),
+        lambda folder: folder.write_text(""),
+    ],
+    ids=["link", "open to all", "file"],
+)
+def test_socket_folder_of_somebody_else_is_refused(empty_folder: Path, create: Callable[[Path], object]) -> None:
+    server = EmbeddedPostgres(empty_folder / LONG_NAME)
+    sockets = Path(parse_dsn(server.url)["host"])
+    create(sockets)
+    try:
         with pytest.raises(EmbeddedPostgresError, match="belongs to somebody else"):
             server.acquire()
+    finally:
         sockets.rmdir() if sockets.is_dir() and not sockets.is_symlink() else sockets.unlink()
+
+
+def test_socket_folder_is_removed_with_the_server(empty_folder: Path) -> None:
+    server = EmbeddedPostgres(empty_folder / LONG_NAME)
+    sockets = Path(parse_dsn(server.url)["host"])
     server.acquire()
+    assert sockets.stat().st_mode & 0o077 == 0
     server.release()
     assert not sockets.exists()
 
 
-def test_a_server_that_dies_while_it_is_watched_is_started_again(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("leaderboard.postgres.embedded.WATCH_PAUSE", 0.1)
-    server = EmbeddedPostgres(data_dir)
-    url = server.acquire()
-    server.watch()
-    migrate(url, 20)
-    pid = postmaster_pid(data_dir)
-    psutil.Process(pid).kill()
-    deadline = time.monotonic() + 60
-    while postmaster_pid(data_dir) in (None, pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    server.release()
-    assert postmaster_pid(data_dir) is None
-
-
-def test_a_look_that_fails_does_not_end_the_watch(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leaderboard.postgres.embedded.WATCH_PAUSE", 0.05)
+def test_watched_server_that_dies_is_restarted(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir)
     server.acquire()
-    look, looks = server._server.is_running, []
-
-    def fail_once() -> bool:
-        looks.append(1)
-        if len(looks) == 1:
-            raise PermissionError("for a moment")
-        return look()
-
-    monkeypatch.setattr(server._server, "is_running", fail_once)
-    server.watch()
-    deadline = time.monotonic() + 20
-    while len(looks) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    server.release()
-
-
-def test_a_folder_is_one_however_it_is_reached(data_dir: Path) -> None:
-    (data_dir / "real").mkdir()
-    (data_dir / "link").symlink_to(data_dir / "real")
-    first = hold(data_dir / "link")
-    pid = postmaster_pid(data_dir / "real")
-    second = hold(data_dir / "real")
-    assert postmaster_pid(data_dir / "link") == pid
-    os.kill(pid, signal.SIGKILL)
-    while postmaster_pid(data_dir / "real"):
-        time.sleep(0.05)
-    third = hold(data_dir / "link")
-    assert postmaster_pid(data_dir / "real") not in (None, pid)
-    for process in (first, second, third):
-        end(process)
-    assert postmaster_pid(data_dir / "real") is None
-
-
-def test_a_server_that_is_too_young_to_answer_is_stopped(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    end(hold(data_dir))
-    server = EmbeddedPostgres(data_dir)
-
-    def interrupt() -> bool:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(server._server, "_accepts", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        server.acquire()
+    server.watch(interval_seconds=0.1)
+    pid = postmaster_pid(data_dir)
+    psutil.Process(pid).kill()
+    eventually(lambda: postmaster_pid(data_dir) not in (None, pid))
     server.release()
     assert postmaster_pid(data_dir) is None
-    assert server._server._process.poll() is not None
 
 
-def test_a_pid_that_belongs_to_another_by_now_is_left_alone(data_dir: Path) -> None:
-    end(hold(data_dir))
+def test_failed_restart_does_not_end_the_watch(data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = EmbeddedPostgres(data_dir)
+    server.acquire()
+    version = data_dir / "postgres" / "PG_VERSION"
+    version.write_text("17\n")
+    pid = kill_server(data_dir)
+    server.watch(interval_seconds=0.1)
+    eventually(lambda: "has died and cannot be restarted" in caplog.text)
+    version.write_text("18\n")
+    eventually(lambda: postmaster_pid(data_dir) not in (None, pid))
+    server.release()
+    assert postmaster_pid(data_dir) is None
+
+
+def test_links_to_a_folder_lead_to_the_same_server(empty_folder: Path) -> None:
+    (empty_folder / "real").mkdir()
+    (empty_folder / "link").symlink_to(empty_folder / "real")
+    first = start_user(empty_folder / "link")
+    pid = postmaster_pid(empty_folder / "real")
+    second = start_user(empty_folder / "real")
+    assert postmaster_pid(empty_folder / "link") == pid
+    kill_server(empty_folder / "real")
+    third = start_user(empty_folder / "link")
+    assert postmaster_pid(empty_folder / "real") not in (None, pid)
+    for user in (first, second, third):
+        end_user(user)
+    assert postmaster_pid(empty_folder / "real") is None
+
+
+def test_server_that_does_not_accept_connections_yet_is_stopped(data_dir: Path) -> None:
+    # the server waits for a file of an archive before it accepts anybody
+    (data_dir / "postgres" / "recovery.signal").touch()
+    with (data_dir / "postgres" / "postgresql.auto.conf").open("a") as file:
+        file.write("restore_command = 'sleep 600'\n")
+    user = begin_user(data_dir)
+    eventually(lambda: postmaster_pid(data_dir) is not None)
+    user.send_signal(signal.SIGINT)
+    assert user.wait(60) != 0
+    assert user.stdout.read() == ""
+    user.stdout.close()
+    user.stdin.close()
+    assert postmaster_pid(data_dir) is None
+
+
+def test_process_that_got_the_pid_of_a_killed_server_is_left_alone(data_dir: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         left = f"{other.pid}\n{data_dir}/postgres\n1\n5432\n{data_dir}/postgres\n\n0 0\nready\n"
         (data_dir / "postgres" / "postmaster.pid").write_text(left)
-        end(hold(data_dir))
+        end_user(start_user(data_dir))
         assert other.poll() is None
         other.kill()
 
 
-def test_nobody_else_may_connect(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+def test_nobody_else_may_connect(empty_folder: Path) -> None:
+    server = EmbeddedPostgres(empty_folder)
     url = server.acquire()
     migrate(url, 20)
     assert rows(url, "SHOW listen_addresses") == [("",)]
-    assert (data_dir / "postgres").stat().st_mode & 0o077 == 0
+    assert (empty_folder / "postgres").stat().st_mode & 0o077 == 0
     server.release()
 
 
-def test_data_of_another_major_version_is_left_alone(data_dir: Path) -> None:
-    end(hold(data_dir))
+def test_data_of_another_major_release_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres" / "PG_VERSION").write_text("17\n")
     with pytest.raises(EmbeddedPostgresError, match=r"made by PostgreSQL 17, but 18 is installed: .* pg_dump"):
         EmbeddedPostgres(data_dir).acquire()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EmbeddedPostgresError, match=f"DATA_DIR {tmp_path}/file/data cannot be used"):
         EmbeddedPostgres(tmp_path / "file" / "data").acquire()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_as_root_a_folder_that_the_server_cannot_reach_is_named(data_dir: Path) -> None:
-    (data_dir / "mine").mkdir(mode=0o700)
-    (data_dir / "mine" / "other").write_text("")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
+def test_folder_that_the_server_cannot_reach_is_named(empty_folder: Path) -> None:
+    (empty_folder / "mine").mkdir(mode=0o700)
+    (empty_folder / "mine" / "other").write_text("")
     with pytest.raises(EmbeddedPostgresError, match="cannot be reached by the system user"):
-        EmbeddedPostgres(data_dir / "mine" / "data").acquire()
+        EmbeddedPostgres(empty_folder / "mine" / "data").acquire()
 
 
-def test_a_given_database_is_used_instead(tmp_path: Path) -> None:
+def test_given_database_starts_no_server(tmp_path: Path) -> None:
     assert database_url("postgresql://db/x", tmp_path) == "postgresql://db/x"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_cannot_start_names_its_log(data_dir: Path) -> None:
-    end(hold(data_dir))
+def test_server_that_cannot_start_names_its_log(data_dir: Path) -> None:
     (data_dir / "postgres" / "postgresql.auto.conf").write_text("nonsense = here\n")
+    server = EmbeddedPostgres(data_dir)
     with pytest.raises(EmbeddedPostgresError, match=r"does not start; see .*postgres\.log"):
-        EmbeddedPostgres(data_dir).acquire()
+        server.acquire()
     with pytest.raises(psycopg2.OperationalError):
-        rows(EmbeddedPostgres(data_dir)._server.url, "SELECT 1")
+        rows(server.url, "SELECT 1")

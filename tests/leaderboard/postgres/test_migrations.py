@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 
 from leaderboard.postgres.admin import DatabaseUnavailable
-from leaderboard.postgres.migration_files import MigrationError, load
+from leaderboard.postgres.errors import MigrationError
+from leaderboard.postgres.migration_files import load
 from leaderboard.postgres.migrations import Migrator, Record, lock_ids, migrate
 from tests.conftest import NEWEST, rows, sample
 
