@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,26 @@ TEMPLATE = "leaderboard"
 NEWEST = load()[-1].version
 """The version of a migrated database."""
 
+_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3"}
+
 _numbers = itertools.count(1)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes run the tests: two per core for the whole suite, else this one alone.
+
+    Tests wait for other processes about as long as they compute, so two
+    processes keep a core busy. Chosen tests start sooner without workers.
+    """
+    whole_suite = config.args == config.getini("testpaths") and not config.option.keyword
+    return min(2 * (os.cpu_count() or 1), 8) if whole_suite else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests as slow whose fixtures start processes."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

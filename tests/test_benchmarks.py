@@ -7,10 +7,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from benchmarks.questions import DAYS, SQL
 from tests.support.commands import PROJECT, environment
 
 
+@pytest.mark.slow
 def test_every_question_is_measured_both_ways() -> None:
     with tempfile.TemporaryDirectory(prefix="leaderboard-tests-") as folder:
         Path(folder).chmod(0o755)

@@ -18,6 +18,8 @@ from tests.leaderboard.web.test_recomputed import SCORES, Jobs, by, close, momen
 from tests.support.commands import PROJECT, run_leaderboard
 from tests.support.service import RunningService
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 SINCE, UNTIL = "2026-08-25T00:00:00+00:00", "2026-09-01T00:00:00+00:00"

@@ -17,6 +17,8 @@ from tests.support.postgres import postmaster_pid
 from tests.support.service import RunningService
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
 WAYS = pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],

@@ -15,6 +15,8 @@ from tests.conftest import NEWEST, SECRET, load_events, rows, sample
 from tests.support.commands import run_leaderboard
 from tests.support.service import RunningService
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "0x" + "a" * 40
 RESULT = {"region": "FRA", "orchestrator": ADDRESS, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -20,6 +20,8 @@ from queries import PostgresEvents
 from tests.conftest import load_events
 from tests.support.commands import LEADERBOARD, environment, run_leaderboard
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "0x" + "a" * 40
 RESULT = [datetime(2026, 9, 2, tzinfo=UTC).timestamp(), ADDRESS, "FRA", "transcoding", {"success_rate": 0.5, "x": [1]}]
 ENDLESS = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"

@@ -224,6 +224,7 @@ def test_what_memory_has_of_after_the_lake_is_in_the_answer(
         assert datetime.now(UTC) - as_of(answer) < timedelta(minutes=1)
 
 
+@pytest.mark.slow
 def test_services_bring_their_lake_up_to_date_by_themselves(database: str, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     settings = {"POSTGRES": database, "LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0.1"}
@@ -239,6 +240,7 @@ def test_services_bring_their_lake_up_to_date_by_themselves(database: str, tmp_p
     stores.close()
 
 
+@pytest.mark.slow
 def test_without_an_interval_nothing_is_exported(database: str, tmp_path: Path) -> None:
     with RunningService({"POSTGRES": database, "LAKE_URL": str(tmp_path / "lake")}) as service:
         service.post({"region": "FRA", "orchestrator": ADDRESS})

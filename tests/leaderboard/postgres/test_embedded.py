@@ -20,6 +20,8 @@ from tests.conftest import new_folder, rows
 from tests.support.postgres import copy_data_dir, postmaster_pid
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 ACQUIRE_AND_WAIT = """if True:
     import sys
     from pathlib import Path

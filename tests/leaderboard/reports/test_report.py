@@ -15,6 +15,8 @@ from queries import sample_data
 from tests.conftest import clone, drop, rows
 from tests.support.commands import PROJECT, environment, run_leaderboard
 
+pytestmark = pytest.mark.slow
+
 WEEK = ("--since", "2026-08-25T00:00:00Z", "--until", "2026-09-01T00:00:00Z")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -17,6 +17,8 @@ from tests.conftest import conformance, load_events
 from tests.support.commands import environment, run_leaderboard
 from tests.support.s3 import BUCKET, S3Server
 
+pytestmark = pytest.mark.slow
+
 EVENTS = conformance("events")["events"]
 WRITERS = 4
 WRITE = """

@@ -244,6 +244,7 @@ def test_numbers_are_at_the_same_places_whatever_their_last_bits(name: str) -> N
     assert READERS[name](one)["score"].to_list() == pytest.approx(numbers, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_polars_reads_the_url(events_database: str) -> None:
     with RunningService({"POSTGRES": events_database}) as service:
         url = f"http://127.0.0.1:{service.port}"

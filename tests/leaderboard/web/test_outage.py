@@ -172,6 +172,7 @@ class TestASlowStatement:
         assert post(RESULT).status_code == 504
 
 
+@pytest.mark.slow
 def test_a_request_in_flight_is_answered_before_a_stop(database: str) -> None:
     with RunningService({"POSTGRES": database}) as service:
         answers: list[int] = []

@@ -13,6 +13,8 @@ from tests.conftest import DATA, rows, sample
 from tests.support.commands import LEADERBOARD
 from tests.support.service import HttpResponse, RunningService
 
+pytestmark = pytest.mark.slow
+
 TRANSCODING = [result for results in sample("raw-transcoding-2021-09-25.json").values() for result in results]
 AI = [result for results in sample("raw-ai-2024-09.json").values() for result in results]
 SINGLE = [sample("result-transcoding.json"), sample("result-ai-failed.json")]

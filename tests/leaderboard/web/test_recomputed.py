@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import conformance
 from tests.support.service import RunningService
 
+pytestmark = pytest.mark.slow
+
 Jobs = list[dict[str, Any]]
 SCORES = ("success_rate", "round_trip_score", "score")
 DAY = 86400

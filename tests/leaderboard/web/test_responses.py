@@ -71,6 +71,7 @@ def test_an_answer_is_computed_again_only_when_there_is_something_new(
     assert len(computed) == 5
 
 
+@pytest.mark.slow
 def test_an_event_that_leaves_the_window_leaves_the_answer(
     app: Flask, database: str, client: FlaskClient, computed: list[str]
 ) -> None:

@@ -21,6 +21,7 @@ from random import Random
 from typing import Any
 
 import psycopg2
+import pytest
 from psycopg2.extras import execute_values
 
 import queries.sources.live.cache
@@ -86,6 +87,7 @@ READERS = (
 )
 
 
+@pytest.mark.slow
 def test_every_answer_has_exactly_what_was_committed(database: str) -> None:
     journal = Journal()
     with asking(database) as answers, ThreadPoolExecutor(WRITERS) as writers:
