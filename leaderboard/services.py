@@ -41,9 +41,9 @@ class Service:
                 PostgresEvents(url, timeout=settings.db_timeout),
                 LakeEvents(settings.lake, timeout=settings.db_timeout),
             ),
-            warm=timedelta(hours=settings.start_time_window),
-            memory=settings.live_memory << 20,
-            reread=settings.live_reread,
+            warm_window=timedelta(hours=settings.start_time_window),
+            memory_bytes=settings.live_memory << 20,
+            reload_interval=settings.live_reread,
         )
         self._regions = Regions(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
         self._writer = DirectConnection(url, settings.db_timeout)

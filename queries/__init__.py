@@ -26,18 +26,10 @@ from queries._lazy import attach
 
 if TYPE_CHECKING:
     from queries.aggregated_stats import aggregated_stats as aggregated_stats
-    from queries.errors import (
-        SchemaError as SchemaError,
-    )
-    from queries.errors import (
-        StoreError as StoreError,
-    )
-    from queries.errors import (
-        StoreTimeout as StoreTimeout,
-    )
-    from queries.errors import (
-        StoreUnavailable as StoreUnavailable,
-    )
+    from queries.errors import SchemaError as SchemaError
+    from queries.errors import StoreError as StoreError
+    from queries.errors import StoreTimeout as StoreTimeout
+    from queries.errors import StoreUnavailable as StoreUnavailable
     from queries.filters import AI as AI
     from queries.filters import TRANSCODING as TRANSCODING
     from queries.filters import EventFilter as EventFilter
@@ -49,85 +41,37 @@ if TYPE_CHECKING:
     from queries.ranking import SCORE_DECIMALS as SCORE_DECIMALS
     from queries.ranking import ranking as ranking
     from queries.raw_stats import raw_stats as raw_stats
-    from queries.schema import (
-        ADDRESS_PATTERN as ADDRESS_PATTERN,
-    )
-    from queries.schema import (
-        EVENT_SCHEMA as EVENT_SCHEMA,
-    )
-    from queries.schema import (
-        MAX_MEASURE as MAX_MEASURE,
-    )
-    from queries.schema import (
-        MAX_NUMBER_DIGITS as MAX_NUMBER_DIGITS,
-    )
-    from queries.schema import (
-        conform as conform,
-    )
-    from queries.score_history import (
-        GROUP_COLUMNS as GROUP_COLUMNS,
-    )
-    from queries.score_history import (
-        SCORE_INTERVALS as SCORE_INTERVALS,
-    )
-    from queries.score_history import (
-        SUM_COLUMNS as SUM_COLUMNS,
-    )
-    from queries.score_history import (
-        score_history as score_history,
-    )
+    from queries.schema import ADDRESS_PATTERN as ADDRESS_PATTERN
+    from queries.schema import EVENT_SCHEMA as EVENT_SCHEMA
+    from queries.schema import MAX_MEASURE as MAX_MEASURE
+    from queries.schema import MAX_NUMBER_DIGITS as MAX_NUMBER_DIGITS
+    from queries.schema import conform as conform
+    from queries.score_history import GROUP_COLUMNS as GROUP_COLUMNS
+    from queries.score_history import SCORE_INTERVALS as SCORE_INTERVALS
+    from queries.score_history import SUM_COLUMNS as SUM_COLUMNS
+    from queries.score_history import score_history as score_history
     from queries.scoring.formulas import MEASURES as MEASURES
     from queries.sources.database_state import DatabaseState as DatabaseState
     from queries.sources.files import FileEvents as FileEvents
     from queries.sources.hybrid import HybridEvents as HybridEvents
-    from queries.sources.lake import (
-        AS_OF_KEY as AS_OF_KEY,
-    )
-    from queries.sources.lake import (
-        CHANGES_KEY as CHANGES_KEY,
-    )
-    from queries.sources.lake import (
-        DATABASE_KEY as DATABASE_KEY,
-    )
-    from queries.sources.lake import (
-        RESULT_COLUMNS as RESULT_COLUMNS,
-    )
-    from queries.sources.lake import (
-        STORE_SCHEMES as STORE_SCHEMES,
-    )
-    from queries.sources.lake import (
-        WATERMARK_KEY as WATERMARK_KEY,
-    )
-    from queries.sources.lake import (
-        LakeEvents as LakeEvents,
-    )
-    from queries.sources.lake import (
-        LakeSnapshot as LakeSnapshot,
-    )
-    from queries.sources.lake import (
-        collect as collect,
-    )
-    from queries.sources.lake import (
-        hash64 as hash64,
-    )
-    from queries.sources.lake import (
-        is_local_path as is_local_path,
-    )
-    from queries.sources.lake import (
-        read_lake_snapshot as read_lake_snapshot,
-    )
-    from queries.sources.lake import (
-        scan_lake_files as scan_lake_files,
-    )
-    from queries.sources.lake import (
-        store_options as store_options,
-    )
-    from queries.sources.lake import (
-        table_root as table_root,
-    )
+    from queries.sources.lake import LakeEvents as LakeEvents
     from queries.sources.lake_dataset import LAKE_SCHEMA as LAKE_SCHEMA
+    from queries.sources.lake_snapshot import AS_OF_KEY as AS_OF_KEY
+    from queries.sources.lake_snapshot import CHANGES_KEY as CHANGES_KEY
+    from queries.sources.lake_snapshot import DATABASE_KEY as DATABASE_KEY
+    from queries.sources.lake_snapshot import RESULT_COLUMNS as RESULT_COLUMNS
+    from queries.sources.lake_snapshot import WATERMARK_KEY as WATERMARK_KEY
+    from queries.sources.lake_snapshot import LakeSnapshot as LakeSnapshot
+    from queries.sources.lake_snapshot import hash64 as hash64
+    from queries.sources.lake_snapshot import read_lake_snapshot as read_lake_snapshot
+    from queries.sources.lake_snapshot import table_root as table_root
     from queries.sources.live.events import EventWindow as EventWindow
     from queries.sources.live.events import LiveEvents as LiveEvents
+    from queries.sources.object_stores import STORE_SCHEMES as STORE_SCHEMES
+    from queries.sources.object_stores import is_local_path as is_local_path
+    from queries.sources.object_stores import store_options as store_options
+    from queries.sources.parquet_files import collect as collect
+    from queries.sources.parquet_files import scan_lake_files as scan_lake_files
     from queries.sources.postgres import PostgresEvents as PostgresEvents
     from queries.sources.urls import open_events as open_events
     from queries.sources.watermark import Watermark as Watermark
@@ -143,8 +87,8 @@ attach(
         "StoreTimeout": "queries.errors",
         "StoreUnavailable": "queries.errors",
         "AI": "queries.filters",
-        "TRANSCODING": "queries.filters",
         "EventFilter": "queries.filters",
+        "TRANSCODING": "queries.filters",
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",
         "orchestrator_jobs": "queries.orchestrator_jobs",
@@ -166,24 +110,24 @@ attach(
         "DatabaseState": "queries.sources.database_state",
         "FileEvents": "queries.sources.files",
         "HybridEvents": "queries.sources.hybrid",
-        "AS_OF_KEY": "queries.sources.lake",
-        "CHANGES_KEY": "queries.sources.lake",
-        "DATABASE_KEY": "queries.sources.lake",
-        "RESULT_COLUMNS": "queries.sources.lake",
-        "STORE_SCHEMES": "queries.sources.lake",
-        "WATERMARK_KEY": "queries.sources.lake",
         "LakeEvents": "queries.sources.lake",
-        "LakeSnapshot": "queries.sources.lake",
-        "collect": "queries.sources.lake",
-        "hash64": "queries.sources.lake",
-        "is_local_path": "queries.sources.lake",
-        "read_lake_snapshot": "queries.sources.lake",
-        "scan_lake_files": "queries.sources.lake",
-        "store_options": "queries.sources.lake",
-        "table_root": "queries.sources.lake",
         "LAKE_SCHEMA": "queries.sources.lake_dataset",
+        "AS_OF_KEY": "queries.sources.lake_snapshot",
+        "CHANGES_KEY": "queries.sources.lake_snapshot",
+        "DATABASE_KEY": "queries.sources.lake_snapshot",
+        "LakeSnapshot": "queries.sources.lake_snapshot",
+        "RESULT_COLUMNS": "queries.sources.lake_snapshot",
+        "WATERMARK_KEY": "queries.sources.lake_snapshot",
+        "hash64": "queries.sources.lake_snapshot",
+        "read_lake_snapshot": "queries.sources.lake_snapshot",
+        "table_root": "queries.sources.lake_snapshot",
         "EventWindow": "queries.sources.live.events",
         "LiveEvents": "queries.sources.live.events",
+        "STORE_SCHEMES": "queries.sources.object_stores",
+        "is_local_path": "queries.sources.object_stores",
+        "store_options": "queries.sources.object_stores",
+        "collect": "queries.sources.parquet_files",
+        "scan_lake_files": "queries.sources.parquet_files",
         "PostgresEvents": "queries.sources.postgres",
         "open_events": "queries.sources.urls",
         "Watermark": "queries.sources.watermark",

@@ -1,6 +1,7 @@
-"""Events for people who think in SQL: a DuckDB that sees them, and nothing else of this machine or any other."""
+"""Events as SQL views in DuckDB, in a session that can reach nothing else."""
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
@@ -9,20 +10,22 @@ from queries.filters import AI, TRANSCODING, EventFilter
 from queries.score_history import score_history
 from queries.sources.files import FileEvents
 from queries.sources.hybrid import HybridEvents
-from queries.sources.lake_dataset import LAKE_SCHEMA, lake_dataset
+from queries.sources.lake import LakeEvents
+from queries.sources.lake_dataset import lake_dataset
+from queries.sources.read_plan import LakePart
 from queries.sources.urls import open_events
 from queries.times import MAX_TIME, MIN_TIME
 
-CONFIG = {
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",
-    # no folder to put away in what does not fit into memory: it would be one to write to
+    # no folder to spill into: statements could write to it
     "temp_directory": "",
 }
-UTC = "SET TimeZone = 'UTC'"
-CLOSED = """
+SET_UTC = "SET TimeZone = 'UTC'"
+LOCK_DOWN = """
     SET disabled_filesystems = 'LocalFileSystem';
     SET enable_external_access = false;
     SET lock_configuration = true"""
@@ -36,55 +39,67 @@ EVENT_DETAILS = """
         try_cast(payload->>'round_trip_time' AS DOUBLE) AS round_trip_time,
         orchestrator, payload
     FROM events"""
-REGIONS_SEEN = """
+REGIONS_OF_EVENTS = """
     CREATE VIEW regions AS
     SELECT DISTINCT region AS name, NULL::VARCHAR AS display_name, job_type FROM events"""
 
 
 def connect(url: str, *, lake: str | None = None, timeout: float = 20.0) -> DuckDBPyConnection:
-    """A DuckDB in memory, whose session is in UTC, with the events behind a URL (see open_events) as views.
+    """A DuckDB in memory with the events at a URL as views. Its session is in UTC.
 
-    ``events`` has the columns of EVENT_SCHEMA and ``payload`` (the result, as
-    JSON), ``event_details`` those of the view of that name in PostgreSQL,
-    ``regions`` name, display_name and job_type, and ``scores_daily`` what
-    score_history tells of each day, for both job types.
+    ``url``, ``lake`` and ``timeout`` are those of open_events; without a URL,
+    it opens the source that an installed application names. The views:
 
-    It sees what there is by now. What the lake has is read when it is asked
-    for: of a condition on event_time, the files alone that have events of that
-    time. What only the database has is read now, and held. The regions of a
-    lake without its database are those that it has events of, and have no
-    display_name.
+    - ``events``: the columns of EVENT_SCHEMA and ``payload`` (the result, as JSON)
+    - ``event_details``: the columns of the view of that name in PostgreSQL
+    - ``regions``: name, display_name and job_type
+    - ``scores_daily``: score_history by day, for both job types
 
-    Statements reach no file, no network, no extension and no setting. Raises
-    ValueError for a URL that cannot be read, StoreUnavailable and StoreTimeout.
+    The views show the events as they are now. Rows that only the database has
+    are read now and stay in memory. Rows of the lake are read when a statement
+    needs them; a condition on event_time limits which files are read. A lake
+    without its database has the regions of its events, without display_name.
+
+    Statements can reach no file, no network, no extension and no setting.
+    Raises ValueError for a URL that is not valid, StoreUnavailable and
+    StoreTimeout.
     """
     source = open_events(url, lake=lake, timeout=timeout)
     try:
-        if isinstance(source, HybridEvents):
-            parts = source.parts(lake_dataset, lambda frame: frame.collect().to_arrow())
-            regions = source.regions().to_arrow()
-        elif isinstance(source, FileEvents):
-            raise ValueError(f"{url} is an export, which DuckDB reads itself; these views are of a database or a lake")
-        else:
-            parts, regions = [lake_dataset(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
+        parts, regions = _read(source)
     finally:
         source.close()
     connection = duckdb.connect(config=CONFIG)
-    connection.execute(UTC)
-    _events(connection, parts).create_view("events")
+    connection.execute(SET_UTC)
+    _union(connection, parts).create_view("events")
     connection.execute(EVENT_DETAILS)
     if regions is None:
-        connection.execute(REGIONS_SEEN)
+        connection.execute(REGIONS_OF_EVENTS)
     else:
         connection.from_arrow(regions).create_view("regions")
     histories = [score_history(connection.table("events"), EventFilter(job_type=job)) for job in (TRANSCODING, AI)]
     histories[0].union(histories[1]).create_view("scores_daily")
-    connection.execute(CLOSED)
+    connection.execute(LOCK_DOWN)
     return connection
 
 
-def _events(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
-    events, *others = (connection.from_arrow(part) for part in parts or [LAKE_SCHEMA.empty_table()])
+def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[Dataset | pa.Table], pa.Table | None]:
+    """The events of a source in parts, and its regions if it has a list of them."""
+    if isinstance(source, HybridEvents):
+        return [_to_arrow(part) for part in source.parts()], source.regions().to_arrow()
+    if isinstance(source, LakeEvents):
+        return [lake_dataset(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
+    raise ValueError(f"{source.url} is an export, which DuckDB reads itself; these views need a database or a lake")
+
+
+def _to_arrow(part: LakePart | pl.LazyFrame) -> Dataset | pa.Table:
+    if isinstance(part, LakePart):
+        return lake_dataset(part.snapshot, part.since, part.until)
+    return part.collect().to_arrow()
+
+
+def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
+    events, *others = (connection.from_arrow(part) for part in parts)
     for other in others:
         events = events.union(other)
     return events.select("* REPLACE (payload::JSON AS payload)")

@@ -75,7 +75,7 @@ def status(settings: Settings, as_json: bool) -> None:
             "version": snapshot.version,
             "watermark": snapshot.watermark,
             "as_of": snapshot.as_of.isoformat(timespec="seconds"),
-            "lag_events": opened.postgres.count_above(snapshot.watermark),
+            "lag_events": opened.postgres.count_after(snapshot.watermark),
             "lag_seconds": round((datetime.now(UTC) - snapshot.as_of).total_seconds()),
             "events": int(files["events"].sum()),
             "files": files.height,

@@ -144,7 +144,7 @@ def _read_windows(
 
 def _settled_until(source: HybridEvents, margin_seconds: float) -> datetime:
     """A moment up to which every event is committed."""
-    writers_began = source.writers_began()
+    writers_began = source.oldest_writer_start()
     if writers_began is None:
         # the database hides when the writers began, so wait until they end
         settled_id, writers_began = settle(source)

@@ -49,7 +49,7 @@ def sync(
     from what that one had. Raises LakeConflict where another sync was first,
     LakeError, and as PostgresEvents does.
     """
-    if not postgres.hands_out_ids_in_turn():
+    if not postgres.ids_are_sequential():
         raise LakeError("the ids of events are drawn ahead, so it cannot be told which are settled; "
                         "ALTER SEQUENCE events_id_seq CACHE 1")  # fmt: skip
     # what is changed after this may be missed by what is read, and is told by the next state
@@ -108,8 +108,8 @@ def settle(postgres: PostgresEvents | HybridEvents) -> tuple[int, datetime]:
         if goal is not None:
             time.sleep(PAUSE)
         now = datetime.now(UTC)
-        look = postgres.horizon()
-        goal = look.newest if goal is None else goal
+        look = postgres.read_writer_snapshot()
+        goal = look.max_id if goal is None else goal
         before, settled = settled, settled.advance(look)
         if settled.id > before.id:
             as_of = awaited_since if look.writers else now

@@ -45,7 +45,7 @@ def spans(
 
     That is the time from ``since`` (a midnight) to ``until``, or ``of`` it these days alone.
     """
-    hours = postgres.hours(since, until, after_id=after_id, max_id=max_id)
+    hours = postgres.count_by_hour(since, until, after_id=after_id, max_id=max_id)
     if of is not None:
         hours = hours.filter(pl.col("hour").dt.date().is_in(sorted(of)))
     found: list[Span] = []
@@ -66,7 +66,7 @@ def spans(
 def days(postgres: PostgresEvents, *, max_id: int) -> list[date]:
     """The days that the database has events of, of ids at most ``max_id``."""
     return (
-        postgres.hours(MIN_TIME, MAX_TIME, after_id=LOWEST, max_id=max_id)["hour"].dt.date().unique().sort().to_list()
+        postgres.count_by_hour(MIN_TIME, MAX_TIME, after_id=LOWEST, max_id=max_id)["hour"].dt.date().unique().sort().to_list()
     )
 
 

@@ -1,13 +1,13 @@
-"""What has been done to a database beside inserting events."""
+"""What has happened to a database besides inserted events."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from queries.db.arrow_pool import ArrowPool
 
-_CAN = """
-    SELECT has_function_privilege('pg_control_system()', 'execute') AS see_system,
-        to_regclass('pruned') IS NOT NULL AS be_pruned"""
+_PERMISSIONS = """
+    SELECT has_function_privilege('pg_control_system()', 'execute') AS sees_system,
+        to_regclass('pruned') IS NOT NULL AS has_pruned_table"""
 _STATE = """
     SELECT concat({system}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
         {pruned} AS pruned,
@@ -20,12 +20,13 @@ _PRUNED = "(SELECT max(before) FROM pruned)"
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """What has been done to a database by some moment.
+    """The state of a database at some moment.
 
-    ``database`` names the server and the database on it, ``changes`` is
-    another text some time after stored events or regions were changed or
-    deleted. Events before ``pruned`` may have been deleted because a lake has
-    them; None where none have.
+    ``database`` identifies the server and the database on it. ``changes``
+    has PostgreSQL's counters of updated and deleted rows; it differs some
+    time after stored events or regions were updated or deleted. Events before
+    ``pruned`` may have been deleted because a lake has them; None where none
+    have been.
     """
 
     database: str
@@ -34,31 +35,33 @@ class DatabaseState:
 
 
 class StateReader:
-    """Reads the state of the database that ``reader`` reads. Every read raises as that does."""
+    """Reads the state of the database of an ArrowPool. Every read raises StoreUnavailable and StoreTimeout."""
 
-    def __init__(self, reader: ArrowPool) -> None:
-        self._reader = reader
-        self._known: dict[str, str] | None = None
+    def __init__(self, pool: ArrowPool) -> None:
+        self._pool = pool
+        self._known_parts: dict[str, str] | None = None
 
-    def now(self) -> DatabaseState:
-        """The state by now."""
-        (row,) = self._reader.read(_STATE.format(**self._parts())).to_pylist()
+    def read(self) -> DatabaseState:
+        """The current state."""
+        (row,) = self._pool.read(_STATE.format(**self._statement_parts())).to_pylist()
         return DatabaseState(**row)
 
-    def pruned(self) -> datetime | None:
-        """That of the state alone, which is sooner told."""
-        return self._reader.read(f"SELECT {self._parts()['pruned']} AS pruned")["pruned"].to_pylist()[0]
+    def read_pruned(self) -> datetime | None:
+        """``pruned`` of the current state, which takes less time to read than all of it."""
+        table = self._pool.read(f"SELECT {self._statement_parts()['pruned']} AS pruned")
+        pruned: datetime | None = table["pruned"].to_pylist()[0]
+        return pruned
 
-    def _parts(self) -> dict[str, str]:
-        """What can be asked of this database, by this role."""
-        if self._known is not None:
-            return self._known
-        (can,) = self._reader.read(_CAN).to_pylist()
+    def _statement_parts(self) -> dict[str, str]:
+        """The parts of the statement that depend on the role's permissions and on the schema."""
+        if self._known_parts is not None:
+            return self._known_parts
+        (found,) = self._pool.read(_PERMISSIONS).to_pylist()
         parts = {
-            # a role that may not see it still tells the databases of one server apart
-            "system": _SYSTEM if can["see_system"] else "NULL",
-            "pruned": _PRUNED if can["be_pruned"] else "NULL::timestamptz",
+            # without the permission, the databases of one server still differ
+            "system": _SYSTEM if found["sees_system"] else "NULL",
+            "pruned": _PRUNED if found["has_pruned_table"] else "NULL::timestamptz",
         }
-        # a table that is not there yet may be made any time
-        self._known = parts if can["be_pruned"] else None
+        # a migration may create the table at any time
+        self._known_parts = parts if found["has_pruned_table"] else None
         return parts

@@ -1,4 +1,4 @@
-"""The Parquet files of a lake as one Arrow dataset, which other engines read and leave out of it what they need not."""
+"""A lake's Parquet files as an Arrow dataset, from which other engines read only the columns and files they need."""
 
 from datetime import datetime
 
@@ -7,7 +7,8 @@ from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileF
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from queries.errors import StoreUnavailable
-from queries.sources.lake import LakeSnapshot, is_local_path
+from queries.sources.lake_snapshot import LakeSnapshot
+from queries.sources.object_stores import is_local_path
 
 LAKE_SCHEMA = pa.schema(
     [
@@ -22,33 +23,33 @@ LAKE_SCHEMA = pa.schema(
 
 
 def lake_dataset(snapshot: LakeSnapshot, since: datetime, until: datetime) -> Dataset:
-    """The events of a lake with since ≤ event_time ≤ until (aware datetimes), of SCHEMA and in no order.
+    """The events of a lake with since ≤ event_time ≤ until (aware datetimes), as LAKE_SCHEMA, in no order.
 
-    A file that has nothing of the time that is asked for is not opened. Raises
-    StoreUnavailable for a store that Arrow cannot read.
+    Files without events in a requested time are not opened. Raises
+    StoreUnavailable for an object store that Arrow cannot read.
     """
     uris = snapshot.files["uri"]
-    store, parquet = _store(uris.first() or ""), ParquetFileFormat()
+    store, parquet = _file_system(str(uris.first() or "")), ParquetFileFormat()
     fragments = [
-        # a size that is known is not asked for
-        parquet.make_fragment(path, filesystem=store, partition_expression=_within(*bounds), file_size=size)
+        # with a known size, Arrow does not request it
+        parquet.make_fragment(path, filesystem=store, partition_expression=_between(*bounds), file_size=size)
         for path, size, *bounds in zip(
             uris.str.replace("^[a-z0-9]+://", ""), *snapshot.files.select("bytes", "since", "until"), strict=True
         )
     ]
-    return FileSystemDataset(fragments, LAKE_SCHEMA, parquet, store).filter(_within(since, until))
+    return FileSystemDataset(fragments, LAKE_SCHEMA, parquet, store).filter(_between(since, until))
 
 
-def _store(uri: str) -> FileSystem:
-    # Arrow's own, as one that calls Python hangs where a scan is given up when the process ends
+def _file_system(uri: str) -> FileSystem:
+    # Arrow's own: a file system that calls Python would hang when a scan is abandoned at the end of the process
     if is_local_path(uri):
         return LocalFileSystem()
     if not uri.startswith(("s3://", "s3a://", "gs://")):
-        raise StoreUnavailable("SQL reads a lake in a folder, or at s3:// or gs://, and in no other store")
+        raise StoreUnavailable("SQL can read a lake in a folder or at s3:// or gs://, but in no other store")
     store, _ = FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
     return store
 
 
-def _within(since: datetime, until: datetime) -> Expression:
+def _between(since: datetime, until: datetime) -> Expression:
     first, last = (pa.scalar(moment, LAKE_SCHEMA.field("event_time").type) for moment in (since, until))
     return (field("event_time") >= first) & (field("event_time") <= last)

@@ -1,25 +1,24 @@
 """Events read from PostgreSQL.
 
-The typed columns are cut out of the JSON by the database and come over as
-Arrow. Only statements without bound parameters take the driver's fast COPY
-path, so the bounds of a window, which are datetimes here, go in as literals;
-text from outside is always bound.
+The database extracts the typed columns from the JSON and sends them as Arrow.
+Only statements without bound parameters use the driver's fast COPY path, so
+the bounds of a window, which are datetimes here, are literals in the
+statement. Text from outside is always bound.
 """
 
 from datetime import UTC, date, datetime
 
 import polars as pl
-import pyarrow as pa
 
 from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
 from queries.sources.database_state import DatabaseState, StateReader
-from queries.sources.watermark import WriterSnapshot, read_writer_snapshot, writers_began
+from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 
 def _number(field: str) -> str:
-    # whatever else an old row may hold there counts as absent, and must not fail the other rows
+    # an old row may hold anything else there; it counts as absent and must not fail the other rows
     value = f"e.payload->'{field}'"
     is_float = f"jsonb_typeof({value}) = 'number' AND length(e.payload->>'{field}') < {MAX_NUMBER_DIGITS}"
     return f"CASE WHEN {is_float} THEN ({value})::float8 END"
@@ -35,19 +34,19 @@ _COLUMNS = f"""{_KEYS},
 _FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
 
 
-# OFFSET 0 hides event_time from the planner, which would expect as many hours as events, and sort these on disk
-_HOURS = """
+# OFFSET 0 hides event_time from the planner, which would expect as many hours as events and sort on disk
+_COUNT_BY_HOUR = """
     SELECT hour AT TIME ZONE 'UTC' AS hour, count(*)::int8 AS events, sum(bytes)::int8 AS bytes
     FROM (SELECT date_trunc('hour', event_time AT TIME ZONE 'UTC') AS hour, pg_column_size(payload) AS bytes
         FROM events e WHERE {condition} OFFSET 0) sizes
     GROUP BY sizes.hour ORDER BY sizes.hour"""
-# one look into the index for each day, over whatever lies between them
+# one index lookup per day with events; it skips the gaps between them
 _DAYS = """
     WITH RECURSIVE days (day) AS (
-        SELECT date_trunc('day', min(event_time), 'UTC') FROM events e WHERE {within}
+        SELECT date_trunc('day', min(event_time), 'UTC') FROM events e WHERE {window}
         UNION ALL
         SELECT (SELECT date_trunc('day', min(event_time), 'UTC') FROM events e
-            WHERE {within} AND event_time >= day + interval '24 hours')
+            WHERE {window} AND event_time >= day + interval '24 hours')
         FROM days WHERE day IS NOT NULL)
     SELECT day FROM days WHERE day IS NOT NULL ORDER BY day"""
 _REGIONS = """
@@ -61,23 +60,25 @@ _SEQUENCE_CACHE = """
 class PostgresEvents:
     """Events of a database with the schema of this project's migrations.
 
-    ``url`` is a PostgreSQL URL, ``timeout`` the seconds that one read may
-    take, waiting for a connection included, and ``connections`` how many are
-    kept open; as many again are opened for a while when those are in use.
-    Safe to share between threads. Raises ValueError for a URL that cannot be
-    read. Every read raises StoreUnavailable where the database cannot be
-    reached and StoreTimeout where it takes too long.
+    ``url`` is a PostgreSQL URL. ``timeout`` is the limit for one read in
+    seconds, including the wait for a connection. ``connections`` is how many
+    connections are kept open; as many again are opened for a while when all
+    of these are in use. Threads may share a PostgresEvents.
+
+    Raises ValueError for a URL that libpq cannot read. Every read raises
+    StoreUnavailable where the database cannot be reached and StoreTimeout
+    where it takes too long.
     """
 
     def __init__(self, url: str, *, timeout: float = 20.0, connections: int = 4) -> None:
-        self._reader = ArrowPool(url, timeout=timeout, connections=connections)
+        self._pool = ArrowPool(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout, only_reads=True)
-        self._state = StateReader(self._reader)
+        self._state = StateReader(self._pool)
 
     @property
     def timeout(self) -> float:
-        """Seconds that one read may take."""
-        return self._reader.timeout
+        """The limit for one read in seconds."""
+        return self._pool.timeout
 
     def window(
         self,
@@ -90,104 +91,101 @@ class PostgresEvents:
     ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
-        With ``after_id`` and ``max_id``, those of them whose id is above the one
-        and at most the other; with ``payload``, the result as JSON beside
-        them, as String. An event of something that is no address is nobody's,
-        and left out.
+        ``after_id`` and ``max_id`` limit them to after_id < id ≤ max_id. With
+        ``payload``, there is a column of that name: the result as JSON, as
+        String. Events whose orchestrator is not an address are left out. The
+        rows are read when this is called.
         """
-        return self._events(f"{_within(since, until)}{_ids(after_id, max_id)}", payload)
+        return self._events(f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}", payload)
 
-    def after(self, settled: int) -> pl.LazyFrame:
-        """The events whose id is above ``settled``, as ``window`` gives them."""
-        return self._events(f"e.id > {settled:d} AND isfinite(e.event_time)")
+    def events_after(self, after_id: int) -> pl.LazyFrame:
+        """The events with an id above ``after_id``, of any time, as ``window`` returns them."""
+        return self._events(f"e.id > {after_id:d} AND isfinite(e.event_time)")
 
     def results(
         self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, after_id: int | None = None
     ) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type, in no order.
 
-        With ``after_id``, only those with a higher id.
-
-        The columns of EVENT_SCHEMA but for the measures, and ``payload``:
-        String, the result as JSON.
+        The columns are RESULT_COLUMNS, all text as String. With ``after_id``,
+        only results with a higher id.
         """
         statement = f"""
             SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
-            WHERE lower(e.orchestrator) = $1 AND j.name = $2 AND {_within(since, until)}{_ids(after_id, None)}"""  # noqa: S608
-        results = pl.from_arrow(self._reader.read(statement, (orchestrator, job_type)))
+            WHERE lower(e.orchestrator) = $1 AND j.name = $2
+                AND {_in_window(since, until)}{_in_id_range(after_id, None)}"""  # noqa: S608
+        results = pl.DataFrame(self._pool.read(statement, (orchestrator, job_type)))
         return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN))
 
-    def horizon(self) -> WriterSnapshot:
-        """How far the events have come by now. For one thread at a time."""
+    def read_writer_snapshot(self) -> WriterSnapshot:
+        """The highest id and the current writers; see Watermark. Only one thread may call this at a time."""
         return read_writer_snapshot(self._direct)
 
-    def writers_began(self) -> datetime | None:
-        """When the oldest transaction that writes events began, by the watermark's rule. For one thread at a time."""
-        return writers_began(self._direct)
+    def oldest_writer_start(self) -> datetime | None:
+        """When the oldest transaction that writes events began; see watermark. One thread at a time."""
+        return oldest_writer_start(self._direct)
 
     def days(self, since: datetime, until: datetime) -> list[date]:
-        """The days, in UTC, that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
-        days = pl.DataFrame(pl.from_arrow(self._reader.read(_DAYS.format(within=_within(since, until)))))
+        """The UTC days that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
+        days = pl.DataFrame(self._pool.read(_DAYS.format(window=_in_window(since, until))))
         return days.select(pl.col("day").cast(pl.Datetime("us", "UTC")).dt.date())["day"].to_list()
 
     def nth_before(self, moment: datetime, n: int) -> datetime | None:
-        """The event_time of the n-th event before a moment, counted backwards in time; None where there are fewer."""
-        times = self._reader.read(
+        """The event_time of the n-th event before a moment, counted back in time. None where there are fewer."""
+        times = self._pool.read(
             f"SELECT event_time FROM events WHERE event_time < {_literal(moment)} AND event_time >= '0001-01-01+00'"  # noqa: S608
             f" ORDER BY event_time DESC OFFSET {n - 1:d} LIMIT 1"
         )["event_time"].to_pylist()
         return times[0] if times else None
 
-    def hours(self, since: datetime, until: datetime, *, after_id: int, max_id: int) -> pl.DataFrame:
-        """How many events of a window there are of the ids above the one and at most the other, by the hour.
+    def count_by_hour(self, since: datetime, until: datetime, *, after_id: int, max_id: int) -> pl.DataFrame:
+        """The number of events of a window with after_id < id ≤ max_id, by the hour.
 
         Columns, in the order of time: hour (Datetime(us, UTC)), events, and
-        bytes of their payloads as they are stored.
+        bytes (the stored size of their payloads).
         """
-        condition = f"{_within(since, until)}{_ids(after_id, max_id)}"
-        return pl.DataFrame(pl.from_arrow(self._reader.read(_HOURS.format(condition=condition))))
+        condition = f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}"
+        return pl.DataFrame(self._pool.read(_COUNT_BY_HOUR.format(condition=condition)))
 
-    def count_above(self, settled: int) -> int:
-        """How many events have an id above ``settled``."""
-        table = self._reader.read(f"SELECT count(*) AS events FROM events WHERE id > {settled:d}")  # noqa: S608
-        return table["events"].to_pylist()[0]
+    def count_after(self, after_id: int) -> int:
+        """How many events have an id above ``after_id``."""
+        table = self._pool.read(f"SELECT count(*) AS events FROM events WHERE id > {after_id:d}")  # noqa: S608
+        count: int = table["events"].to_pylist()[0]
+        return count
 
     def state(self) -> DatabaseState:
-        """What has been done to the database by now."""
-        return self._state.now()
+        """What has happened to the database besides inserted events."""
+        return self._state.read()
 
     def pruned(self) -> datetime | None:
-        """Before which moment events may have been deleted because a lake has them; None where none have."""
-        return self._state.pruned()
+        """The moment before which events may have been deleted because a lake has them, or None."""
+        return self._state.read_pruned()
 
     def regions(self) -> pl.DataFrame:
-        """The regions that jobs are tested from: name (a code in upper case), display_name and job_type, all String."""
-        return pl.DataFrame(pl.from_arrow(self._reader.read(_REGIONS)))
+        """The registered regions: name (an upper-case code), display_name and job_type, all String."""
+        return pl.DataFrame(self._pool.read(_REGIONS))
 
-    def hands_out_ids_in_turn(self) -> bool:
-        """Whether no session draws ids of events ahead, as ``horizon`` needs."""
-        return self._reader.read(_SEQUENCE_CACHE)["cache"].to_pylist() == [1]
+    def ids_are_sequential(self) -> bool:
+        """Whether sessions draw one id at a time, which the watermark needs."""
+        cache: list[int] = self._pool.read(_SEQUENCE_CACHE)["cache"].to_pylist()
+        return cache == [1]
 
     def close(self) -> None:
-        """Closes the connections that are idle; the others close as they come back."""
-        self._reader.close()
+        """Closes the idle connections. The others close when they come back."""
+        self._pool.close()
         self._direct.close()
 
     def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
-        return _events(self._reader.read(f"SELECT {columns} FROM {_FROM} WHERE {condition}"))  # noqa: S608
+        events = pl.DataFrame(self._pool.read(f"SELECT {columns} FROM {_FROM} WHERE {condition}"))  # noqa: S608
+        return conform(events.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
 
 
-def _events(table: pa.Table) -> pl.LazyFrame:
-    events = pl.from_arrow(table).lazy()
-    return conform(events.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
-
-
-def _within(since: datetime, until: datetime) -> str:
+def _in_window(since: datetime, until: datetime) -> str:
     return f"e.event_time BETWEEN {_literal(since)} AND {_literal(until)}"
 
 
-def _ids(after_id: int | None, max_id: int | None) -> str:
+def _in_id_range(after_id: int | None, max_id: int | None) -> str:
     lower = "" if after_id is None else f" AND e.id > {after_id:d}"
     return lower if max_id is None else f"{lower} AND e.id <= {max_id:d}"
 

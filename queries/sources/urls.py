@@ -1,21 +1,29 @@
-"""Where events come from."""
+"""Opens the source of events that a URL names."""
 
 from queries.sources.files import SCANS, FileEvents, is_file
 from queries.sources.hybrid import HybridEvents
-from queries.sources.lake import STORE_SCHEMES, LakeEvents
+from queries.sources.lake import LakeEvents
+from queries.sources.object_stores import STORE_SCHEMES
 from queries.sources.postgres import PostgresEvents
 
 
-def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> HybridEvents | LakeEvents | FileEvents:
-    """The source behind a URL: a database's, that of exported files or a table of them, or a lake's.
+def open_events(
+    url: str, *, lake: str | None = None, timeout: float = 20.0
+) -> HybridEvents | LakeEvents | FileEvents:
+    """The source of events at a URL, or without one, the source that an installed application names.
 
-    ``postgresql://user@host/database`` (or ``postgres://``) is a database, with
-    ``lake`` the lake that it is exported to. What ends with .parquet, .csv,
-    .ndjson or .arrow is a file of exported events, or several where it has a
-    ``*`` in it. Any other URL, or a folder, is a lake, or the Delta table of an
-    export where there is one. ``timeout`` is the seconds that one read may
-    take. Raises ValueError for a URL that cannot be read, and StoreUnavailable
-    and StoreTimeout where what there is in a folder cannot be seen.
+    - ``postgresql://user@host/database`` (or ``postgres://``) is a database,
+      and ``lake`` the lake that it is exported to.
+    - A path or URL that ends with .parquet, .csv, .ndjson or .arrow is a file
+      of exported events, or several files where it has a ``*`` in it.
+    - Any other folder or URL is a lake, or the Delta table of an export.
+
+    The service's package is such an application: it names the database and
+    the lake of its settings. ``timeout`` is the limit for one read in seconds.
+
+    Raises ValueError where the URL is not valid, or none is given and no
+    application names one. Raises StoreUnavailable and StoreTimeout where the
+    folder or store of a lake cannot be read.
 
     >>> from datetime import UTC, datetime
     >>> from queries import sample_data, open_events
@@ -34,18 +42,18 @@ def open_events(url: str, *, lake: str | None = None, timeout: float = 20.0) -> 
     └─────────────────────────┴──────────────┴────────┴──────────────┴─────────────────┘
     """
     if url.startswith(("postgres://", "postgresql://")):
-        past = None if lake is None else LakeEvents(lake, timeout=timeout)
-        return HybridEvents(PostgresEvents(url, timeout=timeout), past)
+        lake_events = None if lake is None else LakeEvents(lake, timeout=timeout)
+        return HybridEvents(PostgresEvents(url, timeout=timeout), lake_events)
     if lake is not None:
-        raise ValueError("a lake goes with the URL of a database, postgresql://user@host/database")
+        raise ValueError("lake needs the URL of a database, postgresql://user@host/database")
     scheme, separator, _ = url.partition("://")
     if not url or (separator and scheme not in STORE_SCHEMES):
         raise ValueError(
-            f"no source of events is known for {url!r}; valid are postgresql://user@host/database, the folder of a "
+            f"{url!r} names no source of events; valid are postgresql://user@host/database, the folder of a "
             f"lake or of an exported table, a file that ends with {', '.join(SCANS)}, and "
             f"{', '.join(f'{scheme}://' for scheme in STORE_SCHEMES)}"
         )
     if is_file(url):
         return FileEvents(url, timeout=timeout)
-    there = LakeEvents(url, timeout=timeout)
-    return FileEvents(url, timeout=timeout) if there.is_other_table() else there
+    events = LakeEvents(url, timeout=timeout)
+    return FileEvents(url, timeout=timeout) if events.is_other_table() else events

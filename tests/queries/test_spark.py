@@ -22,7 +22,7 @@ from queries import (
     score_history,
     top_ai_score,
 )
-from queries.sources.lake import LakeSnapshot
+from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")

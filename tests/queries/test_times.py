@@ -34,7 +34,21 @@ def test_parse_moment_reads_unix_seconds_rfc_3339_and_dates(given: str, expected
 
 @pytest.mark.parametrize(
     "given",
-    ["abc", "nan", "inf", "-Infinity", "1_000", "0x10", "1e999", "٣", "2026-9-14", "2026-13-01T00:00:00Z", "2026-02-30", "20260914T", "1 2"],
+    [
+        "abc",
+        "nan",
+        "inf",
+        "-Infinity",
+        "1_000",
+        "0x10",
+        "1e999",
+        "٣",
+        "2026-9-14",
+        "2026-13-01T00:00:00Z",
+        "2026-02-30",
+        "20260914T",
+        "1 2",
+    ],
 )
 def test_parse_moment_refuses_anything_else(given: str) -> None:
     with pytest.raises(ValueError, match=f"must be .*{given}"):

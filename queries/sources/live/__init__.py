@@ -1,1 +1,1 @@
-"""The present: recent events kept in memory and brought up to date at each call."""
+"""Recent events in memory: an immutable cache, the backfill of older events, and the refresh at each request."""

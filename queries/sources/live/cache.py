@@ -1,6 +1,6 @@
-"""Events held in memory, as a value: every change gives a new one that shares what stays.
+"""Events in memory as an immutable value. Each change returns a new cache that shares the frames that stay.
 
-Moments are microseconds since 1970, as the frames have them.
+Moments are microseconds since 1970, as in the frames.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,187 +13,176 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from queries.schema import EVENT_SCHEMA
-from queries.sources.lake import collect
+from queries.sources.parquet_files import collect
+from queries.sources.text_encoding import encode_text
 
-DAY = 86_400_000_000
-"""Microseconds."""
-NEVER = 2**62
+DAY_MICROS = 86_400_000_000
+NEVER_MICROS = 2**62
 """A moment after every event."""
 EVENT_BYTES = 60
-"""What one event takes in memory: ten columns, of which text is four bytes each."""
-UNSORTED = 4096
-"""How many new events are kept aside before they are sorted into their days."""
+"""Memory that one event takes: ten columns, of which each text column takes four bytes."""
+MAX_UNMERGED_EVENTS = 4096
+"""New events are merged into their days once there are more of them than this."""
 
-Place = Callable[[memoryview, int], int]
-
-_TEXT = [name for name, dtype in EVENT_SCHEMA.items() if dtype == nw.String()]
-
-
-def categorical(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The events with their text as Categorical."""
-    return events.with_columns(pl.col(_TEXT).cast(pl.Categorical))
+Bisect = Callable[[memoryview, int], int]
 
 
 def sort_and_encode(events: pl.LazyFrame) -> pl.DataFrame:
-    """The events by time, with their text as Categorical."""
-    return _sorted(collect(categorical(events)))
+    """Collects events, sorts them by time and casts their text to Categorical. Raises as ``collect`` does."""
+    return _sort(collect(encode_text(events)))
 
 
-def _sorted(events: pl.DataFrame) -> pl.DataFrame:
-    # by id as well, so that the same events are the same frame
+def _sort(events: pl.DataFrame) -> pl.DataFrame:
+    # also by id, so that equal events make equal frames
     return events.sort("event_time", "id").rechunk()
 
 
-NONE = sort_and_encode(
+EMPTY_EVENTS = sort_and_encode(
     nw.from_dict({name: [] for name in EVENT_SCHEMA}, schema=EVENT_SCHEMA, backend="polars").to_native().lazy()
 )
-"""No event."""
 
 
 @dataclass(frozen=True, eq=False)
 class EventCache:
-    """The events from ``since`` on, up to now.
+    """The events from ``since`` until now, and some older ones.
 
-    ``days`` are frames sorted by time, by days since 1970; ``recent`` are
-    events that are not sorted into them yet, and ``fresh`` those with an id
-    above ``settled``, both sorted by time too. Those with an id above
-    ``floor`` are held whatever their time. ``era`` tells which table they are
-    of and which changes of it have been seen, and ``edits`` how often others
-    have been.
+    - ``settled_id``: every event with an id up to this one is committed.
+    - ``days``: settled events by days since 1970, each day a frame sorted by time.
+    - ``unmerged``: settled events that are not in ``days`` yet, sorted by time.
+    - ``unsettled``: the events with a higher id than ``settled_id``, sorted by time.
+    - ``complete_after_id``: events with a higher id are in the cache whatever their time.
+    - ``table_version``: which storage the table had, and its change counters when it was last read as a whole.
+    - ``edit_count``: how often a read found days different from what the cache had.
     """
 
-    settled: int
-    floor: int
-    era: str = ""
-    edits: int = 0
-    since: int = NEVER
+    settled_id: int
+    complete_after_id: int
+    table_version: str = ""
+    edit_count: int = 0
+    since: int = NEVER_MICROS
     days: Mapping[int, pl.DataFrame] = field(default_factory=dict)
-    recent: pl.DataFrame = field(default_factory=lambda: NONE)
-    fresh: pl.DataFrame = field(default_factory=lambda: NONE)
+    unmerged: pl.DataFrame = field(default_factory=lambda: EMPTY_EVENTS)
+    unsettled: pl.DataFrame = field(default_factory=lambda: EMPTY_EVENTS)
 
     @property
     def bytes(self) -> int:
-        """What the events take in memory, nearly."""
+        """About how much memory the events take."""
         return EVENT_BYTES * sum(frame.height for frame in self._frames())
 
     def window(self, since: int, until: int) -> pl.DataFrame:
-        """The events with since ≤ event_time ≤ until, without a copy of any.
+        """The events with since ≤ event_time ≤ until, without copying any.
 
-        Of what is not held, before ``self.since``, it has those whose id is
-        above ``settled``.
+        Before ``self.since`` it has only the unsettled events.
         """
-        held = max(since, self.since)
-        first, last = held // DAY, until // DAY
-        whole = [frame for day, frame in self.days.items() if first < day < last]
-        cut = [self.days[day] for day in {first, last} if day in self.days]
-        slices = [self._slice(frame, held, until) for frame in (*cut, self.recent)]
-        return pl.concat([NONE, *whole, *slices, self._slice(self.fresh, since, until)], rechunk=False)
+        cached_since = max(since, self.since)
+        first, last = cached_since // DAY_MICROS, until // DAY_MICROS
+        whole_days = [frame for day, frame in self.days.items() if first < day < last]
+        end_days = [self.days[day] for day in {first, last} if day in self.days]
+        slices = [self._slice(frame, cached_since, until) for frame in (*end_days, self.unmerged)]
+        unsettled = self._slice(self.unsettled, since, until)
+        return pl.concat([EMPTY_EVENTS, *whole_days, *slices, unsettled], rechunk=False)
 
-    def events_after(self, watermark: int, since: int, until: int) -> pl.DataFrame:
-        """The events with an id above the watermark and since ≤ event_time ≤ until.
+    def events_after(self, after_id: int, since: int, until: int) -> pl.DataFrame:
+        """The cached events with an id above ``after_id`` and since ≤ event_time ≤ until.
 
-        All of them, where the watermark is not below ``floor``.
+        These are all such events where after_id ≥ ``complete_after_id``.
         """
         time = pl.col("event_time").to_physical()
-        wanted = (pl.col("id") > watermark) & time.is_between(since, until)
-        return pl.concat([NONE, *(frame.filter(wanted) for frame in self._frames())])
+        matches = (pl.col("id") > after_id) & time.is_between(since, until)
+        return pl.concat([EMPTY_EVENTS, *(frame.filter(matches) for frame in self._frames())])
 
     def fingerprint(self, since: int, until: int) -> str:
-        """Equal for two windows of the same table only where they have the same events.
+        """A text that is equal for two windows of one table only where they have the same events.
 
-        It tells which events there are at all, and how many of them come
-        after each end; how far back they are held does not change it.
+        It says which events exist and how many of them come after each end.
+        It does not depend on how far back the cache reaches.
         """
-        ids = self.fresh["id"].sort().to_list()
+        ids = self.unsettled["id"].sort().to_list()
         unsettled = blake2b(repr(ids).encode(), digest_size=8).hexdigest() if ids else ""
-        counts = f"{self._from(since, bisect_left)}-{self._from(until, bisect_right)}"
-        return f"{self.era}-{self.edits}-{self.settled}-{unsettled}-{counts}"
+        counts = f"{self._count_from(since, bisect_left)}-{self._count_from(until, bisect_right)}"
+        return f"{self.table_version}-{self.edit_count}-{self.settled_id}-{unsettled}-{counts}"
 
-    def refreshed(self, rows: pl.DataFrame, settled: int) -> "EventCache":
-        """With all events above the former ``settled`` as they are now."""
-        if rows.is_empty():
-            return replace(self, settled=settled, fresh=NONE)
-        fixed = pl.col("id") <= settled
-        recent = _sorted(pl.concat([self.recent, rows.filter(fixed)]))
-        held = replace(self, settled=settled, recent=recent, fresh=rows.filter(~fixed))
-        return held.sorted_in() if recent.height > UNSORTED else held
+    def add_new_events(self, events: pl.DataFrame, settled_id: int) -> "EventCache":
+        """With ``events`` as all events whose id is above the present ``settled_id``, which advances."""
+        if events.is_empty():
+            return replace(self, settled_id=settled_id, unsettled=EMPTY_EVENTS)
+        is_settled = pl.col("id") <= settled_id
+        unmerged = _sort(pl.concat([self.unmerged, events.filter(is_settled)]))
+        cache = replace(self, settled_id=settled_id, unmerged=unmerged, unsettled=events.filter(~is_settled))
+        return cache.merge() if unmerged.height > MAX_UNMERGED_EVENTS else cache
 
-    def sorted_in(self) -> "EventCache":
-        """With the recent events in their days."""
+    def merge(self) -> "EventCache":
+        """With the unmerged events moved into their days."""
         days = dict(self.days)
-        for day, events in by_day(self.recent).items():
-            days[day] = _merged(days[day], events) if day in days else events
-        return replace(self, days=days, recent=NONE)
+        for day, events in partition_by_day(self.unmerged).items():
+            days[day] = _merge_day(days[day], events) if day in days else events
+        return replace(self, days=days, unmerged=EMPTY_EVENTS)
 
-    def backfill(self, piece: Mapping[int, pl.DataFrame], since: int, until: int, max_id: int) -> "EventCache":
-        """With these days as all there is between two midnights and has an id of at most ``max_id``."""
-        held = self.sorted_in()
-        first, last = since // DAY, until // DAY
-        later = {day: _later(frame, max_id) for day, frame in held.days.items() if first <= day < last}
-        days = {day: frame for day, frame in held.days.items() if day not in later} | dict(piece)
-        for day, events in later.items():
+    def backfill(self, chunk: Mapping[int, pl.DataFrame], since: int, until: int, max_id: int) -> "EventCache":
+        """With ``chunk`` as all events between two midnights whose id is at most ``max_id``."""
+        cache = self.merge()
+        first, last = since // DAY_MICROS, until // DAY_MICROS
+        newer = {day: frame.filter(pl.col("id") > max_id) for day, frame in cache.days.items() if first <= day < last}
+        days = {day: frame for day, frame in cache.days.items() if day not in newer} | dict(chunk)
+        for day, events in newer.items():
             if events.height:
-                days[day] = _merged(days[day], events) if day in days else events
-        known = range(max(first, self.since // DAY), last)
+                days[day] = _merge_day(days[day], events) if day in days else events
+        cached_days = range(max(first, self.since // DAY_MICROS), last)
         edited = any(
-            not days.get(day, NONE).equals(held.days.get(day, NONE))
-            for day in days.keys() | held.days.keys()
-            if day in known
+            not days.get(day, EMPTY_EVENTS).equals(cache.days.get(day, EMPTY_EVENTS))
+            for day in days.keys() | cache.days.keys()
+            if day in cached_days
         )
-        return replace(held, days=days, since=min(since, self.since), edits=self.edits + edited)
+        return replace(cache, days=days, since=min(since, self.since), edit_count=self.edit_count + edited)
 
-    def evict(self, limit: int, keep: int) -> "EventCache":
-        """Without the oldest days before ``keep``, as far as it takes to get down to ``limit`` bytes."""
+    def evict(self, max_bytes: int, keep_since: int) -> "EventCache":
+        """Without the oldest days that end before ``keep_since``, as many as it takes to fit into ``max_bytes``."""
         size = self.bytes
-        if size <= limit or not any((day + 1) * DAY <= keep for day in self.days):
+        if size <= max_bytes or not any((day + 1) * DAY_MICROS <= keep_since for day in self.days):
             return self
-        held = self.sorted_in()
-        days, since = dict(held.days), held.since
+        cache = self.merge()
+        days, since = dict(cache.days), cache.since
         for day in sorted(days):
-            if size <= limit or (day + 1) * DAY > keep:
+            if size <= max_bytes or (day + 1) * DAY_MICROS > keep_since:
                 break
             size -= EVENT_BYTES * days.pop(day).height
-            since = max(since, (day + 1) * DAY)
-        return replace(held, days=days, since=since, floor=held.settled)
+            since = max(since, (day + 1) * DAY_MICROS)
+        return replace(cache, days=days, since=since, complete_after_id=cache.settled_id)
 
     def _frames(self) -> Iterable[pl.DataFrame]:
-        return (*self.days.values(), self.recent, self.fresh)
+        return (*self.days.values(), self.unmerged, self.unsettled)
 
-    def _from(self, moment: int, place: Place) -> int:
-        """How many held events are at that moment or later (bisect_left), or later (bisect_right)."""
-        this = moment // DAY
-        later = sum(frame.height for day, frame in self.days.items() if day > this)
-        cut = [self.recent, self.fresh, *([self.days[this]] if this in self.days else [])]
-        return later + sum(frame.height - place(self._times(frame), moment) for frame in cut)
+    def _count_from(self, moment: int, bisect: Bisect) -> int:
+        """How many cached events are at the moment or later (bisect_left), or later (bisect_right)."""
+        this_day = moment // DAY_MICROS
+        later = sum(frame.height for day, frame in self.days.items() if day > this_day)
+        frames = [self.unmerged, self.unsettled, *([self.days[this_day]] if this_day in self.days else [])]
+        return later + sum(frame.height - bisect(self._times(frame), moment) for frame in frames)
 
     def _slice(self, frame: pl.DataFrame, since: int, until: int) -> pl.DataFrame:
-        first, end = bisect_left(self._times(frame), since), bisect_right(self._times(frame), until)
-        return frame.slice(first, max(0, end - first))
+        start, end = bisect_left(self._times(frame), since), bisect_right(self._times(frame), until)
+        return frame.slice(start, max(0, end - start))
 
     def _times(self, frame: pl.DataFrame) -> memoryview:
-        """The event_time column of one of its frames."""
-        # far quicker than to ask Polars for each place
-        if (times := self._views.get(id(frame))) is None:
+        """The event_time column of one of the cache's frames."""
+        # bisecting a memoryview is far faster than asking Polars for each value
+        if (times := self._time_views.get(id(frame))) is None:
             column = frame["event_time"].to_physical().to_arrow()
             values = memoryview(column.buffers()[1] or b"").cast("q")
-            times = self._views[id(frame)] = values[column.offset : column.offset + len(column)]
+            times = self._time_views[id(frame)] = values[column.offset : column.offset + len(column)]
         return times
 
     @cached_property
-    def _views(self) -> dict[int, memoryview]:
+    def _time_views(self) -> dict[int, memoryview]:
         return {}
 
 
-def by_day(events: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    """Events sorted by time as one frame per day, by days since 1970."""
-    day = pl.col("event_time").to_physical() // DAY
+def partition_by_day(events: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """Splits events that are sorted by time into one frame per day, by days since 1970."""
+    day = pl.col("event_time").to_physical() // DAY_MICROS
     days = events.with_columns(day=day).partition_by("day", maintain_order=True, include_key=False, as_dict=True)
     return {day: frame.rechunk() for (day,), frame in days.items()}
 
 
-def _later(frame: pl.DataFrame, max_id: int) -> pl.DataFrame:
-    return frame.filter(pl.col("id") > max_id)
-
-
-def _merged(day: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    return _sorted(pl.concat([day, events]))
+def _merge_day(day: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    return _sort(pl.concat([day, events]))

@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard.lake.sync import Days, Synced, sync
 from queries import HybridEvents, LakeEvents, PostgresEvents
-from queries.sources.lake import LakeSnapshot
+from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import load_events
 

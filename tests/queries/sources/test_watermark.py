@@ -114,30 +114,30 @@ def events(database: str) -> Iterator[PostgresEvents]:
 
 
 def test_a_writer_is_seen_from_its_first_id_to_its_end(database: str, events: PostgresEvents) -> None:
-    assert events.horizon().writers == frozenset()
+    assert events.read_writer_snapshot().writers == frozenset()
     with writing(database) as one, writing(database) as other:
         one.execute(INSERT, EVENT)
-        (first,) = events.horizon().writers
+        (first,) = events.read_writer_snapshot().writers
         other.execute(INSERT, EVENT)
-        assert len(events.horizon().writers) == 2
+        assert len(events.read_writer_snapshot().writers) == 2
         one.connection.commit()
-        (second,) = events.horizon().writers
+        (second,) = events.read_writer_snapshot().writers
         assert second != first
         one.execute(INSERT, EVENT)
         # another transaction, though the same session
-        assert first not in events.horizon().writers
+        assert first not in events.read_writer_snapshot().writers
         one.connection.rollback()
         other.connection.rollback()
-        assert events.horizon().writers == frozenset()
+        assert events.read_writer_snapshot().writers == frozenset()
 
 
 def test_what_is_not_committed_is_not_the_newest(database: str, events: PostgresEvents) -> None:
-    assert events.horizon().newest == 0
+    assert events.read_writer_snapshot().max_id == 0
     with writing(database) as writer:
         writer.execute(INSERT, EVENT)
-        assert events.horizon().newest == 0
+        assert events.read_writer_snapshot().max_id == 0
         writer.connection.commit()
-        assert events.horizon().newest == 1
+        assert events.read_writer_snapshot().max_id == 1
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["a savepoint that is kept", "a savepoint that is rolled back"])
@@ -149,23 +149,23 @@ def test_a_writer_with_savepoints_is_seen_while_it_may_bring_an_event(
         writer.execute(INSERT, EVENT)
         writer.execute("RELEASE here" if kept else "ROLLBACK TO here")
         # nothing of what it drew can appear any more, once that was taken back
-        assert bool(events.horizon().writers) == kept
+        assert bool(events.read_writer_snapshot().writers) == kept
         writer.execute(INSERT, EVENT)
-        assert events.horizon().writers
+        assert events.read_writer_snapshot().writers
 
 
 def test_whoever_copies_is_a_writer(database: str, events: PostgresEvents) -> None:
     with writing(database) as writer:
         writer.copy_expert("COPY events (orchestrator, region_id, payload) FROM STDIN", StringIO("0x\t1\t{}\n"))
-        assert len(events.horizon().writers) == 1
+        assert len(events.read_writer_snapshot().writers) == 1
 
 
 def test_a_writer_that_has_locked_the_table_is_seen(database: str, events: PostgresEvents) -> None:
     with writing(database) as writer:
         writer.execute("LOCK TABLE events IN EXCLUSIVE MODE")
-        assert events.horizon().writers == frozenset()
+        assert events.read_writer_snapshot().writers == frozenset()
         writer.execute(INSERT, EVENT)
-        assert len(events.horizon().writers) == 1
+        assert len(events.read_writer_snapshot().writers) == 1
 
 
 def test_who_reads_or_writes_elsewhere_is_no_writer(
@@ -176,25 +176,25 @@ def test_who_reads_or_writes_elsewhere_is_no_writer(
         here.execute("SELECT * FROM events FOR UPDATE")
         here.execute("INSERT INTO job_types (name) VALUES ('another')")
         there.execute(INSERT, EVENT)
-        assert events.horizon().writers == frozenset()
+        assert events.read_writer_snapshot().writers == frozenset()
 
 
 def test_storage_is_another_once_the_table_was_emptied_or_rewritten(database: str, events: PostgresEvents) -> None:
     load_events(database, [[0, EVENT[0], "FRA", "transcoding", {}]])
-    first = events.horizon().storage
+    first = events.read_writer_snapshot().storage
     rows(database, "DELETE FROM events")
-    assert events.horizon().storage == first
+    assert events.read_writer_snapshot().storage == first
     rows(database, "TRUNCATE events")
-    second = events.horizon().storage
+    second = events.read_writer_snapshot().storage
     with writing(database) as administrator:
         administrator.execute("TRUNCATE events")
         administrator.connection.rollback()
-        assert events.horizon().storage == second
+        assert events.read_writer_snapshot().storage == second
         administrator.connection.autocommit = True
         administrator.execute("VACUUM events")
-        assert events.horizon().storage == second
+        assert events.read_writer_snapshot().storage == second
         administrator.execute("VACUUM FULL events")
-    assert len({first, second, events.horizon().storage}) == 3
+    assert len({first, second, events.read_writer_snapshot().storage}) == 3
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_storage_is_another_once_the_table_was_emptied_or_rewritten(database: st
         ("ALTER SEQUENCE events_id_seq OWNED BY NONE", False),
     ],
 )
-def test_the_sequence_is_asked_whether_it_hands_out_ids_in_turn(
+def test_the_sequence_is_asked_whether_it_ids_are_sequential(
     database: str, events: PostgresEvents, change: str, in_turn: bool
 ) -> None:
     rows(database, change)
-    assert events.hands_out_ids_in_turn() == in_turn
+    assert events.ids_are_sequential() == in_turn

@@ -66,8 +66,8 @@ class Watched(PostgresEvents):
             due[1]()
         return events
 
-    def after(self, settled: int) -> pl.LazyFrame:
-        events = super().after(settled)
+    def events_after(self, after_id: int) -> pl.LazyFrame:
+        events = super().events_after(after_id)
         action, self._during_refresh = self._during_refresh, None
         if action is not None:
             action()
@@ -97,7 +97,7 @@ def live() -> Iterator[Open]:
         timeout: float = 20,
     ) -> LiveEvents:
         source = PostgresEvents(database, timeout=timeout) if isinstance(database, str) else database
-        events = LiveEvents(HybridEvents(source), warm=warm, memory=memory, reread=reread)
+        events = LiveEvents(HybridEvents(source), warm_window=warm, memory_bytes=memory, reload_interval=reread)
         opened.append(events)
         return events
 
@@ -109,14 +109,14 @@ def live() -> Iterator[Open]:
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has the keeper look around all the time."""
-    monkeypatch.setattr("queries.sources.live.events.LOOK_AROUND", 0.02)
-    monkeypatch.setattr("queries.sources.live.events.REST", 0)
+    monkeypatch.setattr("queries.sources.live.refresher.CHANGE_POLL_SECONDS", 0.02)
+    monkeypatch.setattr("queries.sources.live.refresher.RELOAD_REST_FACTOR", 0)
 
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has windows read in many pieces."""
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 400)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 400)
 
 
 def put(url: str, *moments: datetime, rate: float = 1) -> None:
@@ -339,7 +339,7 @@ def test_what_comes_pushes_the_oldest_out_of_memory_and_not_out_of_answers(
 
 
 def held_bytes(events: LiveEvents) -> int:
-    held = events._held
+    held = events._shared.current
     assert held is not None
     return held.bytes
 
@@ -410,7 +410,7 @@ CHANGED_SOON = {
 def test_what_an_administrator_changes_is_seen_soon(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 7)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 7)
     put(database, *(NOW - days * DAY for days in range(40)))
     events = live(database)
     events.start()
@@ -444,7 +444,7 @@ def test_the_warm_window_is_loaded_before_anybody_asks(database: str, live: Open
     events = live(source, warm=2 * DAY)
     events.start()
     assert eventually(lambda: source.windows > 0)
-    assert eventually(lambda: events._held is not None and events._held.days != {})
+    assert eventually(lambda: events._shared.current is not None and events._shared.current.days != {})
     read = source.windows
     assert_answers(events, database, (NOW - 2 * DAY, NOW))
     assert source.windows == read
@@ -580,7 +580,7 @@ def test_a_writer_that_came_later_than_the_one_awaited_is_not_missed(database: s
 def test_a_table_that_is_rewritten_while_all_is_read_again_answers_whole(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 2)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 2)
     put(database, *(NOW - days * DAY for days in range(8)))
     source = Watched(database)
     events = live(source)
@@ -608,7 +608,7 @@ def test_a_table_that_is_rewritten_while_all_is_read_again_answers_whole(
 def test_what_is_dropped_from_memory_while_all_is_read_again_is_in_answers(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 2)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 2)
     put(database, *(NOW - days * DAY for days in range(8)))
     source = Watched(database)
     events = live(source, memory=8 * EVENT_BYTES)
@@ -668,7 +668,7 @@ def test_what_is_read_again_is_not_lost_where_new_events_come_meanwhile(database
     def meanwhile() -> None:
         put(database, NOW, rate=0.5)
         source.happens_during_refresh(while_it_is_taken_in)
-        run_in_thread(events.look, NOW, NOW)
+        run_in_thread(events.at, NOW, NOW)
         assert refreshing.wait(20)
 
     source.happens_after(1, meanwhile)
@@ -748,7 +748,7 @@ def test_a_change_before_the_keeper_has_begun_is_not_overlooked(database: str, l
 def test_answers_stay_whole_while_all_that_can_happen_to_memory_happens(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 20)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 20)
     put(database, *(NOW - hours * HOUR for hours in range(0, 480, 3)))
     events = live(database, warm=2 * DAY, memory=80 * EVENT_BYTES, reread=0.05)
     events.start()
@@ -935,7 +935,7 @@ def test_a_version_is_another_once_the_newest_was_deleted_after_another_change_w
 
 @pytest.mark.usefixtures("watchful")
 def test_a_version_never_stands_for_two_contents(database: str, live: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 1)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 1)
     put(database, *(NOW - days * DAY for days in range(5)))
     events, window = live(database), (NOW - 5 * DAY, NOW)
     events.start()

@@ -14,11 +14,13 @@ DAYS = 400
 
 @pytest.mark.parametrize("memory", [1 << 20, 0], ids=["held", "read for one call"])
 def test_who_asks_again_finds_less_to_read(database: str, monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    monkeypatch.setattr("queries.sources.live.events.PIECE", 1)
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 1)
     times = [(NOON - timedelta(days=days)).timestamp() for days in range(DAYS)]
     load_events(database, [[moment, "0x" + "a" * 40, "FRA", "transcoding", {}] for moment in times])
     source = HybridEvents(PostgresEvents(database, timeout=0.1))
-    with closing(LiveEvents(source, warm=timedelta(days=1), memory=memory, reread=3600)) as events:
+    with closing(
+        LiveEvents(source, warm_window=timedelta(days=1), memory_bytes=memory, reload_interval=3600)
+    ) as events:
         tries = 0
         while True:
             tries += 1

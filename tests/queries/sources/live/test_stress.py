@@ -4,6 +4,7 @@ Whoever commits notes the clock once that is done, and whoever asks notes it
 before; the clock is one for all processes of a machine.
 """
 
+import importlib
 import multiprocessing
 import time
 import traceback
@@ -24,8 +25,6 @@ import psycopg2
 import pytest
 from psycopg2.extras import execute_values
 
-import queries.sources.live.cache
-import queries.sources.live.events
 from queries import HybridEvents, LiveEvents, PostgresEvents
 from queries.sources.live.cache import EVENT_BYTES
 from queries.times import to_micros
@@ -72,16 +71,16 @@ class Reader:
 
 READERS = (
     Reader("with memory for all"),
-    Reader("with several threads", threads=4, constants={"queries.sources.live.cache.UNSORTED": 100}),
+    Reader("with several threads", threads=4, constants={"queries.sources.live.cache.MAX_UNMERGED_EVENTS": 100}),
     Reader(
         "with little memory",
         threads=2,
         memory=EVENT_BYTES * 1000,
         reread=0.2,
         constants={
-            "queries.sources.live.events.PIECE": 300,
-            "queries.sources.live.events.LOOK_AROUND": 0.05,
-            "queries.sources.live.cache.UNSORTED": 30,
+            "queries.sources.live.backfill.CHUNK_ROWS": 300,
+            "queries.sources.live.refresher.CHANGE_POLL_SECONDS": 0.05,
+            "queries.sources.live.cache.MAX_UNMERGED_EVENTS": 30,
         },
     ),
 )
@@ -201,16 +200,11 @@ def run(url: str, reader: Reader, queue: Queue, end: Event) -> None:
     try:
         for constant, value in reader.constants.items():
             module, _, name = constant.rpartition(".")
-            setattr(
-                {
-                    "queries.sources.live.cache": queries.sources.live.cache,
-                    "queries.sources.live.events": queries.sources.live.events,
-                }[module],
-                name,
-                value,
-            )
+            setattr(importlib.import_module(module), name, value)
         source = HybridEvents(PostgresEvents(url))
-        events = LiveEvents(source, warm=timedelta(hours=1), memory=reader.memory, reread=reader.reread)
+        events = LiveEvents(
+            source, warm_window=timedelta(hours=1), memory_bytes=reader.memory, reload_interval=reader.reread
+        )
         events.start()
         events.window(EARLIEST, LATEST)
         queue.put("ready")

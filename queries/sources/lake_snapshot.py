@@ -1,0 +1,132 @@
+"""One version of a lake: which events it holds and which files they are in.
+
+A commit of the table stores events together with how far they reach, as
+versions of application transactions, so a reader sees both or neither. The
+columns are those of EVENT_SCHEMA, ``payload`` (the result as JSON) and
+``month``, which names the folder of a file. Each file is sorted by time.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from urllib.parse import unquote
+
+import narwhals.stable.v2 as nw
+import polars as pl
+from deltalake import DeltaTable
+
+from queries.schema import EVENT_SCHEMA
+from queries.sources.object_stores import is_local_path
+from queries.sources.parquet_files import scan_lake_files
+from queries.times import from_micros
+
+WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY = (
+    f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes")
+)
+"""The application transactions of a commit; see LakeSnapshot. That of as_of is in microseconds since 1970."""
+RESULT_COLUMNS = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
+"""The columns of a result as it was posted."""
+
+_COLUMNS = EVENT_SCHEMA | {"payload": nw.String()}
+_NO_ROWS: pl.LazyFrame = (
+    nw.from_dict({name: [] for name in _COLUMNS}, schema=_COLUMNS, backend="polars").to_native().lazy()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LakeSnapshot:
+    """One version of the table.
+
+    It holds every event with an id up to ``watermark`` that ``database`` had
+    when its change counters were ``changes`` (both as hash64). That includes
+    every event that was committed before ``as_of``.
+
+    ``files`` has one row per file, in the order of time: uri, events, bytes,
+    since and until. The event_time of each event in a file is between the
+    last two.
+    """
+
+    version: int
+    watermark: int
+    as_of: datetime
+    database: int
+    changes: int
+    files: pl.DataFrame
+    options: dict[str, str] | None
+
+    def window(
+        self, since: datetime, until: datetime, *, max_id: int | None = None, payload: bool = False
+    ) -> pl.LazyFrame:
+        """The events with since ≤ event_time ≤ until (aware datetimes), as PostgresEvents.window returns them."""
+        columns = [*EVENT_SCHEMA, "payload"] if payload else list(EVENT_SCHEMA)
+        events = self._scan(since, until).select(columns)
+        return events if max_id is None or max_id >= self.watermark else events.filter(pl.col("id") <= max_id)
+
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type, with RESULT_COLUMNS, all text as String."""
+        matches = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
+        return self._scan(since, until).filter(matches).select(RESULT_COLUMNS)
+
+    def days(self) -> list[date]:
+        """The UTC days that the files span, in order. It has every day with events, and may have others between."""
+        days = self.files.select(day=pl.date_ranges(pl.col("since").dt.date(), pl.col("until").dt.date()))
+        return days.explode("day")["day"].unique().sort().to_list()
+
+    def nth_before(self, moment: datetime, n: int) -> datetime | None:
+        """A moment from which about n events precede ``moment``: the start of a file. None where there are fewer."""
+        before = self.files.filter(pl.col("since") < moment).sort("until", descending=True)
+        enough = before.filter(pl.col("events").cum_sum() >= n)
+        if enough.is_empty():
+            return None
+        starts: list[datetime] = before.head(before.height - enough.height + 1)["since"].to_list()
+        return min(starts)
+
+    def _scan(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
+        if files.is_empty():
+            return _NO_ROWS
+        rows = scan_lake_files(files["uri"].to_list(), self.options)
+        return rows.filter(pl.col("event_time").is_between(since, until))
+
+
+def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> LakeSnapshot | None:
+    """What an opened table holds at its version, or None before the first sync.
+
+    ``options`` are those of store_options.
+    """
+    watermark, as_of, database, changes = (
+        table.transaction_version(key) for key in (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
+    )
+    if watermark is None:
+        return None
+    root = table_root(table)
+    added = pl.DataFrame(table.get_add_actions(flatten=True))
+    files = added.select(
+        uri=pl.lit(f"{root}/") + pl.col("path"),
+        events="num_records",
+        bytes="size_bytes",
+        since="min.event_time",
+        # deltalake truncates to milliseconds when it merges files
+        until=pl.col("max.event_time").dt.truncate("1ms") + pl.duration(microseconds=999),
+    )
+    return LakeSnapshot(
+        version=table.version(),
+        watermark=watermark,
+        as_of=from_micros(as_of or 0),
+        # -1 equals no hash64, so a table without these belongs to no database
+        database=-1 if database is None else database,
+        changes=-1 if changes is None else changes,
+        files=files.sort("since", "uri"),
+        options=options,
+    )
+
+
+def table_root(table: DeltaTable) -> str:
+    """The folder that the paths of a table's files are relative to, or its URL in an object store."""
+    uri = table.table_uri.rstrip("/")
+    return unquote(uri.removeprefix("file://")) if is_local_path(uri) else uri
+
+
+def hash64(text: str) -> int:
+    """A hash of a text that fits the version of an application transaction: 0 ≤ hash < 2^63."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
