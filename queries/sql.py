@@ -44,7 +44,7 @@ REGIONS_OF_EVENTS = """
     SELECT DISTINCT region AS name, NULL::VARCHAR AS display_name, job_type FROM events"""
 
 
-def connect(url: str, *, lake: str | None = None, timeout: float = 20.0) -> DuckDBPyConnection:
+def connect(url: str | None = None, *, lake: str | None = None, timeout: float = 20.0) -> DuckDBPyConnection:
     """A DuckDB in memory with the events at a URL as views. Its session is in UTC.
 
     ``url``, ``lake`` and ``timeout`` are those of open_events; without a URL,

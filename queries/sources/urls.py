@@ -1,5 +1,6 @@
 """Opens the source of events that a URL names."""
 
+from queries.sources.default_source import default_source
 from queries.sources.files import SCANS, FileEvents, is_file
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake import LakeEvents
@@ -8,7 +9,7 @@ from queries.sources.postgres import PostgresEvents
 
 
 def open_events(
-    url: str, *, lake: str | None = None, timeout: float = 20.0
+    url: str | None = None, *, lake: str | None = None, timeout: float = 20.0
 ) -> HybridEvents | LakeEvents | FileEvents:
     """The source of events at a URL, or without one, the source that an installed application names.
 
@@ -41,6 +42,9 @@ def open_events(
     │ 2026-09-01 15:00:00 UTC ┆ 0xaa         ┆ FRA    ┆ 0.5          ┆ 0.75            │
     └─────────────────────────┴──────────────┴────────┴──────────────┴─────────────────┘
     """
+    if url is None:
+        url, default_lake = default_source()
+        lake = lake or default_lake
     if url.startswith(("postgres://", "postgresql://")):
         lake_events = None if lake is None else LakeEvents(lake, timeout=timeout)
         return HybridEvents(PostgresEvents(url, timeout=timeout), lake_events)
