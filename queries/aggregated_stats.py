@@ -1,19 +1,20 @@
-"""How good is each orchestrator, in each region?"""
+"""The scores of each orchestrator in each region."""
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2.typing import IntoFrameT
 
+from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
 from queries.scoring.grouping import SCORE_FIELDS
 
 
-def aggregated_stats(events: IntoFrameT, event_filter: EventFilter = EventFilter()) -> IntoFrameT:
+@engine_agnostic
+def aggregated_stats(events: NarwhalsFrame, event_filter: EventFilter = EventFilter()) -> NarwhalsFrame:
     """One row per orchestrator and region, sorted by both: success_rate, round_trip_score, score (Float64, 0..1).
 
-    The query's region, pipeline and model choose the events. Its orchestrator
-    chooses the rows of the answer only, since the median that AI jobs are
-    scored against is the whole network's.
+    The filter's region, pipeline and model select the events. Its orchestrator
+    selects rows of the result only, since AI jobs are scored against the median
+    of the whole network.
 
     >>> from queries import AI, EventFilter, aggregated_stats, sample_data
     >>> aggregated_stats(sample_data.events(), EventFilter(region="FRA"))
@@ -37,16 +38,16 @@ def aggregated_stats(events: IntoFrameT, event_filter: EventFilter = EventFilter
     │ 0xbb         ┆ FRA    ┆ 0.5          ┆ 0.676718         ┆ 0.561851 │
     └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
-    chosen = apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model")
-    of_answer = (
-        chosen
+    selected = apply_filter(events, event_filter, "region", "pipeline", "model")
+    own = (
+        selected
         if event_filter.orchestrator is None
-        else chosen.filter(nw.col("orchestrator") == event_filter.orchestrator)
+        else selected.filter(nw.col("orchestrator") == event_filter.orchestrator)
     )
-    means = of_answer.group_by("orchestrator", "region").agg(*formulas.means())
+    means = own.group_by("orchestrator", "region").agg(*formulas.means())
     if event_filter.job_type == AI:
-        median = chosen.filter(formulas.successful()).select(formulas.median_round_trip_time())
-        scored = formulas.with_ai_scores(means.join(median, how="cross"))
+        median = selected.filter(formulas.successful()).select(formulas.median_round_trip_time())
+        scores = formulas.with_ai_scores(means.join(median, how="cross"))
     else:
-        scored = formulas.with_transcoding_scores(means)
-    return scored.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region").to_native()
+        scores = formulas.with_transcoding_scores(means)
+    return scores.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region")

@@ -1,9 +1,10 @@
-"""What is asked of a frame of events."""
+"""Which events a query function looks at."""
 
 from dataclasses import dataclass
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2.typing import FrameT
+
+from queries.engines import NarwhalsFrame
 
 TRANSCODING = "transcoding"
 AI = "ai"
@@ -11,11 +12,11 @@ AI = "ai"
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Which events a question is about; ``None`` means all of them.
+    """Selects events; ``None`` selects all.
 
     ``orchestrator`` is a lower-case address, ``region`` an upper-case code,
     ``job_type`` is ``"transcoding"`` or ``"ai"``. The window of time is not
-    part of it: the source has cut that already.
+    part of the filter: the source has applied it already.
     """
 
     job_type: str = TRANSCODING
@@ -25,7 +26,7 @@ class EventFilter:
     model: str | None = None
 
 
-def apply_filter(events: FrameT, event_filter: EventFilter, *columns: str) -> FrameT:
-    """The events of the query's job type that equal it in each of ``columns`` it gives a value for."""
-    wanted = {"job_type": event_filter.job_type} | {column: getattr(event_filter, column) for column in columns}
-    return events.filter(*(nw.col(column) == value for column, value in wanted.items() if value is not None))
+def apply_filter(events: NarwhalsFrame, event_filter: EventFilter, *columns: str) -> NarwhalsFrame:
+    """The events of the filter's job type that match it in each of ``columns``, where it gives a value for that."""
+    values = {"job_type": event_filter.job_type} | {column: getattr(event_filter, column) for column in columns}
+    return events.filter(*(nw.col(column) == value for column, value in values.items() if value is not None))

@@ -1,4 +1,4 @@
-"""Which errors did an orchestrator's jobs meet with?"""
+"""The errors that the jobs of one orchestrator met with."""
 
 from typing import TypeVar
 
@@ -7,30 +7,30 @@ import polars as pl
 from queries.filters import EventFilter
 from queries.orchestrator_jobs import JOB_COLUMNS
 
-Results = TypeVar("Results", pl.DataFrame, pl.LazyFrame)
+PolarsFrame = TypeVar("PolarsFrame", pl.DataFrame, pl.LazyFrame)
 
 MAX_COUNT = 1_000_000_000
-"""The most that one error counts, so that no sum of them overflows."""
+"""A posted count is cut to this, so that no sum overflows."""
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _OBJECT = rf'\{{(?:{_STRING}|[^{{}}"]|\{{(?:{_STRING}|[^{{}}"])*\}})*\}}'
-"""A JSON object, whose values may be objects without objects in them."""
+"""A JSON object whose values are at most objects of plain values."""
 
 
-def orchestrator_errors(results: Results, event_filter: EventFilter) -> Results:
-    """The errors in results: one row per job_type, region, pipeline, model and error_code, the most frequent first.
+def orchestrator_errors(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
+    """The errors in results: one row per job_type, region, pipeline, model and error_code, most frequent first.
 
     ``results`` is a Polars frame of events with the column ``payload``, as
-    ``HybridEvents.results`` gives it, and the query's orchestrator all that
-    matters of the query. The errors are cut out of the JSON by Polars' own
-    expressions, so no other engine is taken.
+    ``HybridEvents.results`` returns it. Polars' own expressions cut the errors
+    out of the JSON, so other engines are not supported. Only the filter's
+    orchestrator is used.
 
     Columns: job_type, region, pipeline, model, error_code (String, empty where
-    a tester gave none), results (UInt32, that met with it), count (Int64, how
-    often: an error that is listed has happened once, whatever its count says),
-    share (Float64, 0..1, of all errors in the same job_type, region, pipeline
-    and model) and last_seen (Datetime, UTC). Sorted by the first four, then
-    count, then error_code.
+    a tester posted none), results (UInt32, the number of results with the
+    error), count (Int64, how often it happened; at least 1 for each result that
+    lists it), share (Float64, 0..1, of all errors with the same job_type,
+    region, pipeline and model) and last_seen (Datetime, UTC). Sorted by the
+    first four, then count (descending), then error_code.
 
     >>> from queries import EventFilter, sample_data, orchestrator_errors
     >>> errors = orchestrator_errors(sample_data.results(), EventFilter(orchestrator="0xbb"))

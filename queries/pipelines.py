@@ -1,18 +1,19 @@
-"""Which AI jobs have been seen, and where?"""
+"""The AI pipelines that were tested, with their models and regions."""
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2.typing import IntoFrameT
 
+from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import AI, EventFilter, apply_filter
 
 
-def pipelines(events: IntoFrameT, event_filter: EventFilter = EventFilter(job_type=AI)) -> IntoFrameT:
+@engine_agnostic
+def pipelines(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(job_type=AI)) -> NarwhalsFrame:
     """One row per pipeline, model and region that AI events name, sorted by the three.
 
-    ``model`` is null where a result named a pipeline alone. Of the query only
-    the region matters.
+    ``model`` is null where a result named only a pipeline. Only the filter's
+    region is used.
 
-    >>> from queries import sample_data, pipelines
+    >>> from queries import pipelines, sample_data
     >>> pipelines(sample_data.events())
     shape: (1, 3)
     ┌──────────┬───────┬────────┐
@@ -23,12 +24,11 @@ def pipelines(events: IntoFrameT, event_filter: EventFilter = EventFilter(job_ty
     │ llm      ┆ small ┆ FRA    │
     └──────────┴───────┴────────┘
     """
-    named = ("pipeline", "model", "region")
+    columns = ("pipeline", "model", "region")
     return (
-        apply_filter(nw.from_native(events), EventFilter(job_type=AI, region=event_filter.region), "region")
+        apply_filter(events, EventFilter(job_type=AI, region=event_filter.region), "region")
         .filter(~nw.col("pipeline").is_null())
-        .select(*named)
+        .select(*columns)
         .unique()
-        .sort(*named)
-        .to_native()
+        .sort(*columns)
     )

@@ -1,51 +1,55 @@
-"""Who is the best?"""
+"""The ranking of the orchestrators by their score."""
 
 import narwhals.stable.v2 as nw
-from narwhals.stable.v2.typing import IntoFrameT
 
+from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
-from queries.scoring.grouping import SCORE_FIELDS, scorable, score_groups
+from queries.scoring.grouping import SCORE_DECIMALS, SCORE_FIELDS, scorable, score_groups
 
-NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution at 0.975: 95 % lie within as many deviations of the mean."""
-SCORE_DECIMALS = 12
-"""Scores that are equal in as many decimals are equal: means differ in their last bits between computations."""
+Z_95 = 1.959963984540054
+"""The quantile of the standard normal distribution at 0.975: 95 % lie within so many deviations of the mean."""
 RANKING_COLUMNS = (
     *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions", "succeeded", "failed"),
     *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_ci_low", "success_ci_high"),
 )
 
 
-def ranking(events: IntoFrameT, event_filter: EventFilter = EventFilter(), *, min_events: int = 0) -> IntoFrameT:
+@engine_agnostic
+def ranking(
+    events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, min_events: int = 0
+) -> NarwhalsFrame:
     """One row per orchestrator with at least ``min_events`` events, sorted by rank, then orchestrator.
 
-    The query's region, pipeline and model choose the events, its orchestrator
-    the rows of the answer only. AI jobs that several models did, where the
-    query names no model, are scored each against its own model's median; a
-    region's scores are then the means of its models', weighted by their
-    events. Without a pipeline these are all AI jobs; those that name no
-    pipeline or no model are left out.
+    The score is the mean of an orchestrator's regional scores, as the public
+    explorer computes its global row. The filter's region, pipeline and model
+    select the events, its orchestrator selects rows of the result only. Where
+    the filter names no model, each AI job is scored against the median of its
+    own model; a region's score is then the mean of its models' scores, weighted
+    by their events. Without a pipeline all AI jobs count, except those that
+    name no pipeline or no model.
 
-    Columns: rank (Int64, 1 for the highest score, equal scores share the
-    lowest), orchestrator, score, success_rate, round_trip_score (Float64,
-    0..1, the means over the regions of what aggregated_stats has for each, as
-    the public explorer computes its global row), events, regions, succeeded,
-    failed (Int64: how many events, in how many regions, how many with a
-    success_rate of 1 or more, and the rest), p50_round_trip_time and
-    p95_round_trip_time (Float64, seconds, by linear interpolation, over the
-    jobs that succeeded and took time; null where none did), last_seen
-    (Datetime, UTC), success_ci_low and success_ci_high (Float64, 0..1).
+    Columns:
 
-    The last two are the 95 % interval of the share of events that succeeded,
-    by E. B. Wilson, "Probable inference, the law of succession, and
-    statistical inference", JASA 22 (1927): with n events, p = succeeded/n and
-    z = NORMAL_QUANTILE, (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n). A
-    job that succeeded in part counts there as failed.
+    - rank (Int64): 1 for the highest score; equal scores share the lowest rank
+    - orchestrator
+    - score, success_rate, round_trip_score (Float64, 0..1): means over the
+      regions of what aggregated_stats has for each
+    - events, regions (Int64): the number of events, and of regions with events
+    - succeeded, failed (Int64): events with a success_rate of 1 or more, and the others
+    - p50_round_trip_time, p95_round_trip_time (Float64, seconds, by linear
+      interpolation): over the jobs that succeeded and took time; null without any
+    - last_seen (Datetime, UTC): the time of the last event
+    - success_ci_low, success_ci_high (Float64, 0..1): the 95 % confidence
+      interval of succeeded/events, in which a partly successful job counts as failed
 
-    >>> from queries import sample_data, ranking
-    >>> ranked = ranking(sample_data.events())
-    >>> ranked.select("rank", "orchestrator", "score", "events", "succeeded", "success_ci_low", "success_ci_high")
+    The interval is Wilson's (E. B. Wilson, "Probable inference, the law of
+    succession, and statistical inference", JASA 22, 1927): with n events,
+    p = succeeded/n and z = Z_95, (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n).
+
+    >>> from queries import ranking, sample_data
+    >>> rows = ranking(sample_data.events())
+    >>> rows.select("rank", "orchestrator", "score", "events", "succeeded", "success_ci_low", "success_ci_high")
     shape: (2, 7)
     ┌──────┬──────────────┬──────────┬────────┬───────────┬────────────────┬─────────────────┐
     │ rank ┆ orchestrator ┆ score    ┆ events ┆ succeeded ┆ success_ci_low ┆ success_ci_high │
@@ -56,45 +60,58 @@ def ranking(events: IntoFrameT, event_filter: EventFilter = EventFilter(), *, mi
     │ 2    ┆ 0xbb         ┆ 0.31606  ┆ 2      ┆ 1         ┆ 0.094531       ┆ 0.905469        │
     └──────┴──────────────┴──────────┴────────┴───────────┴────────────────┴─────────────────┘
     """
-    chosen = scorable(
-        apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
+    job_type = event_filter.job_type
+    selected = scorable(apply_filter(events, event_filter, "region", "pipeline", "model"), job_type)
+    regional = score_groups(selected, selected, job_type, ("orchestrator", "region"))
+    if job_type == AI and event_filter.model is None:
+        regional = _mean_over_models(regional)
+    rows = (
+        _mean_over_regions(regional)
+        .filter(nw.col("events") >= min_events)
+        .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
+        .join(_round_trip_times(selected), on="orchestrator", how="left")
+        .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_success_interval())
     )
-    counts = nw.col("events", "succeeded").sum().cast(nw.Int64())
-    last_seen = nw.col("last_seen").max()
-    of_models = score_groups(chosen, chosen, event_filter.job_type, ("orchestrator", "region"))
-    if event_filter.job_type == AI and event_filter.model is None:
-        weight = nw.col("events")
-        weighted = of_models.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS))
-        sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), counts, last_seen)
-        of_regions = sums.with_columns(*(nw.col(field) / weight for field in SCORE_FIELDS))
-    else:
-        of_regions = of_models
-    overall = of_regions.group_by("orchestrator").agg(
-        nw.col(*SCORE_FIELDS).mean(), counts, last_seen, nw.len().cast(nw.Int64()).alias("regions")
-    )
+    if event_filter.orchestrator is not None:
+        rows = rows.filter(nw.col("orchestrator") == event_filter.orchestrator)
+    return rows.select(*RANKING_COLUMNS).sort("rank", "orchestrator")
+
+
+def _mean_over_models(scores: NarwhalsFrame) -> NarwhalsFrame:
+    """One row per orchestrator and region: the means of its models' scores, weighted by their events."""
+    weight = nw.col("events")
+    weighted = scores.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS))
+    sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), *_totals())
+    return sums.with_columns(*(nw.col(field) / weight for field in SCORE_FIELDS))
+
+
+def _mean_over_regions(scores: NarwhalsFrame) -> NarwhalsFrame:
+    """One row per orchestrator: the means of its regions' scores, each region counting the same."""
+    regions = nw.len().cast(nw.Int64()).alias("regions")
+    return scores.group_by("orchestrator").agg(nw.col(*SCORE_FIELDS).mean(), *_totals(), regions)
+
+
+def _totals() -> list[nw.Expr]:
+    return [nw.col("events", "succeeded").sum().cast(nw.Int64()), nw.col("last_seen").max()]
+
+
+def _round_trip_times(events: NarwhalsFrame) -> NarwhalsFrame:
+    """One row per orchestrator with a successful job: the percentiles of their round trip times."""
     seconds = nw.col("round_trip_time")
-    times = (
-        chosen.filter(formulas.successful())
+    return (
+        events.filter(formulas.successful())
         .group_by("orchestrator")
         .agg(
             seconds.median().alias("p50_round_trip_time"),
             seconds.quantile(0.95, interpolation="linear").alias("p95_round_trip_time"),
         )
     )
-    ranked = (
-        overall.filter(nw.col("events") >= min_events)
-        .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
-        .join(times, on="orchestrator", how="left")
-        .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_wilson())
-    )
-    if event_filter.orchestrator is not None:
-        ranked = ranked.filter(nw.col("orchestrator") == event_filter.orchestrator)
-    return ranked.select(*RANKING_COLUMNS).sort("rank", "orchestrator").to_native()
 
 
-def _wilson() -> list[nw.Expr]:
-    n, z = nw.col("events"), NORMAL_QUANTILE
+def _success_interval() -> list[nw.Expr]:
+    """Wilson's interval of the share of events that succeeded."""
+    n, z = nw.col("events"), Z_95
     p = nw.col("succeeded") / n
     middle, deviation = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n * n)).sqrt()
-    ends = {"success_ci_low": middle - deviation, "success_ci_high": middle + deviation}
-    return [(end / (1 + z**2 / n)).clip(0.0, 1.0).alias(name) for name, end in ends.items()]
+    bounds = {"success_ci_low": middle - deviation, "success_ci_high": middle + deviation}
+    return [(bound / (1 + z**2 / n)).clip(0.0, 1.0).alias(name) for name, bound in bounds.items()]

@@ -1,22 +1,19 @@
-"""What exactly did the testers post?"""
+"""The results as the testers posted them."""
 
-import narwhals.stable.v2 as nw
-from narwhals.stable.v2.typing import IntoFrameT
-
+from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import EventFilter, apply_filter
 
 
-def raw_stats(results: IntoFrameT, event_filter: EventFilter) -> IntoFrameT:
-    """The results the query chooses, newest first.
-
-    Columns: region, orchestrator, payload (String, the result as JSON),
-    event_time (when it was received).
+@engine_agnostic
+def raw_stats(results: NarwhalsFrame, event_filter: EventFilter) -> NarwhalsFrame:
+    """The selected results, newest first; results of the same moment come in the reverse order of their ids.
 
     ``results`` is a frame of events with the column ``payload``, as
-    ``PostgresEvents.results`` gives it; it need not have the measures. Results
-    of the same moment come in the reverse order of their ids.
+    ``PostgresEvents.results`` returns it; it does not need the measures.
+    Columns: region, orchestrator, payload (String, the result as JSON),
+    event_time (when the service received it).
 
-    >>> from queries import EventFilter, sample_data, raw_stats
+    >>> from queries import EventFilter, raw_stats, sample_data
     >>> results = raw_stats(sample_data.results(), EventFilter(orchestrator="0xaa", region="NYC"))
     >>> results.select("event_time", "region", "orchestrator")
     shape: (1, 3)
@@ -31,8 +28,7 @@ def raw_stats(results: IntoFrameT, event_filter: EventFilter) -> IntoFrameT:
     {"success_rate":1.0,"round_trip_time":1.0,"errors":null}
     """
     return (
-        apply_filter(nw.from_native(results), event_filter, "orchestrator", "region", "pipeline", "model")
+        apply_filter(results, event_filter, "orchestrator", "region", "pipeline", "model")
         .sort("event_time", "id", descending=True)
         .select("region", "orchestrator", "payload", "event_time")
-        .to_native()
     )

@@ -1,4 +1,4 @@
-"""A handful of events to try the questions with."""
+"""A few events to try the query functions with."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ _ROWS = [
 
 
 def events() -> pl.DataFrame:
-    """Eight events of two orchestrators in two regions, one every three hours, as EVENT_SCHEMA."""
+    """Eight events of two orchestrators in two regions, one every three hours, with the columns of EVENT_SCHEMA."""
     frame = pl.DataFrame(_ROWS, schema=_COLUMNS, orient="row", schema_overrides={"pipeline": pl.String})
     seconds = pl.when(pl.col("job_type") == TRANSCODING).then(2.0).otherwise(0.0)
     return conform(
@@ -35,7 +35,7 @@ def events() -> pl.DataFrame:
 
 
 def results() -> pl.DataFrame:
-    """The same events with ``payload``, the results as posted: what failed or half failed has an error."""
+    """The same events with ``payload``, the result as JSON. A job that failed, or failed in part, has an error."""
     error = pl.when(pl.col("success_rate") < 1).then(
         pl.concat_list(pl.struct(error_code=pl.lit("Timeout"), count=pl.lit(1)))
     )

@@ -1,0 +1,32 @@
+"""Makes a function over narwhals frames one that takes and returns the frames of any engine."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol
+
+import narwhals.stable.v2 as nw
+from narwhals.stable.v2.typing import IntoFrameT
+
+P = ParamSpec("P")
+
+NarwhalsFrame = nw.LazyFrame[Any]
+"""The type of a frame inside a query function. Eager frames are passed too, so use only methods that both kinds have."""
+
+
+class QueryFunction(Protocol[P]):
+    """A function from one frame to another of the same engine."""
+
+    __name__: str
+
+    def __call__(self, events: IntoFrameT, /, *args: P.args, **kwargs: P.kwargs) -> IntoFrameT:
+        """Returns the rows as a frame of the engine that ``events`` is of."""
+
+
+def engine_agnostic(function: Callable[Concatenate[NarwhalsFrame, P], NarwhalsFrame]) -> QueryFunction[P]:
+    """Has ``function`` take Polars frames (eager or lazy), DuckDB relations and Spark frames, and return the same kind."""
+
+    @wraps(function)
+    def run(events: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        return function(nw.from_native(events), *args, **kwargs).to_native()
+
+    return run
