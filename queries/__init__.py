@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
     from queries.pipelines import pipelines as pipelines
     from queries.ranking import RANKING_COLUMNS as RANKING_COLUMNS
-    from queries.ranking import SCORE_DECIMALS as SCORE_DECIMALS
     from queries.ranking import ranking as ranking
     from queries.raw_stats import raw_stats as raw_stats
     from queries.schema import ADDRESS_PATTERN as ADDRESS_PATTERN
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from queries.score_history import SUM_COLUMNS as SUM_COLUMNS
     from queries.score_history import score_history as score_history
     from queries.scoring.formulas import MEASURES as MEASURES
+    from queries.scoring.grouping import SCORE_DECIMALS as SCORE_DECIMALS
     from queries.sources.database_state import DatabaseState as DatabaseState
     from queries.sources.files import FileEvents as FileEvents
     from queries.sources.hybrid import HybridEvents as HybridEvents
@@ -94,7 +94,7 @@ attach(
         "orchestrator_jobs": "queries.orchestrator_jobs",
         "pipelines": "queries.pipelines",
         "RANKING_COLUMNS": "queries.ranking",
-        "SCORE_DECIMALS": "queries.ranking",
+        "SCORE_DECIMALS": "queries.scoring.grouping",
         "ranking": "queries.ranking",
         "raw_stats": "queries.raw_stats",
         "ADDRESS_PATTERN": "queries.schema",

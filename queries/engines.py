@@ -23,7 +23,7 @@ class QueryFunction(Protocol[P]):
 
 
 def engine_agnostic(function: Callable[Concatenate[NarwhalsFrame, P], NarwhalsFrame]) -> QueryFunction[P]:
-    """Has ``function`` take Polars frames (eager or lazy), DuckDB relations and Spark frames, and return the same kind."""
+    """Lets ``function`` take and return Polars frames (eager or lazy), DuckDB relations or Spark frames."""
 
     @wraps(function)
     def run(events: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:

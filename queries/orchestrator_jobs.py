@@ -35,19 +35,19 @@ def orchestrator_jobs(events: NarwhalsFrame, event_filter: EventFilter) -> Narwh
       null for transcoding, and where no job succeeded
     - last_success, last_failure (Datetime, UTC): null where there was none
 
-    >>> from queries import EventFilter, sample_data, orchestrator_jobs
+    >>> from queries import EventFilter, orchestrator_jobs, sample_data
     >>> jobs = orchestrator_jobs(sample_data.events(), EventFilter(orchestrator="0xbb"))
     >>> jobs.select("job_type", "region", "model", "rank", "ranked_count", "events", "failed", "score")
     shape: (3, 8)
-    ┌─────────────┬────────┬───────┬──────┬────────┬────────┬────────┬──────────┐
-    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked ┆ events ┆ failed ┆ score    │
-    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---    ┆ ---    ┆ ---    ┆ ---      │
-    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64    ┆ i64    ┆ i64    ┆ f64      │
-    ╞═════════════╪════════╪═══════╪══════╪════════╪════════╪════════╪══════════╡
-    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2      ┆ 2      ┆ 1      ┆ 0.561851 │
-    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 0      ┆ 0.632121 │
-    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2      ┆ 1      ┆ 1      ┆ 0.0      │
-    └─────────────┴────────┴───────┴──────┴────────┴────────┴────────┴──────────┘
+    ┌─────────────┬────────┬───────┬──────┬──────────────┬────────┬────────┬──────────┐
+    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked_count ┆ events ┆ failed ┆ score    │
+    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---          ┆ ---    ┆ ---    ┆ ---      │
+    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64          ┆ i64    ┆ i64    ┆ f64      │
+    ╞═════════════╪════════╪═══════╪══════╪══════════════╪════════╪════════╪══════════╡
+    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2            ┆ 2      ┆ 1      ┆ 0.561851 │
+    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 0      ┆ 0.632121 │
+    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 1      ┆ 0.0      │
+    └─────────────┴────────┴───────┴──────┴──────────────┴────────┴────────┴──────────┘
     """
     parts = [_jobs_of_type(events, event_filter, job_type) for job_type in (AI, TRANSCODING)]
     return nw.concat(parts).select(*_COLUMNS).sort(*JOB_COLUMNS)

@@ -16,9 +16,7 @@ RANKING_COLUMNS = (
 
 
 @engine_agnostic
-def ranking(
-    events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, min_events: int = 0
-) -> NarwhalsFrame:
+def ranking(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, min_events: int = 0) -> NarwhalsFrame:
     """One row per orchestrator with at least ``min_events`` events, sorted by rank, then orchestrator.
 
     The score is the mean of an orchestrator's regional scores, as the public

@@ -71,9 +71,9 @@ DAILY_SCORES = Dataset("scores", _read_daily_scores)
 _MOMENT = pl.Datetime("us", "UTC")
 
 
-def _score_history(events: pl.DataFrame, every: str) -> pl.DataFrame:
+def _score_history(events: pl.DataFrame, interval: str) -> pl.DataFrame:
     histories = [
-        score_history(events.lazy(), EventFilter(job_type=job_type), every=every) for job_type in (TRANSCODING, AI)
+        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval) for job_type in (TRANSCODING, AI)
     ]
     # unlike the streaming engine, this one adds in the order of the rows, so that the last bit is always the same
     return pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)

@@ -27,7 +27,11 @@ def of_history(window: EventWindow, query: EventFilter, history: History, form: 
 
     def compute() -> Answer:
         spans = queries.score_history(
-            window.load(), query, every=history.interval, orchestrators=history.orchestrators, by=history.by
+            window.load(),
+            query,
+            interval=history.interval,
+            orchestrators=history.orchestrators,
+            group_columns=history.by,
         )
         frame = collect(spans.drop(*SUM_COLUMNS))
         if frame.height > HISTORY_ROWS:

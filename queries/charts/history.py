@@ -25,7 +25,7 @@ def history(
     a strong line.
 
     >>> from queries import charts, sample_data, score_history
-    >>> charts.history(score_history(sample_data.events(), every="6h")).save("history.svg")
+    >>> charts.history(score_history(sample_data.events(), interval="6h")).save("history.svg")
     """
     rows = collected(frame)
     keys = [name for name in _KEYS if name in rows.columns]

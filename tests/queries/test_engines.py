@@ -47,10 +47,16 @@ QUESTIONS = {
     ),
     "score_history, AI": (score_history, EventFilter(job_type=AI)),
     "score_history, AI, one job and orchestrator": (score_history, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR)),
-    "score_history, the network by 6 hours": (partial(score_history, every="6h", by=["region"]), EventFilter()),
-    "score_history, AI, the network by 7 days": (partial(score_history, every="7d", by=[]), EventFilter(job_type=AI)),
+    "score_history, the network by 6 hours": (
+        partial(score_history, interval="6h", group_columns=["region"]),
+        EventFilter(),
+    ),
+    "score_history, AI, the network by 7 days": (
+        partial(score_history, interval="7d", group_columns=[]),
+        EventFilter(job_type=AI),
+    ),
     "score_history, by the hour, several orchestrators": (
-        partial(score_history, every="1h", orchestrators=[ORCHESTRATOR, OTHER]),
+        partial(score_history, interval="1h", orchestrators=[ORCHESTRATOR, OTHER]),
         EventFilter(**AI_JOB),
     ),
     "leaderboard, transcoding": (ranking, EventFilter()),

@@ -27,7 +27,7 @@ def history(
 
 
 @pytest.mark.parametrize(
-    ("every", "begins"),
+    ("interval", "begins"),
     [
         ("1h", ["2026-09-04T05", "2026-09-09T23", "2026-09-10T00"]),
         ("6h", ["2026-09-04T00", "2026-09-09T18", "2026-09-10T00"]),
@@ -36,9 +36,9 @@ def history(
         ("7d", ["2026-09-03T00", "2026-09-10T00"]),
     ],
 )
-def test_spans_are_cut_in_utc_and_empty_ones_are_absent(on_engine: Engine, every: str, begins: list[str]) -> None:
+def test_spans_are_cut_in_utc_and_empty_ones_are_absent(on_engine: Engine, interval: str, begins: list[str]) -> None:
     rows = [at(4, 5, 30), at(9, 23, 59), at(10)]
-    found = [row["bucket"] for row in history(on_engine, rows, every=every)]
+    found = [row["bucket"] for row in history(on_engine, rows, interval=interval)]
     assert found == [datetime.fromisoformat(f"{begin}:00+00:00") for begin in begins]
 
 
@@ -81,7 +81,7 @@ def test_the_network_is_scored_as_if_it_were_one_orchestrator(on_engine: Engine)
         {"orchestrator": "0xb", "success_rate": 0.5, "round_trip_time": 3.0},
         {"orchestrator": "0xb", "region": "LON", "success_rate": 0.0},
     ]
-    fra, lon = history(on_engine, rows, by=["region"])
+    fra, lon = history(on_engine, rows, group_columns=["region"])
     assert "orchestrator" not in fra
     assert (fra["region"], fra["events"], lon["region"], lon["score"]) == ("FRA", 2, "LON", 0.0)
     assert fra["score"] == pytest.approx(0.75 * (1 - exp(-1)), abs=1e-9)
@@ -90,7 +90,7 @@ def test_the_network_is_scored_as_if_it_were_one_orchestrator(on_engine: Engine)
 def test_one_span_that_holds_all_is_what_aggregated_stats_has(on_engine: Engine) -> None:
     events = recorded_events()
     for query in (EventFilter(), EventFilter(job_type=AI, pipeline="Text to image", model="ByteDance/SDXL-Lightning")):
-        year = collected(score_history(events, query, every="1y"))
+        year = collected(score_history(events, query, interval="1y"))
         expected = aggregated_stats(events, query)
         for field in ("success_rate", "round_trip_score", "score"):
             assert year[field].to_list() == pytest.approx(expected[field].to_list(), abs=1e-9)

@@ -123,7 +123,7 @@ class TestHistory:
 
     def test_a_history_of_hours_tells_the_hour(self) -> None:
         events = frame([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
-        assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, every="1h"))))
+        assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, interval="1h"))))
 
 
 class TestSuccessAgainstLatency:
@@ -179,7 +179,7 @@ CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
     "ranking": partial(charts.ranking, ranking(EMPTY)),
     "heat_map": partial(charts.heat_map, aggregated_stats(EMPTY)),
     "history": partial(charts.history, score_history(EMPTY)),
-    "history of the network": partial(charts.history, score_history(EMPTY, by=[])),
+    "history of the network": partial(charts.history, score_history(EMPTY, group_columns=[])),
     "success_against_latency": partial(charts.success_against_latency, ranking(EMPTY)),
     "round_trip_times": partial(charts.round_trip_times, EMPTY),
     "round_trip_times of one": partial(charts.round_trip_times, EMPTY, EventFilter(job_type=AI, orchestrator="0xa")),
