@@ -255,9 +255,10 @@ def test_python_examples_run(
     ):
         code = code.replace(shown, real)
     names: dict[str, Any] = {}
-    exec(compile(code, page, "exec"), names)
-    for opened in ("events", "connection"):
-        if opened in names:
+    try:
+        exec(compile(code, page, "exec"), names)
+    finally:
+        for opened in names.keys() & {"events", "connection"}:
             names[opened].close()
 
 
