@@ -10,10 +10,11 @@ from leaderboard.export.datasets import Frames
 from leaderboard.export.errors import translate_store_errors
 from leaderboard.export.result_lines import write_result_lines
 from leaderboard.storage.files import Files, split_url
-from leaderboard.storage.table_formats import TableOptions, write_table
+from leaderboard.storage.table_formats import TABLE_FORMATS, TableOptions, write_table
 
 DATE_PLACEHOLDER = "{date}"
-FILE_FORMATS = ("parquet", "csv", "ndjson", "arrow")
+FILE_FORMATS = tuple(name for name in TABLE_FORMATS if name != "arrows")
+"""A stream of Arrow is for HTTP; the format arrow has the same as a file."""
 STDOUT = "-"
 
 

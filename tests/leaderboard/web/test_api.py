@@ -292,7 +292,7 @@ def test_no_path_is_redirected(client: FlaskClient, path: str) -> None:
 def test_the_etag_of_many_scores_stays_though_their_last_bits_do_not(database: str) -> None:
     until = datetime(2026, 1, 1, tzinfo=UTC)
     store = Database(database, 60)
-    for frame in Simulation(120_000, until - timedelta(days=1), until, ai=0).frames():
+    for frame in Simulation(120_000, until - timedelta(days=1), until, ai_share=0).frames():
         writer.copy(store, Regions(store, 0), frame)
     store.close()
     app = create_app(Settings(postgres=database, cache_type="NullCache"))
