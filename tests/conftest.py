@@ -30,7 +30,7 @@ TEMPLATE = "leaderboard"
 NEWEST = load()[-1].version
 """The version of a migrated database."""
 
-_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3"}
+_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export"}
 
 _numbers = itertools.count(1)
 

@@ -99,7 +99,9 @@ def test_a_database_that_dies_comes_back_by_itself(data_dir: Path) -> None:
 
 
 def test_a_stop_that_ends_slow_requests_by_force_still_stops_the_server(data_dir: Path) -> None:
-    with RunningService({"DATA_DIR": str(data_dir), "DB_TIMEOUT": "1"}) as service:
+    # a stop waits for DB_TIMEOUT and five seconds more, which is less than a worker waits for the rest of a request
+    settings = {"DATA_DIR": str(data_dir), "DB_TIMEOUT": "1"}
+    with RunningService(settings, [*GUNICORN, "--graceful-timeout", "1"]) as service:
         connections = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(4)]
         for connection in connections:
             connection.sendall(b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nx")
