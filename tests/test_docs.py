@@ -245,9 +245,11 @@ def test_python_examples_run(
         pytest.importorskip("pyspark")
     monkeypatch.chdir(tmp_path)
     settings: Settings = documented_app.extensions["leaderboard"].settings
+    # what open_events() opens
+    monkeypatch.setenv("POSTGRES", documented_database)
+    monkeypatch.setenv("LAKE_URL", settings.lake)
     for shown, real in (
         ('"postgresql://user@host/leaderboard"', repr(documented_database)),
-        ("open_events()", f"open_events({documented_database!r})"),
         ("s3://bucket/lake", settings.lake),
         ("/var/lib/leaderboard/lake", settings.lake),
         ("http://localhost:8080", documented_service),
