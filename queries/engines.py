@@ -10,7 +10,7 @@ from narwhals.stable.v2.typing import IntoFrameT
 P = ParamSpec("P")
 
 NarwhalsFrame = nw.LazyFrame[Any]
-"""The type of a frame inside a query function. Eager frames are passed too, so use only methods that both kinds have."""
+"""The type of a frame inside a query function. Eager frames are passed too: use only methods that both kinds have."""
 
 
 class QueryFunction(Protocol[P]):

@@ -1,8 +1,8 @@
-"""Charts of what the questions answer, for notebooks and reports.
+"""Charts of the rows that query functions return, for notebooks and reports.
 
-Each takes a frame on any engine and gives an Altair chart, which draws without
-the network: ``chart.save("ranking.png")``, or .svg, or .html. An empty frame
-gives an empty chart that says so. Needs the extra ``notebooks``.
+Each function takes a frame of any engine and returns an Altair chart, which
+needs no network: ``chart.save("ranking.png")``, .svg or .html. For an empty
+frame the chart is empty and says so. Needs the extra ``notebooks``.
 """
 
 from queries.charts.errors import errors

@@ -1,16 +1,16 @@
-"""How notebooks keep charts."""
+"""How notebooks show and keep charts."""
 
 from typing import Any
 
 import altair as alt
 import vl_convert
 
-ROOM = {"left": 5, "top": 5, "right": 40, "bottom": 5}
-"""Pixels around a chart: who reads it may have wider letters than those that it was measured with."""
+PADDING = {"left": 5, "top": 5, "right": 40, "bottom": 5}
+"""Pixels around a chart: a reader's font may be wider than the one that the chart was laid out with."""
 
 
 def draw_as_svg() -> None:
-    """Has charts kept in a notebook as pictures, which any reader of notebooks shows, without the network or scripts.
+    """Renders charts in a notebook as SVG pictures, which need neither scripts nor the network.
 
     ``altair.renderers.enable("default")`` makes them interactive again.
     """
@@ -19,8 +19,8 @@ def draw_as_svg() -> None:
 
 
 def _svg(spec: dict[str, Any], **_: Any) -> dict[str, str]:
-    # what is said of each mark is most of a picture's size
-    plain = spec | {"config": spec.get("config", {}) | {"aria": False}, "padding": ROOM}
+    # the descriptions of single marks would be most of a picture's size
+    plain = spec | {"config": spec.get("config", {}) | {"aria": False}, "padding": PADDING}
     title = spec.get("title", "a chart")
     return {
         "image/svg+xml": vl_convert.vegalite_to_svg(plain),

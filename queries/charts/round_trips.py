@@ -1,42 +1,53 @@
-"""How round trip times are distributed, as histograms."""
+"""The distribution of round trip times as histograms."""
+
+from typing import Literal
 
 import altair as alt
 import narwhals.stable.v2 as nw
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.theme import ACCENT, MAIN, SOFT, collected, data, panels, shortened, titled
+from queries.charts.theme import (
+    ACCENT,
+    MUTED,
+    PRIMARY,
+    chart_title,
+    collect_rows,
+    inline_data,
+    panel_facet,
+    shorten_address,
+)
 from queries.filters import AI, EventFilter, apply_filter
 from queries.scoring import formulas
 from queries.scoring.grouping import scorable
 
-BINS = 12
-"""Bars for each factor of ten."""
-PANEL = 320
-"""Pixels across."""
+BINS_PER_DECADE = 12
+"""Bars per factor of ten."""
+PANEL_WIDTH = 320
+"""Pixels."""
 NETWORK = "network"
 
 
 def round_trip_times(events: IntoFrame, event_filter: EventFilter = EventFilter()) -> alt.LayerChart | alt.FacetChart:
-    """Of events: how long the successful jobs took (seconds, by orders of magnitude), with the median marked.
+    """The round trip times of successful jobs (seconds, log scale) with their median, from a frame of events.
 
-    The query's region, pipeline and model choose the events; AI jobs have a
-    panel for each pipeline and model, and their median is the one that they
-    are scored against. With the query's orchestrator its own jobs stand before
-    those of the network, each as a share of their number.
+    The filter's region, pipeline and model select the events. AI jobs have one
+    panel per pipeline and model, and its median is the one that they are scored
+    against. With an orchestrator in the filter, its jobs are drawn over those of
+    the network, each as a share of their own number.
 
     >>> from queries import EventFilter, charts, sample_data
     >>> charts.round_trip_times(sample_data.events(), EventFilter(orchestrator="0xaa")).save("round_trip_times.svg")
     """
-    chosen = scorable(
+    selected = scorable(
         apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
     )
-    jobs = chosen.filter(formulas.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
-    rows = _series(collected(jobs.to_native()), event_filter)
-    own = [shortened(event_filter.orchestrator)] if event_filter.orchestrator else []
+    jobs = selected.filter(formulas.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
+    rows = _histograms(collect_rows(jobs.to_native()), event_filter)
+    own = [shorten_address(event_filter.orchestrator)] if event_filter.orchestrator else []
     colours = alt.Color(
         "of:N",
-        scale=alt.Scale(domain=[NETWORK, *own], range=[SOFT, ACCENT]),
+        scale=alt.Scale(domain=[NETWORK, *own], range=[MUTED, ACCENT]),
         legend=alt.Legend(title=None, orient="top") if own else None,
     )
     seconds = alt.Scale(type="log", nice=False)
@@ -54,43 +65,45 @@ def round_trip_times(events: IntoFrame, event_filter: EventFilter = EventFilter(
         )
     )
     at_median = alt.X("median:Q", scale=seconds)
-    shade = alt.condition(f"datum.of == '{NETWORK}'", alt.value(MAIN), alt.value(ACCENT))
+    shade = alt.condition(f"datum.of == '{NETWORK}'", alt.value(PRIMARY), alt.value(ACCENT))
     medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=shade)
-    # above the bars, on that side of its line where no other median is
-    texts = [
+    # the label stands above the bars, on the side of its line that is away from the other median
+    sides: tuple[tuple[Literal["left", "right"], int], ...] = (("left", 2), ("right", -4))
+    labels = [
         medians.transform_filter(f"datum.side == '{side}'")
         .mark_text(align=side, dx=dx, dy=-4, baseline="bottom", fontWeight="bold")
         .encode(y=alt.value(0), text="label:N")
-        for side, dx in (("left", 2), ("right", -4))
+        for side, dx in sides
     ]
     marks = medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
-    chart = alt.layer(bars, marks, *texts)
-    heading = titled("Round trip times of successful jobs", rows, "Dashed: the median.")
+    chart = alt.LayerChart(layer=[bars, marks, *labels])
+    heading = chart_title("Round trip times of successful jobs", rows, "Dashed: the median.")
     if event_filter.job_type != AI or rows.is_empty():
-        return chart.properties(data=data(rows), title=heading, width=640, height=260)
-    return (
-        chart.properties(width=PANEL, height=120)
-        .facet(panels(PANEL, padding=18), columns=2, data=data(rows), title=heading)
+        return chart.properties(data=inline_data(rows), title=heading, width=640, height=260)
+    faceted: alt.FacetChart = (
+        chart.properties(width=PANEL_WIDTH, height=120)
+        .facet(panel_facet(PANEL_WIDTH, padding=18), columns=2, data=inline_data(rows), title=heading)
         .resolve_scale(x="independent", y="independent")
     )
+    return faceted
 
 
-def _series(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
-    """Of each panel and ``of`` whom: a row for each bar (from, to in seconds; share) and one for the median."""
-    bar = (pl.col("round_trip_time").log10() * BINS).floor()
+def _histograms(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
+    """Rows for the bars (from and to in seconds, share) and the medians, per panel and ``of``: network or orchestrator."""
+    bar = (pl.col("round_trip_time").log10() * BINS_PER_DECADE).floor()
     jobs = jobs.with_columns(
         panel=pl.concat_str("pipeline", "model", separator=" · ", ignore_nulls=True), bar=bar, of=pl.lit(NETWORK)
     )
     if event_filter.orchestrator:
         own = jobs.filter(pl.col("orchestrator") == event_filter.orchestrator)
-        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shortened(event_filter.orchestrator)))])
+        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shorten_address(event_filter.orchestrator)))])
     bars = jobs.group_by("panel", "of", "bar").agg(count=pl.len())
-    ends = {"from": 10 ** (pl.col("bar") / BINS), "to": 10 ** ((pl.col("bar") + 1) / BINS)}
+    ends = {"from": 10 ** (pl.col("bar") / BINS_PER_DECADE), "to": 10 ** ((pl.col("bar") + 1) / BINS_PER_DECADE)}
     bars = bars.select("panel", "of", share=pl.col("count") / pl.col("count").sum().over("panel", "of"), **ends)
     medians = jobs.group_by("panel", "of").agg(median=pl.col("round_trip_time").median())
-    later = pl.col("median").rank("ordinal").over("panel") == pl.len().over("panel")
-    marked = medians.with_columns(
+    rightmost = pl.col("median").rank("ordinal").over("panel") == pl.len().over("panel")
+    labelled = medians.with_columns(
         label=pl.format("median {} s", pl.col("median").round_sig_figs(3)),
-        side=pl.when(later).then(pl.lit("left")).otherwise(pl.lit("right")),
+        side=pl.when(rightmost).then(pl.lit("left")).otherwise(pl.lit("right")),
     )
-    return pl.concat([bars, marked], how="diagonal").sort("panel", "of", "from")
+    return pl.concat([bars, labelled], how="diagonal").sort("panel", "of", "from")

@@ -15,12 +15,12 @@ import pytest
 import vl_convert
 
 from queries import AI, EventFilter, aggregated_stats, charts, orchestrator_errors, ranking, score_history
-from queries.charts.history import MOST_COLOURS
+from queries.charts.history import MAX_COLOURS
 from tests.queries.conftest import frame
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 ADDRESS = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
-NOTHING = "There is nothing in this window."
+NOTHING = "No results in this window."
 
 
 def drawn(chart: alt.TopLevelMixin) -> str:
@@ -116,7 +116,7 @@ class TestHistory:
         assert {"0xa", "0x10e0a9…7fb7"} < set(texts(svg))
 
     def test_many_are_a_crowd_with_its_median(self) -> None:
-        crowd = [f"0x{n}" for n in range(MOST_COLOURS + 1)]
+        crowd = [f"0x{n}" for n in range(MAX_COLOURS + 1)]
         svg = drawn(charts.history(score_history(self.days(*crowd))))
         assert marks(svg, "line") == len(crowd) + 1
         assert f"Faint: {len(crowd)} orchestrators. Strong: their median." in texts(svg)
@@ -135,7 +135,7 @@ class TestSuccessAgainstLatency:
         rows = ranking(frame([job("0xa"), job("0xb", success_rate=0.0)]))
         svg = drawn(charts.success_against_latency(rows))
         assert marks(svg, "symbol") == 1
-        assert "Not shown, as none of their jobs succeeded: 1." in texts(svg)
+        assert "1 not shown, since none of their jobs succeeded." in texts(svg)
 
     def test_one_is_ringed_and_named(self) -> None:
         svg = drawn(charts.success_against_latency(ranking(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
