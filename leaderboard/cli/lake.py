@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 import polars as pl
@@ -16,12 +16,14 @@ from rich.table import Table
 from leaderboard.cli.database import open_migrated_database
 from leaderboard.cli.failure import database_failure
 from leaderboard.cli.progress import shown
-from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT
-from leaderboard.lake.lock import alone
+from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT_SECONDS
+from leaderboard.lake.errors import LakeConflict, LakeError
+from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.prune import Pruning
-from leaderboard.lake.sync import Days, Synced, sync
-from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
-from leaderboard.lake.verify import compared
+from leaderboard.lake.status import read_status
+from leaderboard.lake.sync import Rewrite, SyncResult, sync
+from leaderboard.lake.table import LakeTable
+from leaderboard.lake.verify import compare_days
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.settings import Settings
 from queries import LakeEvents, LakeSnapshot, PostgresEvents, StoreTimeout, StoreUnavailable
@@ -45,21 +47,21 @@ def lake() -> None:
 @click.pass_obj
 def sync_command(settings: Settings) -> None:
     """Adds every settled result that the lake does not have, and mends days that were changed in the database."""
-    _synced(settings, Days.CHANGED)
+    _synced(settings, Rewrite.IF_CHANGED)
 
 
 @lake.command()
 @click.pass_obj
 def rebuild(settings: Settings) -> None:
     """Writes all days anew that the database has. Who reads the lake meanwhile finds it as it was."""
-    _synced(settings, Days.ALL)
+    _synced(settings, Rewrite.ALL)
 
 
 @lake.command()
 @click.pass_obj
 def adopt(settings: Settings) -> None:
     """Has this database go on with the lake of another one that it was restored from; days that differ are mended."""
-    _synced(settings, Days.DIFFERENT, adopt=True)
+    _synced(settings, Rewrite.DIFFERENT, adopt=True)
 
 
 @lake.command()
@@ -69,21 +71,7 @@ def status(settings: Settings, as_json: bool) -> None:
     """Tells how far the lake reaches, how far it lags behind the database, and what it takes."""
     with _opened(settings) as opened:
         snapshot = _snapshot(settings)
-        files = snapshot.files
-        told: dict[str, Any] = {
-            "url": settings.lake,
-            "version": snapshot.version,
-            "watermark": snapshot.watermark,
-            "as_of": snapshot.as_of.isoformat(timespec="seconds"),
-            "lag_events": opened.postgres.count_after(snapshot.watermark),
-            "lag_seconds": round((datetime.now(UTC) - snapshot.as_of).total_seconds()),
-            "events": int(files["events"].sum()),
-            "files": files.height,
-            "bytes": int(files["bytes"].sum()),
-            "first_event": _iso(files["since"].min()),
-            "last_event": _iso(files["until"].max()),
-            "pruned_before": _iso(opened.postgres.state().pruned),
-        }
+        told = read_status(opened.postgres, snapshot, settings.lake).to_dict()
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -101,7 +89,7 @@ def verify(settings: Settings, as_json: bool) -> None:
     with _opened(settings) as opened, shown() as progress:
         snapshot = _snapshot(settings)
         since = opened.postgres.state().pruned or MIN_TIME
-        days = compared(opened.postgres, snapshot, since, snapshot.watermark, progress)
+        days = compare_days(opened.postgres, snapshot, since, snapshot.watermark, progress)
     differing = days.filter(~pl.col("same"))
     if as_json:
         click.echo(days.with_columns(pl.col("day").cast(pl.String)).write_ndjson(), nl=False)
@@ -122,7 +110,7 @@ def verify(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def optimize(settings: Settings, keep_hours: int) -> None:
     """Makes one file of the files of each month, and deletes those that were replaced."""
-    with _opened(settings) as opened, alone(opened.url, settings.db_timeout):
+    with _opened(settings) as opened, exclusive_lock(opened.url, settings.db_timeout):
         _snapshot(settings)
         table = LakeTable(settings.lake)
         months = table.compact()
@@ -140,7 +128,7 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
         before = (datetime.now(UTC) - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     except OverflowError:
         raise click.UsageError(f"--older-than: there is no day {days:,} days ago") from None
-    with _opened(settings) as opened, alone(opened.url, settings.db_timeout):
+    with _opened(settings) as opened, exclusive_lock(opened.url, settings.db_timeout):
         pruning = Pruning(opened.url, opened.postgres, _snapshot(settings), before, settings.db_timeout)
         with shown() as progress:
             found = pruning.prepare(progress)
@@ -152,7 +140,7 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
             click.confirm(question, abort=True, err=True)
         deleted = 0
         with shown() as progress:
-            for batch in pruning.run():
+            for batch in pruning.delete_batches():
                 deleted += batch
                 progress("deleting", deleted, found)
             # what has been deleted has changed the database, and the lake is read again once it knows
@@ -160,27 +148,27 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
     click.echo(f"{deleted:,} results deleted", err=True)
 
 
-def _synced(settings: Settings, days: Days, *, adopt: bool = False) -> None:
+def _synced(settings: Settings, rewrite: Rewrite, *, adopt: bool = False) -> None:
     with _opened(settings) as opened:
         try:
-            with alone(opened.url, settings.db_timeout), shown() as progress:
-                done = sync(opened.postgres, settings.lake, progress, days, adopt=adopt)
+            with exclusive_lock(opened.url, settings.db_timeout), shown() as progress:
+                done = sync(opened.postgres, settings.lake, progress, rewrite, adopt=adopt)
         except LakeConflict as conflict:
             click.echo(f"nothing done: {conflict}", err=True)
             return
     _tell(done)
 
 
-def _tell(done: Synced) -> None:
-    anew = f", {len(done.days):,} days written anew" if done.days else ""
+def _tell(done: SyncResult) -> None:
+    rewritten = f", {len(done.rewritten_days):,} days rewritten" if done.rewritten_days else ""
     reaches = f"the lake reaches id {done.watermark:,}, as of {done.as_of:%Y-%m-%d %H:%M:%S} UTC"
-    click.echo(f"{done.events:,} results written{anew}; {reaches}", err=True)
+    click.echo(f"{done.events:,} results written{rewritten}; {reaches}", err=True)
 
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Opened]:
     url = open_migrated_database(settings)
-    with closing(PostgresEvents(url, timeout=READ_TIMEOUT)) as postgres:
+    with closing(PostgresEvents(url, timeout=READ_TIMEOUT_SECONDS)) as postgres:
         try:
             yield Opened(url, postgres, settings)
         except (LakeError, StoreUnavailable, StoreTimeout, DatabaseUnavailable) as error:
@@ -190,14 +178,10 @@ def _opened(settings: Settings) -> Iterator[Opened]:
 
 
 def _snapshot(settings: Settings) -> LakeSnapshot:
-    snapshot = LakeEvents(settings.lake, timeout=READ_TIMEOUT).snapshot()
+    snapshot = LakeEvents(settings.lake, timeout=READ_TIMEOUT_SECONDS).snapshot()
     if snapshot is None:
         raise LakeError(f"there is no lake in {settings.lake}; leaderboard lake sync makes one")
     return snapshot
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment and moment.isoformat(timespec="seconds")
 
 
 def _print_days(days: pl.DataFrame) -> None:

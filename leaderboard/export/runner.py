@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from leaderboard.export.datasets import Dataset, Frames
 from leaderboard.export.errors import IncompletePeriod
 from leaderboard.export.targets import Target
-from leaderboard.lake.sync import PATIENCE, settle
+from leaderboard.lake.settle import MAX_SETTLE_SECONDS, wait_until_settled
 from queries import HybridEvents
 from queries.times import MICROSECOND, MIN_TIME, day_bounds
 
@@ -147,7 +147,10 @@ def _settled_until(source: HybridEvents, margin_seconds: float) -> datetime:
     writers_began = source.oldest_writer_start()
     if writers_began is None:
         # the database hides when the writers began, so wait until they end
-        settled_id, writers_began = settle(source)
-        if settled_id < 0:
-            raise IncompletePeriod(f"a transaction that writes events has been open for {PATIENCE:g} s and more")
+        settled = wait_until_settled(source)
+        if settled is None:
+            raise IncompletePeriod(
+                f"a transaction that writes events has been open for more than {MAX_SETTLE_SECONDS:g} s"
+            )
+        writers_began = settled.as_of
     return writers_began - timedelta(seconds=margin_seconds)

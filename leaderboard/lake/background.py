@@ -1,83 +1,81 @@
-"""Has a running service bring its lake up to date by itself."""
+"""Syncs the lake of a running service in the background."""
 
 import logging
 import time
 from contextlib import closing
 from threading import Event, Thread
 
-from leaderboard.lake.lock import alone
+from leaderboard.lake.errors import LakeConflict, LakeError
+from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.sync import sync
-from leaderboard.lake.table import ENOUGH_FILES, LakeConflict, LakeError, LakeTable
+from leaderboard.lake.table import MAX_FILES_PER_MONTH, LakeTable
 from queries import PostgresEvents, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-READ_TIMEOUT = 600.0
-"""Seconds for one read of the database; nobody waits for an answer."""
+READ_TIMEOUT_SECONDS = 600.0
+"""The limit for one read of the database. No request waits for these reads."""
 KEEP_HOURS = 24
-"""For how long files that were replaced are kept for those who read them."""
-FIRST_PAUSE = 10.0
-"""Seconds at most before the first sync of a process."""
-VACUUM_EVERY = 6 * 3600.0
-"""Seconds."""
+"""How long replaced files stay for readers that began before."""
+MAX_START_DELAY_SECONDS = 10.0
+"""The first sync of a process begins at most this long after its start."""
+VACUUM_INTERVAL_SECONDS = 6 * 3600.0
 
 
 class BackgroundSync:
-    """Syncs the lake at ``lake`` with the database behind ``url`` every ``interval`` seconds, on a thread.
+    """Syncs the lake at ``lake_url`` with the database at ``url`` every ``interval`` seconds, on a thread.
 
-    Every process of every machine may run one: those that find another one at
-    work leave it to that one.
+    Every process on every machine may run one. A process that finds another
+    one at work skips its turn. ``timeout`` is the limit for connecting, in seconds.
     """
 
-    def __init__(self, url: str, lake: str, interval: float, timeout: float) -> None:
+    def __init__(self, url: str, lake_url: str, interval: float, timeout: float) -> None:
         self._url = url
-        self._lake = lake
+        self._lake_url = lake_url
         self._interval = interval
         self._timeout = timeout
         self._closed = Event()
-        self._vacuumed = time.monotonic()
-        self._thread = Thread(target=self._keep, name="lake-keeper", daemon=True)
+        self._last_vacuum = time.monotonic()
+        self._thread = Thread(target=self._sync_loop, name="lake-sync", daemon=True)
 
     def start(self) -> None:
-        """Begins; without an interval, does nothing."""
+        """Starts the thread. Does nothing if the interval is 0."""
         if self._interval:
             self._thread.start()
 
     def close(self) -> None:
-        """Ends after the sync that is under way, or cuts it off, which leaves the lake as it was."""
+        """Waits up to 1 s for the current sync. A sync that takes longer is cut off and leaves the lake unchanged."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join(1)
 
-    def _keep(self) -> None:
-        # a process that starts has to answer first
-        self._closed.wait(min(self._interval, FIRST_PAUSE))
-        with closing(PostgresEvents(self._url, timeout=READ_TIMEOUT, connections=2)) as postgres:
+    def _sync_loop(self) -> None:
+        # a process that has just started answers requests first
+        self._closed.wait(min(self._interval, MAX_START_DELAY_SECONDS))
+        with closing(PostgresEvents(self._url, timeout=READ_TIMEOUT_SECONDS, connections=2)) as postgres:
             while not self._closed.is_set():
                 try:
-                    self._once(postgres)
+                    self._sync_once(postgres)
                 except LakeConflict as conflict:
-                    log.debug("the lake is left to another process: %s", conflict)
-                except LakeError as error:
-                    log.warning("%s", error)
-                except (StoreUnavailable, StoreTimeout) as error:
-                    log.warning("the lake is not brought up to date: %s", error)
+                    log.debug("lake sync skipped: %s", conflict)
+                except (LakeError, StoreUnavailable, StoreTimeout) as error:
+                    log.warning("lake sync failed: %s", error)
                 except Exception:
-                    log.exception("the lake could not be brought up to date")
+                    log.exception("lake sync failed")
                 self._closed.wait(self._interval)
 
-    def _once(self, postgres: PostgresEvents) -> None:
-        with alone(self._url, self._timeout):
-            done = sync(postgres, self._lake, self._progress)
-            log.debug("the lake reaches id %s, with %s more events", done.watermark, done.events)
-            table = LakeTable(self._lake)
-            table.compact(ENOUGH_FILES)
-            if time.monotonic() >= self._vacuumed + VACUUM_EVERY:
+    def _sync_once(self, postgres: PostgresEvents) -> None:
+        with exclusive_lock(self._url, self._timeout):
+            result = sync(postgres, self._lake_url, self._log_progress)
+            log.debug("the lake reaches id %s after %s new events", result.watermark, result.events)
+            table = LakeTable(self._lake_url)
+            table.compact(MAX_FILES_PER_MONTH)
+            if time.monotonic() >= self._last_vacuum + VACUUM_INTERVAL_SECONDS:
                 table.vacuum(KEEP_HOURS)
-                self._vacuumed = time.monotonic()
+                self._last_vacuum = time.monotonic()
 
-    def _progress(self, doing: str, done: int, total: int) -> None:
+    def _log_progress(self, activity: str, done: int, total: int) -> None:
         if self._closed.is_set():
-            raise LakeError("the sync was broken off, as the service ends")
+            raise LakeError("the service is stopping")
         if total and done:
-            log.debug("lake: %s %s of about %s events", doing, done, total)
+            log.debug("lake sync: %s %s of about %s events", activity, done, total)

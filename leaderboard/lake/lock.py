@@ -1,4 +1,4 @@
-"""Who writes to the lake of a database, or deletes what it has: one process at a time, on whatever machine."""
+"""A lock that lets one process at a time write to the lake of a database, or delete what the lake has."""
 
 import zlib
 from collections.abc import Iterator
@@ -6,36 +6,39 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from leaderboard.lake.table import LakeConflict
+from leaderboard.lake.errors import LakeConflict
 from leaderboard.postgres.admin import DatabaseUnavailable, connect
 from queries import StoreUnavailable
+from queries.db import translate_psycopg2_error
 
-LOCK = zlib.crc32(b"leaderboard lake")
-"""The advisory lock, which belongs to one database."""
+LOCK_ID = zlib.crc32(b"leaderboard lake")
+"""The key of the advisory lock. PostgreSQL keeps advisory locks per database."""
 
 
 @contextmanager
-def alone(url: str, timeout: float) -> Iterator[None]:
-    """While no other process writes to the lake of the database behind ``url``; ``timeout`` seconds to connect.
+def exclusive_lock(url: str, timeout: float) -> Iterator[None]:
+    """Holds the lock of the database at ``url``. ``timeout`` is the limit for connecting, in seconds.
 
-    Raises LakeConflict, at once, where another one does, and StoreUnavailable
-    where the database cannot be reached.
+    Raises LakeConflict at once if another process, on any machine, holds the
+    lock, and StoreUnavailable if the database cannot be reached.
     """
     try:
         connection = connect(url, timeout)
     except DatabaseUnavailable as error:
         raise StoreUnavailable(str(error)) from error
+    # the lock ends with its session
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
-            (ours,) = cursor.fetchone()
-    except psycopg2.Error as error:
-        connection.close()
-        raise StoreUnavailable("the database is not available") from error
-    try:
-        if not ours:
+        if not _try_lock(connection, url):
             raise LakeConflict("another process is at work on the lake")
         yield
     finally:
-        # the lock ends with its session
         connection.close()
+
+
+def _try_lock(connection: psycopg2.extensions.connection, url: str) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,))
+            return (True,) in cursor
+    except psycopg2.Error as error:
+        raise translate_psycopg2_error(error, url) from error

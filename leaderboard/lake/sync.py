@@ -1,118 +1,137 @@
 """Brings the lake up to date with its database."""
 
-import itertools
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
+from itertools import chain
 
 import polars as pl
 
-from leaderboard.lake import verify
-from leaderboard.lake.table import LakeConflict, LakeError, LakeTable, Reached
-from leaderboard.lake.verify import LOWEST, Progress
-from queries import HybridEvents, PostgresEvents, Watermark, hash64
+from leaderboard.lake.chunks import BEFORE_FIRST_ID, IdRange, Progress, event_days, plan_chunks, read_chunks
+from leaderboard.lake.errors import LakeConflict, LakeError
+from leaderboard.lake.settle import MAX_SETTLE_SECONDS, SettledPoint, wait_until_settled
+from leaderboard.lake.table import LakeTable, SyncPosition
+from leaderboard.lake.verify import compare_days
+from queries import DatabaseState, LakeSnapshot, PostgresEvents, hash64
 from queries.times import MIN_TIME
 
-PATIENCE = 30.0
-"""Seconds for which transactions that are under way are waited for."""
-PAUSE = 0.05
-STALE = timedelta(hours=1)
-"""Of nothing new, the lake tells every so often that there is nothing."""
+MAX_AS_OF_AGE = timedelta(hours=1)
+"""Commits without new events after this long, so that ``as_of`` advances."""
 
 
-class Days(Enum):
-    """Which days of the lake a sync writes anew, of those that the database still has."""
+class Rewrite(Enum):
+    """Which days of the lake a sync rewrites. Days that were pruned from the database are never rewritten."""
 
-    CHANGED = "those that differ, where the database tells that something was changed or deleted"
-    DIFFERENT = "those that differ"
-    ALL = "all"
+    IF_CHANGED = "the days that differ, if the database reports that events were changed or deleted"
+    DIFFERENT = "the days that differ"
+    ALL = "all days"
 
 
 @dataclass(frozen=True)
-class Synced:
-    """What a sync has done: the events it added, the days it wrote anew, and how far the lake reaches now."""
+class SyncResult:
+    """What a sync did: the number of events it wrote, the days it rewrote, and how far the lake reaches now."""
 
     events: int
-    days: list[date]
+    rewritten_days: list[date]
     watermark: int
     as_of: datetime
 
 
-def sync(
-    postgres: PostgresEvents, url: str, progress: Progress, days: Days = Days.CHANGED, *, adopt: bool = False
-) -> Synced:
-    """Adds every settled event that the lake does not have, in one commit.
+@dataclass(frozen=True)
+class _Plan:
+    """Rewrite ``days`` with their events up to ``after_id``, and add the events with after_id < id ≤ max_id."""
 
-    With it the ``days`` that are asked for are written anew. A lake of another
-    database is refused, unless this one is to ``adopt`` it, since it was made
-    from what that one had. Raises LakeConflict where another sync was first,
-    LakeError, and as PostgresEvents does.
+    days: list[date]
+    after_id: int
+    max_id: int
+
+
+def sync(
+    postgres: PostgresEvents,
+    url: str,
+    progress: Progress,
+    rewrite: Rewrite = Rewrite.IF_CHANGED,
+    *,
+    adopt: bool = False,
+) -> SyncResult:
+    """Adds every settled event that the lake at ``url`` lacks and rewrites days, in one commit.
+
+    A lake of another database is refused. With ``adopt``, this database takes
+    it over.
+
+    Raises LakeConflict if another sync committed first or events were pruned
+    meanwhile, LakeError, StoreUnavailable and StoreTimeout.
     """
     if not postgres.ids_are_sequential():
-        raise LakeError("the ids of events are drawn ahead, so it cannot be told which are settled; "
-                        "ALTER SEQUENCE events_id_seq CACHE 1")  # fmt: skip
-    # what is changed after this may be missed by what is read, and is told by the next state
+        raise LakeError("sessions draw the ids of events ahead, so no id is known to be settled; "
+                        "run ALTER SEQUENCE events_id_seq CACHE 1")  # fmt: skip
+    # the reads below may miss a change that is made after this; the next sync sees it in the next state
     state = postgres.state()
-    settled, as_of = settle(postgres)
+    settled = wait_until_settled(postgres)
     lake = LakeTable(url)
-    before = lake.snapshot()
-    if before is not None and before.database != hash64(state.database) and not adopt:
+    snapshot = lake.snapshot()
+    if snapshot is not None and snapshot.database != hash64(state.database) and not adopt:
         raise LakeError(f"the lake in {url} was made of another database; set LAKE_URL to another place, "
                         "or take it over with leaderboard lake adopt")  # fmt: skip
-    if settled < 0:
-        raise LakeError(f"a transaction that writes events has been open for {PATIENCE:g} s and more; try again later")
-    anew: list[date] = []
-    after_id = LOWEST
-    if before is not None:
-        after_id = before.watermark
-        changed = adopt or days is not Days.CHANGED or before.changes != hash64(state.changes)
-        if changed:
-            # ids may have been taken back, with all that had them
-            after_id = min(after_id, settled)
-            since = state.pruned or MIN_TIME
-            if days is Days.ALL:
-                known = {*before.days(), *verify.days(postgres, max_id=after_id)}
-                anew = sorted(day for day in known if day >= since.date())
-            else:
-                found = verify.compared(postgres, before, since, after_id, progress)
-                anew = found.filter(~pl.col("same"))["day"].to_list()
-        settled = max(settled, after_id)
-        if settled == after_id and not changed and as_of - before.as_of < STALE:
-            return Synced(0, [], after_id, before.as_of)
-    old = verify.spans(postgres, after_id=LOWEST, max_id=after_id, of=anew) if anew else []
-    new = verify.spans(postgres, after_id=after_id, max_id=settled) if settled > after_id else []
-    frames = itertools.chain(
-        verify.frames(postgres, old, progress, "writing anew", after_id=LOWEST, max_id=after_id),
-        verify.frames(postgres, new, progress, "adding", after_id=after_id, max_id=settled),
+    if settled is None:
+        raise LakeError(
+            f"a transaction that writes events has been open for more than {MAX_SETTLE_SECONDS:g} s; try again later"
+        )
+
+    if snapshot is None:
+        plan = _Plan([], BEFORE_FIRST_ID, settled.id)
+    elif adopt or rewrite is not Rewrite.IF_CHANGED or snapshot.changes != hash64(state.changes):
+        # a TRUNCATE … RESTART IDENTITY may have moved the ids back
+        after_id = min(snapshot.watermark, settled.id)
+        days = _days_to_rewrite(postgres, snapshot, state, after_id, rewrite, progress)
+        plan = _Plan(days, after_id, settled.id)
+    elif settled.id > snapshot.watermark or settled.as_of - snapshot.as_of >= MAX_AS_OF_AGE:
+        plan = _Plan([], snapshot.watermark, max(snapshot.watermark, settled.id))
+    else:
+        return SyncResult(0, [], snapshot.watermark, snapshot.as_of)
+    return _write(postgres, lake, plan, state, settled, progress)
+
+
+def _days_to_rewrite(
+    postgres: PostgresEvents,
+    snapshot: LakeSnapshot,
+    state: DatabaseState,
+    max_id: int,
+    rewrite: Rewrite,
+    progress: Progress,
+) -> list[date]:
+    # only the lake has the days before
+    since = state.pruned or MIN_TIME
+    if rewrite is Rewrite.ALL:
+        days = {*snapshot.days(), *event_days(postgres, max_id=max_id)}
+        return sorted(day for day in days if day >= since.date())
+    compared = compare_days(postgres, snapshot, since, max_id, progress)
+    return compared.filter(~pl.col("same"))["day"].to_list()
+
+
+def _write(
+    postgres: PostgresEvents,
+    lake: LakeTable,
+    plan: _Plan,
+    state: DatabaseState,
+    settled: SettledPoint,
+    progress: Progress,
+) -> SyncResult:
+    change = lake.stage(_read(postgres, plan, progress), replace_days=plan.days)
+    # if events were deleted while their days were read, the staged files may lack some of them
+    if postgres.state().pruned != state.pruned:
+        raise LakeConflict("events were pruned meanwhile; try again")
+    lake.commit(change, SyncPosition(plan.max_id, settled.as_of, hash64(state.database), hash64(state.changes)))
+    return SyncResult(change.events, plan.days, plan.max_id, settled.as_of)
+
+
+def _read(postgres: PostgresEvents, plan: _Plan, progress: Progress) -> Iterator[pl.DataFrame]:
+    """The events of the plan, first those of the rewritten days."""
+    old_ids, new_ids = IdRange(BEFORE_FIRST_ID, plan.after_id), IdRange(plan.after_id, plan.max_id)
+    old = plan_chunks(postgres, old_ids, days=plan.days) if plan.days else []
+    new = plan_chunks(postgres, new_ids) if plan.max_id > plan.after_id else []
+    return chain(
+        read_chunks(postgres, old, old_ids, progress, "rewriting"),
+        read_chunks(postgres, new, new_ids, progress, "adding"),
     )
-    reached = Reached(settled, as_of, hash64(state.database), hash64(state.changes))
-
-    def unpruned() -> None:
-        # of days whose events were deleted meanwhile, too few may have been read
-        if postgres.state().pruned != state.pruned:
-            raise LakeConflict("events were pruned meanwhile; try again")
-
-    events = lake.write(frames, reached, instead=anew, check=unpruned)
-    return Synced(events, anew, settled, as_of)
-
-
-def settle(postgres: PostgresEvents | HybridEvents) -> tuple[int, datetime]:
-    """The highest id for which every event up to it has been committed, and a moment by which all before had been.
-
-    -1 where that cannot be told within PATIENCE.
-    """
-    settled, as_of, awaited_since = Watermark(), datetime.now(UTC), datetime.now(UTC)
-    goal, end = None, time.monotonic() + PATIENCE
-    while goal is None or (settled.id < goal and time.monotonic() < end):
-        if goal is not None:
-            time.sleep(PAUSE)
-        now = datetime.now(UTC)
-        look = postgres.read_writer_snapshot()
-        goal = look.max_id if goal is None else goal
-        before, settled = settled, settled.advance(look)
-        if settled.id > before.id:
-            as_of = awaited_since if look.writers else now
-        if settled.awaited is not before.awaited:
-            awaited_since = now
-    return settled.id, as_of

@@ -1,96 +1,20 @@
-"""Whether the lake has what the database has, day by day."""
+"""Compares the lake with its database, day by day."""
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from datetime import date, datetime
 
 import polars as pl
 
+from leaderboard.lake.chunks import BEFORE_FIRST_ID, IdRange, Progress, plan_chunks, read_chunks
 from queries import LakeSnapshot, PostgresEvents, collect
-from queries.concurrency import run_in_thread
-from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, day_bounds
+from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, TimeRange, day_bounds
 
-PIECE, PIECE_BYTES = 100_000, 64 << 20
-"""Events, and bytes of their payloads as they are stored, that are held at a time, nearly."""
-AHEAD = 2
-"""How many such pieces are read meanwhile, as one keeps a single core of the database busy."""
-LOWEST = -(2**62)
-"""Below every id."""
-HOUR = timedelta(hours=1)
-_SUM = 1 << 32
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many events of it are done, and of how many."""
+ACTIVITY = "comparing"
+# the sum of 32-bit numbers fits into 64 bits for four billion events a day
+_CHECKSUM_MODULUS = 1 << 32
+_NO_DAYS = pl.DataFrame(schema={"day": pl.Date, "events": pl.Int64, "checksum": pl.UInt64})
 
 
-class Span(NamedTuple):
-    """A span of time, until excluded, and about how many events it has."""
-
-    since: datetime
-    until: datetime
-    events: int
-
-
-def spans(
-    postgres: PostgresEvents,
-    *,
-    after_id: int,
-    max_id: int,
-    since: datetime = MIN_TIME,
-    until: datetime = MAX_TIME,
-    of: Collection[date] | None = None,
-) -> list[Span]:
-    """The time of the events with these ids in spans of whole hours, of about PIECE events.
-
-    That is the time from ``since`` (a midnight) to ``until``, or ``of`` it these days alone.
-    """
-    hours = postgres.count_by_hour(since, until, after_id=after_id, max_id=max_id)
-    if of is not None:
-        hours = hours.filter(pl.col("hour").dt.date().is_in(sorted(of)))
-    found: list[Span] = []
-    size = 0
-    for begin, events, stored in hours.iter_rows():
-        # the last hour that there is has no end
-        end = begin + HOUR if begin <= MAX_TIME - HOUR else MAX_TIME
-        fits = found and found[-1].events + events <= PIECE and size + stored <= PIECE_BYTES
-        if fits and (of is None or found[-1].until == begin):
-            found[-1] = Span(found[-1].since, end, found[-1].events + events)
-            size += stored
-        else:
-            found.append(Span(begin, end, events))
-            size = stored
-    return found
-
-
-def days(postgres: PostgresEvents, *, max_id: int) -> list[date]:
-    """The days that the database has events of, of ids at most ``max_id``."""
-    return (
-        postgres.count_by_hour(MIN_TIME, MAX_TIME, after_id=LOWEST, max_id=max_id)["hour"].dt.date().unique().sort().to_list()
-    )
-
-
-def frames(
-    postgres: PostgresEvents, wanted: list[Span], progress: Progress, doing: str, *, after_id: int, max_id: int
-) -> Iterator[pl.DataFrame]:
-    """The events of each span, with their payloads, sorted by time; the next two are read while one is worked on."""
-
-    def read(span: Span) -> pl.DataFrame:
-        until = span.until - MICROSECOND
-        events = postgres.window(span.since, until, after_id=after_id, max_id=max_id, payload=True)
-        return events.sort("event_time", "id").collect()
-
-    total, done = sum(span.events for span in wanted), 0
-    coming = deque(run_in_thread(read, span) for span in wanted[:AHEAD])
-    for number, span in enumerate(wanted, AHEAD):
-        progress(doing, done, total)
-        frame = coming.popleft().result()
-        coming.extend(run_in_thread(read, after) for after in wanted[number : number + 1])
-        yield frame
-        done += span.events
-
-
-def compared(
+def compare_days(
     postgres: PostgresEvents,
     lake: LakeSnapshot,
     since: datetime,
@@ -99,27 +23,21 @@ def compared(
     *,
     before: datetime | None = None,
 ) -> pl.DataFrame:
-    """Every day that the lake or the database has events of, of ids at most ``max_id``.
+    """Compares the events with id ≤ max_id of every day that the database or the lake has events of.
 
-    The days are those from ``since`` on and, if it is given, before ``before``
-    (midnights).
+    The days begin at ``since`` and, if ``before`` is given, end before it;
+    both are midnights.
 
-    Columns: day (Date), database and lake (how many events each has, Int64),
-    database_checksum and lake_checksum (UInt64, of all columns of these), same
-    (Boolean), in the order of the days. A checksum can be compared with others
-    of one release of Polars only.
+    Columns, in the order of days: day (Date); database and lake (Int64, the
+    number of events on each side); database_checksum and lake_checksum (UInt64,
+    over all columns of these events); same (Boolean). Checksums are comparable
+    only within one release of Polars. Raises StoreUnavailable and StoreTimeout.
     """
-    end = MAX_TIME if before is None else before - MICROSECOND
-    parts = spans(postgres, after_id=LOWEST, max_id=max_id, since=since, until=end)
-    read = frames(postgres, parts, progress, "comparing", after_id=LOWEST, max_id=max_id)
-    of_database = pl.concat([_NO_DAYS, *(_by_day(frame.lazy()).collect() for frame in read)])
-    held = (lake.window(*day, payload=True) for day in _days(lake, since, end))
-    of_lake = pl.concat([_NO_DAYS, *(collect(_by_day(day)) for day in held)])
+    until = MAX_TIME if before is None else before - MICROSECOND
+    in_database = _summarise_database(postgres, TimeRange(since, until), max_id, progress)
+    in_lake = _summarise_lake(lake, TimeRange(since, until))
     return (
-        # a day may have been read in several parts
-        of_database.group_by("day")
-        .sum()
-        .join(of_lake, on="day", how="full", coalesce=True, suffix="_lake")
+        in_database.join(in_lake, on="day", how="full", coalesce=True, suffix="_lake")
         .select(
             "day",
             database=pl.col("events").fill_null(0),
@@ -134,36 +52,51 @@ def compared(
     )
 
 
-def lacking(postgres: PostgresEvents, lake: LakeSnapshot, before: datetime, progress: Progress) -> list[date]:
-    """The days before a midnight of which the database has events that the lake should have, and has not the same."""
-    wanted = (
-        spans(postgres, after_id=LOWEST, max_id=lake.watermark, until=before - MICROSECOND) if before > MIN_TIME else []
-    )
-    found: set[date] = set()
-    for frame in frames(postgres, wanted, progress, "comparing", after_id=LOWEST, max_id=lake.watermark):
-        times = frame["event_time"]
-        of_lake = lake.window(times.min() or before, times.max() or before, payload=True)
-        missing = collect(frame.lazy().join(of_lake, on=frame.columns, how="anti", nulls_equal=True))
-        found |= set(missing["event_time"].dt.date())
-    return sorted(found)
+def find_days_missing_events(
+    postgres: PostgresEvents, lake: LakeSnapshot, before: datetime, progress: Progress
+) -> list[date]:
+    """The days before a midnight on which the lake lacks an event that the database has, or has it with other values.
+
+    Only events up to the lake's watermark count. Raises StoreUnavailable and
+    StoreTimeout.
+    """
+    if before <= MIN_TIME:
+        return []
+    ids = IdRange(BEFORE_FIRST_ID, lake.watermark)
+    chunks = plan_chunks(postgres, ids, until=before - MICROSECOND)
+    days: set[date] = set()
+    for frame in read_chunks(postgres, chunks, ids, progress, ACTIVITY):
+        bounds = frame.select(since=pl.col("event_time").min(), until=pl.col("event_time").max()).row(0)
+        if bounds == (None, None):
+            continue
+        in_lake = lake.window(*bounds, payload=True)
+        missing = collect(frame.lazy().join(in_lake, on=frame.columns, how="anti", nulls_equal=True))
+        days |= set(missing["event_time"].dt.date())
+    return sorted(days)
 
 
-def _days(lake: LakeSnapshot, since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """That time, both ends inclusive, as far as there are files, by the day."""
-    return [
-        (max(begin, since), min(end, until))
-        for begin, end in map(day_bounds, lake.days())
-        if begin <= until and end >= since
+def _summarise_database(postgres: PostgresEvents, window: TimeRange, max_id: int, progress: Progress) -> pl.DataFrame:
+    ids = IdRange(BEFORE_FIRST_ID, max_id)
+    chunks = plan_chunks(postgres, ids, since=window.since, until=window.until)
+    frames = read_chunks(postgres, chunks, ids, progress, ACTIVITY)
+    parts = [_NO_DAYS, *(_count_and_hash_days(frame.lazy()).collect() for frame in frames)]
+    # several chunks may hold parts of one day
+    return pl.concat(parts).group_by("day").sum()
+
+
+def _summarise_lake(lake: LakeSnapshot, window: TimeRange) -> pl.DataFrame:
+    """Reads one day at a time, which bounds the memory."""
+    days = [
+        TimeRange(max(day.since, window.since), min(day.until, window.until)) for day in map(day_bounds, lake.days())
     ]
+    frames = (lake.window(*day, payload=True) for day in days if day.since <= day.until)
+    return pl.concat([_NO_DAYS, *(collect(_count_and_hash_days(frame)) for frame in frames)])
 
 
-def _by_day(events: pl.LazyFrame) -> pl.LazyFrame:
-    # a sum does not depend on the order, and one of 32 bits each does not overflow
+def _count_and_hash_days(events: pl.LazyFrame) -> pl.LazyFrame:
+    # a sum does not depend on the order of the events
     return (
-        events.with_columns(checksum=pl.struct(pl.all()).hash() % _SUM)
+        events.with_columns(checksum=pl.struct(pl.all()).hash() % _CHECKSUM_MODULUS)
         .group_by(day=pl.col("event_time").dt.date())
         .agg(events=pl.len().cast(pl.Int64), checksum=pl.col("checksum").sum())
     )
-
-
-_NO_DAYS = pl.DataFrame(schema={"day": pl.Date, "events": pl.Int64, "checksum": pl.UInt64})

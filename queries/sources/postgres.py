@@ -7,6 +7,7 @@ statement. Text from outside is always bound.
 """
 
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import polars as pl
 
@@ -55,6 +56,19 @@ _REGIONS = """
 _SEQUENCE_CACHE = """
     SELECT max(seqcache)::int8 AS cache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
+
+# PostgreSQL's moments reach further than Python's
+_BACKLOG = """
+    SELECT count(*)::int8 AS events,
+        min(event_time) FILTER (WHERE isfinite(event_time) AND event_time >= '0001-01-01+00') AS oldest
+    FROM events WHERE id > {after_id:d}"""
+
+
+class Backlog(NamedTuple):
+    """The number of some events, and the event_time of the oldest; None where there are none."""
+
+    events: int
+    oldest: datetime | None
 
 
 class PostgresEvents:
@@ -147,11 +161,10 @@ class PostgresEvents:
         condition = f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}"
         return pl.DataFrame(self._pool.read(_COUNT_BY_HOUR.format(condition=condition)))
 
-    def count_after(self, after_id: int) -> int:
-        """How many events have an id above ``after_id``."""
-        table = self._pool.read(f"SELECT count(*) AS events FROM events WHERE id > {after_id:d}")  # noqa: S608
-        count: int = table["events"].to_pylist()[0]
-        return count
+    def backlog(self, after_id: int) -> Backlog:
+        """How many events have an id above ``after_id``, and when the service received the oldest of these."""
+        (row,) = self._pool.read(_BACKLOG.format(after_id=after_id)).to_pylist()
+        return Backlog(**row)
 
     def state(self) -> DatabaseState:
         """What has happened to the database besides inserted events."""

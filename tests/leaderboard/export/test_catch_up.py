@@ -130,7 +130,7 @@ def test_writer_of_unknown_age_holds_back_everything(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows(database, "CREATE ROLE reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
-    monkeypatch.setattr("leaderboard.lake.sync.PATIENCE", 0.2)
+    monkeypatch.setattr("leaderboard.lake.settle.MAX_SETTLE_SECONDS", 0.2)
     load_events(database, [[1700000000, ADDRESS, "FRA", "transcoding", RESULT]])
     try:
         with (

@@ -9,7 +9,7 @@ import polars as pl
 import psycopg2
 import pytest
 
-from leaderboard.lake.sync import Days, Synced, sync
+from leaderboard.lake.sync import Rewrite, SyncResult, sync
 from queries import HybridEvents, LakeEvents, PostgresEvents
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
@@ -19,7 +19,7 @@ ADDRESS = "0x" + "ab" * 20
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
 
-def nobody(doing: str, done: int, total: int) -> None:
+def no_progress(doing: str, done: int, total: int) -> None:
     """Is told of progress."""
 
 
@@ -46,9 +46,9 @@ class Stores:
         self.postgres = PostgresEvents(url)
         self.events = HybridEvents(PostgresEvents(url), LakeEvents(self.lake))
 
-    def sync(self, days: Days = Days.CHANGED, *, adopt: bool = False) -> Synced:
+    def sync(self, rewrite: Rewrite = Rewrite.IF_CHANGED, *, adopt: bool = False) -> SyncResult:
         """Brings the lake up to date."""
-        return sync(self.postgres, self.lake, nobody, days, adopt=adopt)
+        return sync(self.postgres, self.lake, no_progress, rewrite, adopt=adopt)
 
     def snapshot(self) -> LakeSnapshot:
         """The lake as it is."""

@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
 from leaderboard.lake.prune import Pruning
-from leaderboard.lake.sync import Days
+from leaderboard.lake.sync import Rewrite
 from leaderboard.settings import Settings
 from tests.conftest import conformance, load_events
-from tests.leaderboard.lake.conftest import ADDRESS, Stores, nobody, put
+from tests.leaderboard.lake.conftest import ADDRESS, Stores, no_progress, put
 from tests.leaderboard.web.test_conformance import RECORDED, assert_covers
 from tests.support.commands import run_leaderboard
 from tests.support.postgres import StoppablePostgres
@@ -41,8 +41,8 @@ def prune_half(stores: Stores) -> None:
     found = Pruning(
         stores.url, stores.postgres, stores.snapshot(), middle.replace(hour=0, minute=0, second=0, microsecond=0), 20
     )
-    assert found.prepare(nobody) > 500
-    assert sum(found.run()) > 500
+    assert found.prepare(no_progress) > 500
+    assert sum(found.delete_batches()) > 500
 
 
 def prune_half_and_sync(stores: Stores) -> None:
@@ -97,7 +97,7 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
     def keep_syncing() -> None:
         while not done.is_set():
-            syncs.append(stores.sync(Days.ALL))
+            syncs.append(stores.sync(Rewrite.ALL))
 
     syncing = threading.Thread(target=keep_syncing)
     syncing.start()

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from leaderboard.cli import main
-from leaderboard.lake.lock import LOCK
+from leaderboard.lake.lock import LOCK_ID
 from tests.conftest import TEMPLATE, clone, drop, rows
 from tests.leaderboard.lake.conftest import ADDRESS, insert, put
 
@@ -48,7 +48,7 @@ def test_a_sync_says_what_it_did_on_standard_error(run: Run) -> None:
 
 def test_a_sync_beside_another_one_says_so_and_is_no_failure(run: Run, database: str) -> None:
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
         done = run("lake", "sync")
         assert (done.returncode, done.stderr) == (0, "nothing done: another process is at work on the lake\n")
         # who asked for more is told that it was not done
@@ -169,7 +169,7 @@ def test_a_lake_of_another_database_is_refused_until_it_is_adopted(run: Run, dat
 
 
 def test_an_open_transaction_is_waited_for_and_told(run: Run, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leaderboard.lake.sync.PATIENCE", 0.1)
+    monkeypatch.setattr("leaderboard.lake.settle.MAX_SETTLE_SECONDS", 0.1)
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
         insert(cursor)
         done = run("lake", "sync")

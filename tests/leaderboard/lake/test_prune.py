@@ -10,14 +10,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.lake import prune
+from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.prune import Pruning
-from leaderboard.lake.sync import Days, sync
-from leaderboard.lake.table import LakeConflict, LakeError
-from leaderboard.lake.verify import compared
+from leaderboard.lake.sync import Rewrite, sync
+from leaderboard.lake.verify import compare_days
 from queries import PostgresEvents, StoreUnavailable
 from queries.times import MIN_TIME
 from tests.conftest import rows
-from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert, nobody, put
+from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert, no_progress, put
 
 DAY = timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)
@@ -38,9 +38,9 @@ def pruned(stores: Stores, before: datetime = MIDNIGHT) -> int:
     """How many events were deleted."""
     while True:
         found = pruning(stores, before)
-        found.prepare(nobody)
+        found.prepare(no_progress)
         try:
-            return sum(found.run())
+            return sum(found.delete_batches())
         except LakeError as error:
             # of what was changed before, the database tells a little later
             if "changed meanwhile" not in str(error):
@@ -56,13 +56,13 @@ def rewrite(url: str) -> None:
 
 def differing(stores: Stores) -> list[str]:
     lake = stores.snapshot()
-    days = compared(stores.postgres, lake, MIN_TIME, lake.watermark, nobody)
+    days = compare_days(stores.postgres, lake, MIN_TIME, lake.watermark, no_progress)
     return [str(day) for day in days.filter(~pl.col("same"))["day"]]
 
 
 def test_a_lake_that_was_brought_up_to_date_has_every_day_whole(synced: Stores) -> None:
     assert differing(synced) == []
-    days = compared(synced.postgres, synced.snapshot(), MIN_TIME, 6, nobody)
+    days = compare_days(synced.postgres, synced.snapshot(), MIN_TIME, 6, no_progress)
     assert days["database"].to_list() == days["lake"].to_list() == [1, 1, 2, 1, 1]
 
 
@@ -105,7 +105,7 @@ def test_without_the_lake_what_was_pruned_is_no_answer_and_not_part_of_one(synce
 def test_a_day_that_differs_is_not_pruned_and_nothing_is(synced: Stores) -> None:
     rows(synced.url, "UPDATE events SET payload = '{}' WHERE id = 2")
     with pytest.raises(LakeError, match="differs on 2026-08-30;"):
-        pruning(synced).prepare(nobody)
+        pruning(synced).prepare(no_progress)
     assert synced.of_database().height == 6
     assert synced.postgres.state().pruned is None
 
@@ -117,10 +117,10 @@ def test_a_day_that_is_not_asked_for_may_differ(synced: Stores) -> None:
 
 def test_what_is_changed_once_it_was_compared_is_not_pruned(synced: Stores) -> None:
     found = pruning(synced)
-    assert found.prepare(nobody) == 4
+    assert found.prepare(no_progress) == 4
     rewrite(synced.url)
     with pytest.raises(LakeError, match="changed meanwhile"):
-        next(found.run())
+        next(found.delete_batches())
     assert synced.of_database().height == 6
     assert synced.postgres.state().pruned is None
 
@@ -143,7 +143,7 @@ def test_what_came_late_and_the_lake_has_otherwise_is_not_pruned(synced: Stores)
     synced.sync()
     rows(synced.url, "UPDATE events SET payload = '{}' WHERE id = 7")
     with pytest.raises(LakeError, match="differs on 2026-08-30"):
-        pruning(synced).prepare(nobody)
+        pruning(synced).prepare(no_progress)
     assert synced.of_database()["id"].to_list() == [5, 6, 7]
 
 
@@ -151,17 +151,17 @@ def test_a_pruning_that_was_broken_off_loses_nothing_and_goes_on(
     synced: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = synced.of_both()
-    monkeypatch.setattr(prune, "BATCH", 1)
+    monkeypatch.setattr(prune, "DELETE_BATCH_ROWS", 1)
     found = pruning(synced)
-    found.prepare(nobody)
-    deleting = found.run()
+    found.prepare(no_progress)
+    deleting = found.delete_batches()
     assert next(deleting) == 1
     deleting.close()
     assert synced.of_database().height == 5
     assert_frame_equal(synced.of_both(), before)
     # nor does a sync take the rest for all
     synced.sync()
-    synced.sync(Days.ALL)
+    synced.sync(Rewrite.ALL)
     assert_frame_equal(synced.of_lake(), before)
     assert pruned(synced) == 3
     assert_frame_equal(synced.of_both(), before)
@@ -177,7 +177,7 @@ def test_a_sync_that_was_reading_while_events_were_pruned_writes_nothing(synced:
             done.append(pruned(synced))
 
     with pytest.raises(LakeConflict, match="pruned meanwhile"):
-        sync(synced.postgres, synced.lake, meanwhile, Days.ALL)
+        sync(synced.postgres, synced.lake, meanwhile, Rewrite.ALL)
     assert done == [4]
     assert_frame_equal(synced.of_lake(), before)
     assert synced.of_both().height == 7
@@ -197,7 +197,7 @@ def test_what_the_lake_does_not_have_yet_stays(synced: Stores, writer: psycopg2.
     assert synced.of_both()["id"].to_list() == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_an_event_of_nobody_is_not_in_the_lake_and_stays(synced: Stores) -> None:
+def test_an_event_of_no_progress_is_not_in_the_lake_and_stays(synced: Stores) -> None:
     rows(
         synced.url,
         "INSERT INTO events (event_time, orchestrator, region_id, payload) "
@@ -213,4 +213,4 @@ def test_the_lake_of_another_database_is_no_reason_to_prune(synced: Stores, even
     with closing(PostgresEvents(events_database)) as postgres:
         found = Pruning(events_database, postgres, synced.snapshot(), datetime.now(UTC), 20)
         with pytest.raises(LakeError, match="another database"):
-            found.prepare(nobody)
+            found.prepare(no_progress)

@@ -13,15 +13,15 @@ import psycopg2
 import pytest
 from polars.testing import assert_frame_equal
 
-import leaderboard.lake.sync
-from leaderboard.lake import verify
-from leaderboard.lake.lock import alone
-from leaderboard.lake.sync import Days, sync
-from leaderboard.lake.table import LakeConflict, LakeError, LakeTable
-from queries import EVENT_SCHEMA, PostgresEvents, StoreUnavailable, collect, open_events
+from leaderboard.lake import chunks, settle
+from leaderboard.lake.errors import LakeConflict, LakeError
+from leaderboard.lake.lock import exclusive_lock
+from leaderboard.lake.sync import Rewrite, sync
+from leaderboard.lake.table import LakeTable
+from queries import EVENT_SCHEMA, PostgresEvents, StoreUnavailable, collect, hash64, open_events
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, drop, load_events, rows
-from tests.leaderboard.lake.conftest import NOON, Stores, insert, nobody, put
+from tests.leaderboard.lake.conftest import NOON, Stores, insert, no_progress, put
 
 DAY = timedelta(days=1)
 EVENTS = conformance("events")["events"]
@@ -33,7 +33,7 @@ processes = multiprocessing.get_context("spawn")
 def test_the_lake_has_what_the_database_has(stores: Stores) -> None:
     load_events(stores.url, EVENTS)
     done = stores.sync()
-    assert (done.events, done.days, done.watermark) == (len(EVENTS), [], len(EVENTS))
+    assert (done.events, done.rewritten_days, done.watermark) == (len(EVENTS), [], len(EVENTS))
     assert_frame_equal(stores.of_lake(), stores.of_database())
     assert stores.of_lake().columns == [*EVENT_SCHEMA, "payload"]
 
@@ -64,7 +64,7 @@ def test_a_window_of_the_lake_has_both_its_ends(stores: Stores) -> None:
 
 
 def test_many_events_are_read_in_pieces(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "PIECE", 50)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 50)
     load_events(stores.url, EVENTS)
     told: list[tuple[str, int, int]] = []
     sync(stores.postgres, stores.lake, lambda *what: told.append(what))
@@ -82,7 +82,7 @@ def test_an_event_that_is_not_committed_yet_comes_with_the_next_sync(
     stores.sync()
     late = insert(writer)
     put(stores.url, NOON)
-    monkeypatch.setattr(leaderboard.lake.sync, "PATIENCE", 0.2)
+    monkeypatch.setattr(settle, "MAX_SETTLE_SECONDS", 0.2)
     with pytest.raises(LakeError, match="has been open"):
         stores.sync()
     assert stores.of_lake()["id"].to_list() == [1]
@@ -130,7 +130,7 @@ def test_a_sync_that_was_killed_leaves_the_lake_as_it_was(stores: Stores, limit:
 
 
 def _killed(url: str, lake: str, limit: int) -> None:
-    import leaderboard.lake.table as table
+    from leaderboard.lake import table
 
     put_file, written = table.Files.put, []
 
@@ -141,7 +141,7 @@ def _killed(url: str, lake: str, limit: int) -> None:
         written.append(path)
 
     table.Files.put = put
-    sync(PostgresEvents(url), lake, nobody)
+    sync(PostgresEvents(url), lake, no_progress)
 
 
 def test_of_syncs_at_once_each_event_is_in_the_lake_once(stores: Stores) -> None:
@@ -162,20 +162,24 @@ def _synced(url: str, lake: str, together: threading.Barrier, results: multiproc
     postgres = PostgresEvents(url)
     together.wait(30)
     try:
-        results.put(sync(postgres, lake, nobody).events)
+        results.put(sync(postgres, lake, no_progress).events)
     except LakeConflict:
         results.put(None)
 
 
 def test_only_one_process_at_a_time_is_alone_with_the_lake_of_a_database(stores: Stores) -> None:
-    with alone(stores.url, 20), pytest.raises(LakeConflict, match="another process"), alone(stores.url, 20):
+    with (
+        exclusive_lock(stores.url, 20),
+        pytest.raises(LakeConflict, match="another process"),
+        exclusive_lock(stores.url, 20),
+    ):
         pass
-    with alone(stores.url, 20):
+    with exclusive_lock(stores.url, 20):
         pass
 
 
-def test_a_database_that_is_away_leaves_nobody_alone() -> None:
-    with pytest.raises(StoreUnavailable), alone("postgresql://localhost:1/none", 1):
+def test_a_database_that_is_away_leaves_no_progress_exclusive_lock() -> None:
+    with pytest.raises(StoreUnavailable), exclusive_lock("postgresql://localhost:1/none", 1):
         pass
 
 
@@ -192,7 +196,7 @@ class TestChanges:
     def wait(self, stores: Stores) -> None:
         """Until the database tells that something was changed."""
         deadline = time.monotonic() + 20
-        while stores.snapshot().changes == leaderboard.lake.sync.hash64(stores.postgres.state().changes):
+        while stores.snapshot().changes == hash64(stores.postgres.state().changes):
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
@@ -215,7 +219,7 @@ class TestChanges:
         rows(synced.url, statement)
         self.wait(synced)
         assert synced.rates() == rates
-        assert len(synced.sync().days) == days
+        assert len(synced.sync().rewritten_days) == days
         assert_frame_equal(synced.of_lake(), synced.of_database())
         assert synced.rates() == rates
 
@@ -225,9 +229,9 @@ class TestChanges:
         writer.execute("SET track_counts = off")
         writer.execute("UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 2")
         writer.connection.commit()
-        assert synced.sync().days == []
+        assert synced.sync().rewritten_days == []
         assert synced.of_lake()["success_rate"].to_list() == [1, 1, 1]
-        assert len(synced.sync(Days.ALL).days) == 3
+        assert len(synced.sync(Rewrite.ALL).rewritten_days) == 3
         assert synced.of_lake()["success_rate"].to_list() == [1, 0.5, 1]
 
     def test_ids_that_are_used_again_are_other_events(self, synced: Stores) -> None:
@@ -242,12 +246,12 @@ class TestChanges:
 def test_a_rebuild_writes_every_day_anew_and_readers_do_not_notice(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "PIECE", 200)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 200)
     load_events(stores.url, EVENTS)
     stores.sync()
     expected, old = stores.of_database(), stores.snapshot()
     seen: list[bool] = []
-    sync(stores.postgres, stores.lake, lambda *_: seen.append(stores.of_both().equals(expected)), Days.ALL)
+    sync(stores.postgres, stores.lake, lambda *_: seen.append(stores.of_both().equals(expected)), Rewrite.ALL)
     assert len(seen) > 10
     assert all(seen)
     assert_frame_equal(stores.of_lake(), expected)
@@ -259,7 +263,7 @@ def test_a_rebuild_writes_every_day_anew_and_readers_do_not_notice(
 def test_compacting_makes_one_file_a_month_with_the_same_events(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "PIECE", 200)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 200)
     load_events(stores.url, EVENTS)
     stores.sync()
     expected = stores.of_lake()
@@ -299,7 +303,7 @@ def test_a_restored_database_goes_on_with_the_lake(
         rows(restored, "UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 1")
         other = open_stores(restored, Path(stores.lake))
         done = other.sync(adopt=True)
-        assert (done.events, len(done.days)) == (2, 1)
+        assert (done.events, len(done.rewritten_days)) == (2, 1)
         assert_frame_equal(other.of_lake(), other.of_database())
         assert other.rates() == [0.5, 1, 1]
         other.close()

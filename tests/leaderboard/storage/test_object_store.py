@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake.sync import Days, Synced, sync
+from leaderboard.lake.sync import Rewrite, SyncResult, sync
 from leaderboard.lake.table import LakeTable
-from leaderboard.lake.verify import compared
+from leaderboard.lake.verify import compare_days
 from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events
@@ -24,7 +24,7 @@ WRITERS = 4
 WRITE = """
 import sys
 from leaderboard.lake.sync import sync
-from leaderboard.lake.table import LakeConflict
+from leaderboard.lake.errors import LakeConflict
 from queries import PostgresEvents
 postgres = PostgresEvents(sys.argv[1])
 print("ready", flush=True)
@@ -57,8 +57,8 @@ def postgres(database: str) -> Iterator[PostgresEvents]:
     events.close()
 
 
-def bring(postgres: PostgresEvents, lake: str, days: Days = Days.CHANGED) -> Synced:
-    return sync(postgres, lake, lambda *_: None, days)
+def bring(postgres: PostgresEvents, lake: str, rewrite: Rewrite = Rewrite.IF_CHANGED) -> SyncResult:
+    return sync(postgres, lake, lambda *_: None, rewrite)
 
 
 def of_lake(lake: str) -> pl.DataFrame:
@@ -77,13 +77,13 @@ def test_each_sync_adds_what_is_new(postgres: PostgresEvents, database: str, lak
     assert bring(postgres, lake).events == 500
     assert bring(postgres, lake).events == 0
     assert_frame_equal(of_lake(lake), of_database(postgres))
-    assert compared(postgres, LakeEvents(lake).require_snapshot(), MIN_TIME, 2**62, lambda *_: None)["same"].all()
+    assert compare_days(postgres, LakeEvents(lake).require_snapshot(), MIN_TIME, 2**62, lambda *_: None)["same"].all()
 
 
 def test_days_are_written_anew_compacted_and_cleared_away(postgres: PostgresEvents, database: str, lake: str) -> None:
     load_events(database, EVENTS[:1000])
     bring(postgres, lake)
-    bring(postgres, lake, Days.ALL)
+    bring(postgres, lake, Rewrite.ALL)
     load_events(database, EVENTS[1000:1500])
     bring(postgres, lake)
     table = LakeTable(lake)

@@ -1,0 +1,77 @@
+"""The lake's data files: how events are written as Parquet, and what the table records about each file."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from uuid import uuid4
+
+import polars as pl
+from deltalake import ColumnProperties, WriterProperties
+from deltalake.transaction import AddAction, RemoveAction
+
+from leaderboard.storage.files import Files
+from queries import MEASURES
+
+MONTH = "month"
+"""The partition column. Its values look like 2026-09, and each has a folder of its own."""
+COMPRESSION_LEVEL = 1
+"""Of zstd."""
+ROW_GROUP_ROWS = 100_000
+"""A reader skips the row groups of a file that are outside of its window."""
+
+
+def write_data_files(files: Files, events: pl.DataFrame) -> Iterator[AddAction]:
+    """Writes events, sorted by time, as one new file per month, and yields what adds each file to the table.
+
+    Readers do not see the files before these actions are committed. Raises
+    what ``Files.put`` raises.
+    """
+    months = events.with_columns(pl.col("event_time").dt.strftime("%Y-%m").alias(MONTH))
+    for (month,), month_events in months.partition_by(MONTH, include_key=False, as_dict=True).items():
+        path = f"{MONTH}={month}/{uuid4()}.parquet"
+        content = BytesIO()
+        month_events.write_parquet(
+            content, compression="zstd", compression_level=COMPRESSION_LEVEL, row_group_size=ROW_GROUP_ROWS
+        )
+        files.put(path, content.getvalue())
+        size = content.getbuffer().nbytes
+        yield AddAction(path, size, {MONTH: str(month)}, _now_in_millis(), True, _statistics(month_events))
+
+
+def remove_actions(data_files: pl.DataFrame) -> list[RemoveAction]:
+    """What removes files from the table; ``data_files`` are rows of its add actions, flattened."""
+    now = _now_in_millis()
+    columns = ("path", "size_bytes", f"partition.{MONTH}")
+    return [
+        RemoveAction(path, True, now, size, {MONTH: month})
+        for path, size, month in data_files.select(columns).iter_rows()
+    ]
+
+
+def compaction_properties() -> WriterProperties:
+    """How deltalake writes the files that compaction makes."""
+    # nearly every value differs in these columns, so a dictionary makes files larger and slower to read
+    no_dictionary = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=COMPRESSION_LEVEL,
+        max_row_group_size=ROW_GROUP_ROWS,
+        column_properties=dict.fromkeys(("id", "event_time", *MEASURES, "payload"), no_dictionary),
+    )
+
+
+def _statistics(events: pl.DataFrame) -> str:
+    """The statistics of a file in Delta's JSON, by which readers skip files outside of their window."""
+    columns = pl.col("id", "event_time")
+    bounds = {
+        "minValues": events.select(columns.min()).row(0, named=True),
+        "maxValues": events.select(columns.max()).row(0, named=True),
+    }
+    for values in bounds.values():
+        values["event_time"] = values["event_time"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps({"numRecords": events.height, **bounds, "nullCount": {"id": 0, "event_time": 0}})
+
+
+def _now_in_millis() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
