@@ -97,7 +97,7 @@ def test_what_was_pruned_is_answered_from_the_lake(synced: Stores) -> None:
 def test_without_the_lake_what_was_pruned_is_no_answer_and_not_part_of_one(synced: Stores) -> None:
     assert pruned(synced) == 4
     Path(synced.lake).rename(f"{synced.lake}.away")
-    with pytest.raises(StoreUnavailable, match="in the lake alone"):
+    with pytest.raises(StoreUnavailable, match="only the lake has events before"):
         synced.of_both()
     assert synced.of_both(MIDNIGHT)["id"].to_list() == [5, 6]
 
