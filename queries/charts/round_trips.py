@@ -89,7 +89,7 @@ def round_trip_times(events: IntoFrame, event_filter: EventFilter = EventFilter(
 
 
 def _histograms(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
-    """Rows for the bars (from and to in seconds, share) and the medians, per panel and ``of``: network or orchestrator."""
+    """Rows for the bars (from, to in seconds; share) and medians, per panel and ``of``: network or orchestrator."""
     bar = (pl.col("round_trip_time").log10() * BINS_PER_DECADE).floor()
     jobs = jobs.with_columns(
         panel=pl.concat_str("pipeline", "model", separator=" · ", ignore_nulls=True), bar=bar, of=pl.lit(NETWORK)

@@ -72,7 +72,7 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
-def test_the_engines_agree(
+def test_engines_agree(
     on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
     expected = collected(question(EVENTS, query))
@@ -81,7 +81,7 @@ def test_the_engines_agree(
 
 
 @pytest.mark.parametrize(("question", "query"), QUESTIONS.values(), ids=QUESTIONS.keys())
-def test_no_events_give_an_empty_answer(
+def test_empty_frame_returns_no_rows(
     on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
     none = frame([]).with_columns(payload=pl.lit(None, pl.String))
@@ -89,6 +89,6 @@ def test_no_events_give_an_empty_answer(
 
 
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if "nothing" not in name and "nobody" not in name])
-def test_the_questions_are_not_answered_by_nothing(name: str) -> None:
+def test_every_query_function_returns_rows_for_the_recorded_events(name: str) -> None:
     question, query = QUESTIONS[name]
     assert not collected(question(EVENTS, query)).is_empty()

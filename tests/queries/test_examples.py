@@ -20,7 +20,7 @@ QUESTIONS = (
 
 
 @pytest.mark.parametrize("name", ["queries", *MODULES])
-def test_the_examples_of_a_module_hold(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docstring_examples_are_right(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module: ModuleType = import_module(name)
     with pl.Config(tbl_width_chars=100):
@@ -28,7 +28,7 @@ def test_the_examples_of_a_module_hold(name: str, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("question", [*QUESTIONS, queries.open_events, queries.conform], ids=lambda q: q.__name__)
-def test_every_function_shows_a_call_and_its_result_and_is_typed(question: object) -> None:
+def test_public_functions_have_an_example_and_types(question: object) -> None:
     examples = doctest.DocTestParser().get_examples(inspect.getdoc(question))
     assert any(question.__name__ in example.source for example in examples)
     assert any(example.want for example in examples)

@@ -31,7 +31,7 @@ def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple
     return answer.select("error_code", "results", "count", "share").rows()
 
 
-def test_every_job_and_region_has_a_row_of_its_own(on_engine: Engine) -> None:
+def test_each_job_and_region_has_its_row(on_engine: Engine) -> None:
     rows = [{}, {"region": "LON"}, AI_JOB, AI_JOB | {"model": "n"}, {"orchestrator": "0xb", "region": "NYC"}]
     found = jobs(on_engine, rows)
     assert [(row["job_type"], row["region"], row["pipeline"], row["model"]) for row in found] == [
@@ -43,7 +43,7 @@ def test_every_job_and_region_has_a_row_of_its_own(on_engine: Engine) -> None:
     assert {row["orchestrator"] for row in found} == {"0xa"}
 
 
-def test_a_rank_is_among_those_that_did_the_same_there(on_engine: Engine) -> None:
+def test_rank_is_among_orchestrators_with_the_same_job_and_region(on_engine: Engine) -> None:
     rows = [
         {"success_rate": 0.5},
         {"orchestrator": "0xb", "success_rate": 0.9},
@@ -55,7 +55,7 @@ def test_a_rank_is_among_those_that_did_the_same_there(on_engine: Engine) -> Non
     assert [(row["rank"], row["ranked_count"]) for row in jobs(on_engine, rows)] == [(1, 1), (2, 4)]
 
 
-def test_an_ai_job_is_scored_against_the_median_of_all_regions(on_engine: Engine) -> None:
+def test_ai_median_is_over_all_regions(on_engine: Engine) -> None:
     rows = [
         AI_JOB | {"round_trip_time": 2.0},
         AI_JOB | {"round_trip_time": 4.0, "region": "LON", "orchestrator": "0xb"},
@@ -65,7 +65,7 @@ def test_an_ai_job_is_scored_against_the_median_of_all_regions(on_engine: Engine
     assert found["score"] == pytest.approx(0.65 + 0.35 * 0.8 ** (2 / 3), abs=1e-9)
 
 
-def test_the_last_success_and_the_last_failure_are_told(on_engine: Engine) -> None:
+def test_last_success_and_last_failure(on_engine: Engine) -> None:
     first, second, third = (datetime(2026, 9, day, tzinfo=UTC) for day in (1, 2, 3))
     rows = [
         {"event_time": first, "success_rate": 0.5},
@@ -79,7 +79,7 @@ def test_the_last_success_and_the_last_failure_are_told(on_engine: Engine) -> No
 
 
 @pytest.mark.parametrize("lazy", [True, False])
-def test_errors_are_counted_by_their_code(lazy: bool) -> None:
+def test_errors_are_counted_by_code(lazy: bool) -> None:
     payloads = [
         {"errors": [{"error_code": "NoSession", "message": "a", "count": 2}, {"error_code": "Timeout", "count": 1}]},
         {"errors": [{"error_code": "NoSession", "count": 1}]},
@@ -88,7 +88,7 @@ def test_errors_are_counted_by_their_code(lazy: bool) -> None:
     assert errors(payloads, lazy) == [("NoSession", 2, 3, 0.75), ("Timeout", 1, 1, 0.25)]
 
 
-def test_a_share_is_of_the_errors_of_one_job_in_one_region() -> None:
+def test_error_shares_add_up_within_a_job_and_region() -> None:
     payload = json.dumps({"errors": [{"error_code": "E", "count": 3}]})
     rows = [{"payload": payload}, {"payload": payload, "region": "LON"}, {"payload": payload} | AI_JOB]
     found = orchestrator_errors(frame(rows), OWN)
@@ -96,7 +96,7 @@ def test_a_share_is_of_the_errors_of_one_job_in_one_region() -> None:
     assert found["job_type"].to_list() == ["ai", "transcoding", "transcoding"]
 
 
-def test_braces_and_quotes_in_a_message_end_nothing() -> None:
+def test_braces_and_quotes_in_an_error_message_are_text() -> None:
     message = 'got {"error_code": "no}", [\\" {{'
     assert errors([{"errors": [{"message": message, "error_code": 'a"b}', "count": 1}]}]) == [('a"b}', 1, 1, 1.0)]
 
@@ -116,9 +116,9 @@ def test_braces_and_quotes_in_a_message_end_nothing() -> None:
         ({"errors": [{"error_code": "E", "count": 10**40}]}, [("E", 1, 10**9, 1.0)]),
     ],
 )
-def test_rows_of_others_break_nothing(payload: Any, found: list[tuple[Any, ...]]) -> None:
+def test_malformed_errors_are_skipped(payload: Any, found: list[tuple[Any, ...]]) -> None:
     assert errors([payload]) == found
 
 
-def test_the_errors_of_others_are_not_counted() -> None:
+def test_errors_of_other_orchestrators_do_not_count() -> None:
     assert errors([{"errors": [{"error_code": "E"}]}], orchestrator="0xb") == []

@@ -26,7 +26,7 @@ def ai(**columns: Any) -> dict[str, Any]:
     return {"job_type": AI, "pipeline": "LLM", "model": "m"} | columns
 
 
-def test_a_score_is_the_mean_over_regions_however_many_events_each_has(on_engine: Engine) -> None:
+def test_score_is_the_unweighted_mean_over_regions(on_engine: Engine) -> None:
     rows = [
         {"region": "FRA", "success_rate": 1.0, "round_trip_time": 1.0},
         *[{"region": "LON", "success_rate": 0.5, "round_trip_time": 2.0}] * 3,
@@ -37,25 +37,25 @@ def test_a_score_is_the_mean_over_regions_however_many_events_each_has(on_engine
     assert found["score"] == pytest.approx((1 - exp(-2) + 0.5 * (1 - exp(-1))) / 2, abs=1e-9)
 
 
-def test_the_highest_score_is_first_and_equal_ones_share_a_rank(on_engine: Engine) -> None:
+def test_highest_score_ranks_first_and_equal_scores_share_a_rank(on_engine: Engine) -> None:
     scores = {"0xa": 0.5, "0xd": 0.9, "0xc": 0.5, "0xb": 0.1}
     found = ranks(on_engine, [{"orchestrator": name, "success_rate": rate} for name, rate in scores.items()])
     assert [(name, row["rank"]) for name, row in found.items()] == [("0xd", 1), ("0xa", 2), ("0xc", 2), ("0xb", 4)]
 
 
-def test_an_orchestrator_keeps_its_rank_among_all_where_it_alone_is_asked_for(on_engine: Engine) -> None:
+def test_orchestrator_filter_keeps_the_rank_among_all(on_engine: Engine) -> None:
     rows = [{"orchestrator": "0xa", "success_rate": 0.5}, {"orchestrator": "0xb"}]
     assert {name: row["rank"] for name, row in ranks(on_engine, rows, EventFilter(orchestrator="0xa")).items()} == {
         "0xa": 2
     }
 
 
-def test_who_has_too_few_events_is_not_ranked(on_engine: Engine) -> None:
+def test_min_events_leaves_out_orchestrators_with_fewer(on_engine: Engine) -> None:
     rows = [{"orchestrator": "0xa"}, *[{"orchestrator": "0xb", "success_rate": 0.5}] * 2]
     assert {name: row["rank"] for name, row in ranks(on_engine, rows, min_events=2).items()} == {"0xb": 1}
 
 
-def test_what_succeeded_is_counted_and_timed(on_engine: Engine) -> None:
+def test_successes_are_counted_and_timed(on_engine: Engine) -> None:
     rows = [
         *[{"round_trip_time": seconds} for seconds in (1.0, 2.0, 3.0)],
         {"round_trip_time": 0.0, "event_time": datetime(2026, 9, 2, tzinfo=UTC)},
@@ -68,7 +68,7 @@ def test_what_succeeded_is_counted_and_timed(on_engine: Engine) -> None:
     assert found["last_seen"] == datetime(2026, 9, 2, tzinfo=UTC)
 
 
-def test_without_success_there_is_no_round_trip_time(on_engine: Engine) -> None:
+def test_percentiles_are_null_without_a_success(on_engine: Engine) -> None:
     found = ranks(on_engine, [{"success_rate": 0.0}])["0xa"]
     assert (found["p50_round_trip_time"], found["p95_round_trip_time"], found["score"]) == (None, None, 0.0)
 
@@ -83,14 +83,12 @@ def test_without_success_there_is_no_round_trip_time(on_engine: Engine) -> None:
         (1, 0, 0.2065493143772375, 1.0),
     ],
 )
-def test_the_interval_of_success_is_wilsons(
-    on_engine: Engine, succeeded: int, failed: int, low: float, high: float
-) -> None:
+def test_success_interval_is_wilsons(on_engine: Engine, succeeded: int, failed: int, low: float, high: float) -> None:
     found = ranks(on_engine, [{}] * succeeded + [{"success_rate": 0.6}] * failed)["0xa"]
     assert (found["success_ci_low"], found["success_ci_high"]) == pytest.approx((low, high), abs=1e-9)
 
 
-def test_models_are_scored_against_their_own_medians_and_weighted_by_events(on_engine: Engine) -> None:
+def test_models_use_their_own_medians_and_are_weighted_by_events(on_engine: Engine) -> None:
     rows = [
         *[ai(model="fast", round_trip_time=1.0)] * 3,
         ai(model="slow", round_trip_time=20.0),
@@ -105,7 +103,7 @@ def test_models_are_scored_against_their_own_medians_and_weighted_by_events(on_e
     assert found["0xb"]["score"] == pytest.approx(0.93, abs=1e-9)
 
 
-def test_a_region_counts_once_however_many_models_it_has(on_engine: Engine) -> None:
+def test_region_counts_once_whatever_its_number_of_models(on_engine: Engine) -> None:
     rows = [
         ai(success_rate=1.0),
         ai(success_rate=0.0, model="n"),
@@ -117,7 +115,7 @@ def test_a_region_counts_once_however_many_models_it_has(on_engine: Engine) -> N
     assert found["success_rate"] == pytest.approx((0.5 + 0.2) / 2, abs=1e-9)
 
 
-def test_ai_jobs_without_a_model_cannot_be_scored(on_engine: Engine) -> None:
+def test_ai_jobs_without_a_model_are_left_out(on_engine: Engine) -> None:
     rows = [ai(), ai(model=None, success_rate=0.0), ai(orchestrator="0xb", model=None)]
     found = ranks(on_engine, rows, EventFilter(job_type=AI))
     assert {name: row["events"] for name, row in found.items()} == {"0xa": 1}

@@ -12,7 +12,7 @@ from tests.queries.conftest import collected, frame
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
 
-def test_results_of_one_moment_come_in_the_reverse_order_of_their_ids(
+def test_results_of_one_moment_are_in_reverse_id_order(
     on_engine: Callable[[pl.DataFrame], Any],
 ) -> None:
     moments = {1: NOON, 2: NOON, 3: NOON - timedelta(hours=1), 4: NOON, 5: NOON + timedelta(hours=1)}

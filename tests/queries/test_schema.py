@@ -12,13 +12,13 @@ from queries import EVENT_SCHEMA, SchemaError, conform
 from tests.queries.conftest import collected, frame
 
 
-def test_columns_come_in_order_and_others_after_them() -> None:
+def test_conform_orders_columns_and_appends_others() -> None:
     mixed = frame([{}]).with_columns(payload=pl.lit("{}"))
     shuffled = mixed.select(sorted(mixed.columns))
     assert conform(shuffled).columns == [*EVENT_SCHEMA, "payload"]
 
 
-def test_a_measure_that_is_null_or_nan_is_0(on_engine: Callable[[pl.DataFrame], Any]) -> None:
+def test_conform_turns_null_and_nan_measures_into_0(on_engine: Callable[[pl.DataFrame], Any]) -> None:
     odd = frame([{}]).with_columns(
         success_rate=pl.lit(None, pl.Float64), round_trip_time=pl.lit(float("nan")), seg_duration=pl.lit(1, pl.Int32)
     )
@@ -27,7 +27,7 @@ def test_a_measure_that_is_null_or_nan_is_0(on_engine: Callable[[pl.DataFrame], 
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_types_are_those_of_the_schema(lazy: bool) -> None:
+def test_conform_casts_to_the_schema(lazy: bool) -> None:
     narrow = frame([{}]).with_columns(
         pl.col("id").cast(pl.Int32), pl.col("event_time").cast(pl.Datetime("ms")).dt.convert_time_zone("Asia/Tokyo")
     )
@@ -35,14 +35,14 @@ def test_types_are_those_of_the_schema(lazy: bool) -> None:
     assert dict(schema) == EVENT_SCHEMA
 
 
-def test_a_time_keeps_its_moment() -> None:
+def test_conform_converts_times_to_utc() -> None:
     moment = datetime(2026, 9, 1, 12, 0, 0, 123456, tzinfo=UTC)
     tokyo = frame([{"event_time": moment}]).with_columns(pl.col("event_time").dt.convert_time_zone("Asia/Tokyo"))
     assert conform(tokyo)["event_time"][0] == moment
 
 
 @pytest.mark.parametrize("column", EVENT_SCHEMA)
-def test_a_missing_column_is_named(column: str) -> None:
+def test_missing_column_is_named(column: str) -> None:
     with pytest.raises(SchemaError, match=f"no column '{column}'"):
         conform(frame([{}]).drop(column))
 
@@ -57,6 +57,6 @@ def test_a_missing_column_is_named(column: str) -> None:
         ("event_time", datetime(2026, 1, 1)),  # noqa: DTZ001  a time without a zone is what is refused
     ],
 )
-def test_a_column_of_another_kind_is_named(column: str, value: object) -> None:
+def test_column_of_a_wrong_type_is_named(column: str, value: object) -> None:
     with pytest.raises(SchemaError, match=f"column '{column}' must be"):
         conform(frame([{}]).with_columns(pl.lit(value).alias(column)))

@@ -36,13 +36,13 @@ def history(
         ("7d", ["2026-09-03T00", "2026-09-10T00"]),
     ],
 )
-def test_spans_are_cut_in_utc_and_empty_ones_are_absent(on_engine: Engine, interval: str, begins: list[str]) -> None:
+def test_buckets_are_cut_in_utc_and_empty_ones_are_omitted(on_engine: Engine, interval: str, begins: list[str]) -> None:
     rows = [at(4, 5, 30), at(9, 23, 59), at(10)]
     found = [row["bucket"] for row in history(on_engine, rows, interval=interval)]
     assert found == [datetime.fromisoformat(f"{begin}:00+00:00") for begin in begins]
 
 
-def test_each_span_has_the_score_of_its_own_events(on_engine: Engine) -> None:
+def test_each_bucket_is_scored_by_its_own_events(on_engine: Engine) -> None:
     rows = [
         at(1, 1) | {"success_rate": 1.0, "round_trip_time": 1.0},
         at(1, 9) | {"success_rate": 0.5, "round_trip_time": 3.0},
@@ -57,7 +57,7 @@ def test_each_span_has_the_score_of_its_own_events(on_engine: Engine) -> None:
     assert {row["median_round_trip_time"] for row in (first, second)} == {None}
 
 
-def test_an_ai_job_is_scored_against_the_median_of_its_span(on_engine: Engine) -> None:
+def test_ai_median_is_that_of_the_bucket(on_engine: Engine) -> None:
     rows = [
         AI_JOB | at(1) | {"round_trip_time": 1.0},
         AI_JOB | at(1, 2) | {"orchestrator": "0xb", "round_trip_time": 3.0},
@@ -70,12 +70,12 @@ def test_an_ai_job_is_scored_against_the_median_of_its_span(on_engine: Engine) -
     assert second["round_trip_score"] == pytest.approx(0.8, abs=1e-9)
 
 
-def test_several_orchestrators_may_be_asked_for(on_engine: Engine) -> None:
+def test_several_orchestrators_can_be_selected(on_engine: Engine) -> None:
     rows = [{"orchestrator": name} for name in ("0xa", "0xb", "0xc")]
     assert [row["orchestrator"] for row in history(on_engine, rows, orchestrators=["0xc", "0xa"])] == ["0xa", "0xc"]
 
 
-def test_the_network_is_scored_as_if_it_were_one_orchestrator(on_engine: Engine) -> None:
+def test_network_is_scored_as_one_orchestrator(on_engine: Engine) -> None:
     rows = [
         {"orchestrator": "0xa", "success_rate": 1.0, "round_trip_time": 1.0},
         {"orchestrator": "0xb", "success_rate": 0.5, "round_trip_time": 3.0},
@@ -87,7 +87,7 @@ def test_the_network_is_scored_as_if_it_were_one_orchestrator(on_engine: Engine)
     assert fra["score"] == pytest.approx(0.75 * (1 - exp(-1)), abs=1e-9)
 
 
-def test_one_span_that_holds_all_is_what_aggregated_stats_has(on_engine: Engine) -> None:
+def test_one_bucket_over_all_equals_aggregated_stats(on_engine: Engine) -> None:
     events = recorded_events()
     for query in (EventFilter(), EventFilter(job_type=AI, pipeline="Text to image", model="ByteDance/SDXL-Lightning")):
         year = collected(score_history(events, query, interval="1y"))

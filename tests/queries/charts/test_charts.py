@@ -47,19 +47,19 @@ def ai(model: str, orchestrator: str = "0xa", **fields: Any) -> dict[str, Any]:
 
 
 class TestRanking:
-    def test_each_orchestrator_has_a_bar_and_a_number(self) -> None:
+    def test_ranking_has_a_bar_and_a_rank_per_orchestrator(self) -> None:
         svg = drawn(charts.ranking(ranking(frame([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
         assert marks(svg, "rect") == marks(svg, "rule") == marks(svg, "symbol") == 2
         found = texts(svg)
         assert found.index("1   0x10e0a9…7fb7") < found.index("2   0xb")
 
-    def test_one_bar_stands_out(self) -> None:
+    def test_highlight_colours_one_bar(self) -> None:
         rows = ranking(frame([job("0xa"), job("0xb")]))
         shade = charts.theme.ACCENT
         assert drawn(charts.ranking(rows)).count(shade) == 0
         assert drawn(charts.ranking(rows, highlight="0xb")).count(shade) == 1
 
-    def test_a_hundred_orchestrators_are_all_named(self) -> None:
+    def test_hundred_orchestrators_are_all_labelled(self) -> None:
         rows = ranking(frame([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
         assert (
             sum(text.partition(" ")[0].isdigit() and "…" in text for text in texts(drawn(charts.ranking(rows)))) == 100
@@ -67,7 +67,7 @@ class TestRanking:
 
 
 class TestHeatMap:
-    def test_each_pair_that_was_tested_has_a_colour(self) -> None:
+    def test_heat_map_has_a_cell_per_tested_pair(self) -> None:
         rows = aggregated_stats(frame([job("0xa", "FRA"), job("0xa", "NYC"), job("0xb", "FRA", success_rate=0.0)]))
         svg = drawn(charts.heat_map(rows))
         assert marks(svg, "rect") == 3
@@ -75,13 +75,13 @@ class TestHeatMap:
         assert found.index("0xa") < found.index("0xb")
         assert {"FRA", "NYC"} < set(found)
 
-    def test_the_colours_are_those_of_0_to_1_whatever_the_scores(self) -> None:
+    def test_heat_map_colours_span_0_to_1(self) -> None:
         svg = drawn(charts.heat_map(aggregated_stats(frame([job("0xa", success_rate=0.0)]))))
         assert {"0.00", "0.50", "1.00"} < set(texts(svg))
         # the darkest of the scale
         assert re.search(r'<path d="M[^"]*" fill="#440154"|fill="rgb\(68, 1, 84\)"', svg)
 
-    def test_another_field_may_be_shown(self) -> None:
+    def test_heat_map_shows_the_given_field(self) -> None:
         rows = aggregated_stats(frame([job("0xa")]))
         assert "Success rate by region" in texts(drawn(charts.heat_map(rows, field="success_rate")))
 
@@ -91,37 +91,37 @@ class TestHistory:
         moments = [NOON + timedelta(days=day) for day in range(4)]
         return frame([job(o, region, event_time=at) for o in orchestrators for region in regions for at in moments])
 
-    def test_a_day_has_a_dot_and_a_line_through_them(self) -> None:
+    def test_history_draws_dots_and_a_line(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa"))))
         assert (marks(svg, "line"), marks(svg, "symbol")) == (1, 4)
         assert {"FRA · 0xa · times in UTC", "03 Sep", "time (UTC)"} < set(texts(svg))
 
-    def test_each_region_has_a_panel(self) -> None:
+    def test_history_has_a_panel_per_region(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa", regions=("FRA", "NYC")))))
         assert marks(svg, "line") == 2
         assert {"FRA", "NYC"} < set(texts(svg))
 
-    def test_each_model_has_a_panel(self) -> None:
+    def test_history_has_a_panel_per_model(self) -> None:
         svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), EventFilter(job_type=AI))))
         assert {"m", "n"} < set(texts(svg))
 
-    def test_a_name_stays_above_its_panel(self) -> None:
+    def test_panel_titles_fit_their_panels(self) -> None:
         models = [f"{n}/a-model-{'of-many-words-' * 10}" for n in range(2)]
         found = texts(drawn(charts.history(score_history(frame(map(ai, models)), EventFilter(job_type=AI)))))
         assert sum(text.startswith(("0/a-model", "1/a-model")) and text.endswith("…") for text in found) == 2
 
-    def test_a_few_orchestrators_have_a_colour_each(self) -> None:
+    def test_few_orchestrators_have_a_colour_each(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa", ADDRESS))))
         assert marks(svg, "line") == 2
         assert {"0xa", "0x10e0a9…7fb7"} < set(texts(svg))
 
-    def test_many_are_a_crowd_with_its_median(self) -> None:
+    def test_many_orchestrators_are_faint_with_their_median(self) -> None:
         crowd = [f"0x{n}" for n in range(MAX_COLOURS + 1)]
         svg = drawn(charts.history(score_history(self.days(*crowd))))
         assert marks(svg, "line") == len(crowd) + 1
         assert f"Faint: {len(crowd)} orchestrators. Strong: their median." in texts(svg)
 
-    def test_a_history_of_hours_tells_the_hour(self) -> None:
+    def test_history_of_hours_labels_the_hour(self) -> None:
         events = frame([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
         assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, interval="1h"))))
 
@@ -131,20 +131,20 @@ class TestSuccessAgainstLatency:
         svg = drawn(charts.success_against_latency(ranking(frame([job("0xa"), job("0xb", round_trip_time=2.0)]))))
         assert marks(svg, "symbol") == marks(svg, "rule") == 2
 
-    def test_those_without_a_success_are_counted(self) -> None:
+    def test_orchestrators_without_a_success_are_counted_in_the_subtitle(self) -> None:
         rows = ranking(frame([job("0xa"), job("0xb", success_rate=0.0)]))
         svg = drawn(charts.success_against_latency(rows))
         assert marks(svg, "symbol") == 1
         assert "1 not shown, since none of their jobs succeeded." in texts(svg)
 
-    def test_one_is_ringed_and_named(self) -> None:
+    def test_highlight_rings_and_names_one_orchestrator(self) -> None:
         svg = drawn(charts.success_against_latency(ranking(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
         assert marks(svg, "symbol") == 3
         assert "0x10e0a9…7fb7" in texts(svg)
 
 
 class TestRoundTripTimes:
-    def test_the_median_is_marked_of_what_succeeded(self) -> None:
+    def test_median_of_successful_jobs_is_marked(self) -> None:
         times = [1.0, 2.0, 4.0]
         events = frame(
             [job("0xa", round_trip_time=t) for t in times] + [job("0xa", success_rate=0, round_trip_time=99.0)]
@@ -153,18 +153,18 @@ class TestRoundTripTimes:
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 1)
         assert "median 2.0 s" in texts(svg)
 
-    def test_each_model_has_a_panel_with_a_median_of_its_own(self) -> None:
+    def test_each_model_has_a_panel_with_its_median(self) -> None:
         svg = drawn(charts.round_trip_times(frame([ai("m"), ai("n", round_trip_time=7.0)]), EventFilter(job_type=AI)))
         assert {"llm · m", "llm · n", "median 1.0 s", "median 7.0 s"} < set(texts(svg))
 
-    def test_an_orchestrator_stands_before_its_network(self) -> None:
+    def test_orchestrator_is_drawn_over_the_network(self) -> None:
         events = frame([job("0xa"), job("0xb", round_trip_time=3.0)])
         svg = drawn(charts.round_trip_times(events, EventFilter(orchestrator="0xb")))
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 2)
         assert {"network", "0xb", "median 2.0 s", "median 3.0 s"} < set(texts(svg))
 
 
-def test_errors_are_bars_with_their_counts() -> None:
+def test_errors_are_bars_with_counts() -> None:
     payloads = ['{"errors":[{"error_code":"Timeout","count":3},{"count":2}]}', '{"errors":[{"error_code":"Timeout"}]}']
     results = frame([job("0xa", id=number, payload=text) for number, text in enumerate(payloads)])
     svg = drawn(charts.errors(orchestrator_errors(results, EventFilter(orchestrator="0xa"))))
@@ -190,16 +190,16 @@ CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
 
 
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS.keys())
-def test_where_there_is_nothing_a_chart_says_so(chart: Callable[[], alt.TopLevelMixin]) -> None:
+def test_empty_chart_says_so(chart: Callable[[], alt.TopLevelMixin]) -> None:
     assert NOTHING in texts(drawn(chart()))
 
 
-def test_where_there_are_no_ai_jobs_the_title_has_the_room_of_a_chart() -> None:
+def test_empty_ai_chart_keeps_the_size_of_a_chart() -> None:
     svg = drawn(charts.round_trip_times(frame([]), EventFilter(job_type=AI)))
     assert int(re.search(r'width="(\d+)"', svg)[1]) > 600
 
 
-def test_frames_of_any_engine_are_drawn() -> None:
+def test_charts_take_frames_of_any_engine() -> None:
     events = frame([job("0xa"), job("0xb")])
     lazy = charts.round_trip_times(events.lazy().with_columns(pl.col(pl.String).cast(pl.Categorical)))
     eager = charts.round_trip_times(events)
@@ -208,7 +208,7 @@ def test_frames_of_any_engine_are_drawn() -> None:
     assert marks(drawn(of_duckdb), "rect") == 2
 
 
-def test_charts_in_notebooks_are_pictures() -> None:
+def test_notebooks_show_charts_as_svg() -> None:
     charts.draw_as_svg()
     try:
         bundle = charts.heat_map(aggregated_stats(frame([job("0xa")])))._repr_mimebundle_()
@@ -218,6 +218,6 @@ def test_charts_in_notebooks_are_pictures() -> None:
     assert "0xa" in texts(bundle["image/svg+xml"])
 
 
-def test_the_library_alone_loads_no_charts() -> None:
+def test_importing_queries_loads_no_charts() -> None:
     code = "import sys, queries; print({'altair', 'vl_convert'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
