@@ -72,6 +72,11 @@ def test_csv(run: Run) -> None:
     ]
 
 
+def test_csv_escapes_formulas_in_text_and_names_but_not_numbers(run: Run) -> None:
+    done = run("""SELECT '=1' AS "=x", '＋1' AS y, -1.5 AS z""", "--format", "csv")
+    assert done.stdout == "'=x,y,z\n'=1,'＋1,-1.5\n"
+
+
 def test_json(run: Run) -> None:
     done = run("SELECT id, payload, 'nan'::DOUBLE AS n FROM events ORDER BY id DESC", "--format", "json")
     assert json.loads(done.stdout) == [{"id": id, "payload": RESULT[4], "n": None} for id in (2, 1)]

@@ -28,6 +28,7 @@ from tests.support.exports import (
 )
 
 
+@pytest.mark.slow
 def test_killed_export_leaves_no_partial_file_and_the_next_completes(
     run_export: RunExport, past: str, tmp_path: Path
 ) -> None:
@@ -48,6 +49,7 @@ def test_killed_export_leaves_no_partial_file_and_the_next_completes(
     assert sorted(os.listdir(folder)) == [f"{day}.parquet" for day in DAYS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", ALL_FORMATS)
 def test_full_disk_leaves_no_partial_file(past: str, tmp_path: Path, file_format: str) -> None:
     folder = tmp_path / "out"

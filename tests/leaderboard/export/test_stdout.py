@@ -16,6 +16,8 @@ from tests.conftest import load_events
 from tests.support.commands import LEADERBOARD, environment
 from tests.support.exports import ADDRESS, RESULT, RunExport, export_to, export_variables
 
+pytestmark = pytest.mark.slow
+
 WEEK_OPTIONS = ("--since", "2024-09-10", "--until", "2024-09-16")
 
 

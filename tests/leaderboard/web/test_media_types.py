@@ -186,15 +186,15 @@ def test_nothing_is_a_file_with_columns(recorded: FlaskClient, name: str) -> Non
 
 
 def test_a_spreadsheet_is_given_no_formulas(database: str, client: FlaskClient) -> None:
-    names = ["=1+1", "+1", "-1", "@sum(1)", "\tx", "plain=1", "'quoted"]
+    names = ["=1+1", "+1", "-1", "@sum(1)", "\tx", "\nx", "＝1", "＠x", "plain=1", "'quoted"]
     address = "0x" + "a" * 40
     error = {"errors": [{"error_code": "=cmd()", "count": 1}]}
     load_events(database, [[1000, address, "FRA", "ai", {"pipeline": "=p", "model": name} | error] for name in names])
     text = client.get(f"/api/orchestrators/{address}?since=0&until=2000&format=csv").text
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {row["pipeline"] for row in rows} == {"'=p"}
-    assert {row["model"] for row in rows} == {"'=1+1", "'+1", "'-1", "'@sum(1)", "'\tx", "plain=1", "'quoted"}
-    assert not [value for row in rows for value in row.values() if value[:1] in tuple("=+-@\t\r")]
+    assert {row["model"] for row in rows} == {f"'{name}" for name in names[:-2]} | set(names[-2:])
+    assert not [value for row in rows for value in row.values() if value[:1] in tuple("=+-@\t\r\n＝＋－＠")]
     exact = client.get(f"/api/orchestrators/{address}?since=0&until=2000&format=parquet").data
     assert set(pl.read_parquet(io.BytesIO(exact))["model"]) == set(names)
 
