@@ -19,7 +19,7 @@ run: install ## serve on http://localhost:8080 with the embedded PostgreSQL
 test: install ## the whole test suite
 	$(BIN)/pytest
 
-test-fast: install ## the tests that take no service process, in less than a minute
+test-fast: install ## the tests that start no process of their own, in less than a minute
 	$(BIN)/pytest -m 'not slow'
 
 check: install ## everything that reads the code without running it
