@@ -1,4 +1,4 @@
-"""A lake in an object store is as good as one in a folder."""
+"""A lake and exports work in an object store as they do in a folder."""
 
 import subprocess
 import sys
@@ -20,8 +20,8 @@ from tests.support.s3 import BUCKET, S3Server
 pytestmark = pytest.mark.slow
 
 EVENTS = conformance("events")["events"]
-WRITERS = 4
-WRITE = """
+WRITER_COUNT = 4
+RUN_SYNC = """
 import sys
 from leaderboard.lake.sync import sync
 from leaderboard.lake.errors import LakeConflict
@@ -44,7 +44,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def lake(s3: S3Server, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """The URL of a lake that is not there yet."""
+    """The URL of a lake that does not exist yet."""
     for name, value in s3.settings.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/lakes/{request.node.name}"
@@ -57,106 +57,106 @@ def postgres(database: str) -> Iterator[PostgresEvents]:
     events.close()
 
 
-def bring(postgres: PostgresEvents, lake: str, rewrite: Rewrite = Rewrite.IF_CHANGED) -> SyncResult:
+def run_sync(postgres: PostgresEvents, lake: str, rewrite: Rewrite = Rewrite.IF_CHANGED) -> SyncResult:
     return sync(postgres, lake, lambda *_: None, rewrite)
 
 
-def of_lake(lake: str) -> pl.DataFrame:
+def read_lake(lake: str) -> pl.DataFrame:
     return collect(LakeEvents(lake).window(MIN_TIME, MAX_TIME)).sort("id")
 
 
-def of_database(postgres: PostgresEvents) -> pl.DataFrame:
+def read_database(postgres: PostgresEvents) -> pl.DataFrame:
     return postgres.window(MIN_TIME, MAX_TIME).collect().sort("id")
 
 
-def test_each_sync_adds_what_is_new(postgres: PostgresEvents, database: str, lake: str) -> None:
+def test_each_sync_adds_new_events(postgres: PostgresEvents, database: str, lake: str) -> None:
     load_events(database, EVENTS[:1000])
-    assert bring(postgres, lake).events == 1000
-    assert_frame_equal(of_lake(lake), of_database(postgres))
+    assert run_sync(postgres, lake).events == 1000
+    assert_frame_equal(read_lake(lake), read_database(postgres))
     load_events(database, EVENTS[1000:1500])
-    assert bring(postgres, lake).events == 500
-    assert bring(postgres, lake).events == 0
-    assert_frame_equal(of_lake(lake), of_database(postgres))
+    assert run_sync(postgres, lake).events == 500
+    assert run_sync(postgres, lake).events == 0
+    assert_frame_equal(read_lake(lake), read_database(postgres))
     assert compare_days(postgres, LakeEvents(lake).require_snapshot(), MIN_TIME, 2**62, lambda *_: None)["same"].all()
 
 
-def test_days_are_written_anew_compacted_and_cleared_away(postgres: PostgresEvents, database: str, lake: str) -> None:
+def test_rewrite_compact_and_vacuum_keep_the_events(postgres: PostgresEvents, database: str, lake: str) -> None:
     load_events(database, EVENTS[:1000])
-    bring(postgres, lake)
-    bring(postgres, lake, Rewrite.ALL)
+    run_sync(postgres, lake)
+    run_sync(postgres, lake, Rewrite.ALL)
     load_events(database, EVENTS[1000:1500])
-    bring(postgres, lake)
+    run_sync(postgres, lake)
     table = LakeTable(lake)
     assert table.compact() > 0
     assert table.vacuum(0) > 0
-    assert_frame_equal(of_lake(lake), of_database(postgres))
+    assert_frame_equal(read_lake(lake), read_database(postgres))
 
 
-def test_the_database_and_the_lake_are_one_source(postgres: PostgresEvents, database: str, lake: str) -> None:
+def test_database_and_lake_read_as_one_source(postgres: PostgresEvents, database: str, lake: str) -> None:
     load_events(database, EVENTS[:1000])
-    bring(postgres, lake)
+    run_sync(postgres, lake)
     load_events(database, EVENTS[1000:])
     stored = collect(HybridEvents(postgres, LakeEvents(lake)).rows(MIN_TIME, MAX_TIME)).sort("id")
-    assert_frame_equal(stored.drop("payload"), of_database(postgres))
+    assert_frame_equal(stored.drop("payload"), read_database(postgres))
     orchestrator, since, until = stored["orchestrator"][0], stored["event_time"].min(), stored["event_time"].max()
-    ours = collect(LakeEvents(lake).results(orchestrator, since, until, "transcoding")).sort("id")
-    theirs = postgres.results(orchestrator, since, until, "transcoding").collect().sort("id")
-    assert_frame_equal(ours, theirs.filter(pl.col("id").is_in(of_lake(lake)["id"].implode())))
+    from_lake = collect(LakeEvents(lake).results(orchestrator, since, until, "transcoding")).sort("id")
+    from_database = postgres.results(orchestrator, since, until, "transcoding").collect().sort("id")
+    assert_frame_equal(from_lake, from_database.filter(pl.col("id").is_in(read_lake(lake)["id"].implode())))
 
 
-def test_sql_reads_it(postgres: PostgresEvents, database: str, lake: str) -> None:
+def test_sql_reads_the_lake(postgres: PostgresEvents, database: str, lake: str) -> None:
     load_events(database, EVENTS[:1000])
-    bring(postgres, lake)
+    run_sync(postgres, lake)
     load_events(database, EVENTS[1000:1010])
-    for url, of_it, count in ((lake, None, 1000), (database, lake, 1010)):
-        with connect(url, lake=of_it) as connection:
+    for url, lake_url, count in ((lake, None, 1000), (database, lake, 1010)):
+        with connect(url, lake=lake_url) as connection:
             assert connection.sql("SELECT count(*), count(DISTINCT id) FROM events").fetchall() == [(count, count)]
             events = connection.sql("SELECT id, success_rate FROM events ORDER BY id").pl()
-        assert_frame_equal(events, of_database(postgres).select("id", "success_rate").head(count))
+        assert_frame_equal(events, read_database(postgres).select("id", "success_rate").head(count))
 
 
-def test_of_writers_at_once_one_wins_and_no_row_is_lost_or_doubled(
+def test_of_concurrent_syncs_one_wins_and_no_event_is_lost_or_doubled(
     postgres: PostgresEvents, database: str, lake: str, s3: S3Server
 ) -> None:
-    held = 0
+    total = 0
     for events in (EVENTS[:1000], EVENTS[1000:1500], EVENTS[1500:1600]):
         load_events(database, events)
         writers = [
             subprocess.Popen(
-                [sys.executable, "-c", WRITE, database, lake],
+                [sys.executable, "-c", RUN_SYNC, database, lake],
                 env=environment(**s3.settings),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(WRITERS)
+            for _ in range(WRITER_COUNT)
         ]
         for writer in writers:
             assert writer.stdout.readline() == "ready\n"
         for writer in writers:
             writer.stdin.write("\n")
             writer.stdin.flush()
-        said = [writer.communicate(timeout=60)[0].strip() for writer in writers]
-        # a late one finds nothing left to do
-        assert sorted(set(said) - {"0", "conflict"}) == [str(len(events))]
-        assert said.count(str(len(events))) == 1
-        held += len(events)
-        assert of_lake(lake)["id"].to_list() == of_database(postgres)["id"].to_list()
-        assert LakeEvents(lake).require_snapshot().files["events"].sum() == held
+        outputs = [writer.communicate(timeout=60)[0].strip() for writer in writers]
+        # a sync that starts late finds nothing left to add
+        assert sorted(set(outputs) - {"0", "conflict"}) == [str(len(events))]
+        assert outputs.count(str(len(events))) == 1
+        total += len(events)
+        assert read_lake(lake)["id"].to_list() == read_database(postgres)["id"].to_list()
+        assert LakeEvents(lake).require_snapshot().files["events"].sum() == total
 
 
-def test_exports_are_read_from_it(postgres: PostgresEvents, database: str, lake: str, s3: S3Server) -> None:
+def test_exports_to_the_store_are_read_back(postgres: PostgresEvents, database: str, lake: str, s3: S3Server) -> None:
     load_events(database, EVENTS[:1000])
-    expected = of_database(postgres).cast({pl.Categorical: pl.String})
-    for form, to, url in (("parquet", "{date}.parquet", "*.parquet"), ("delta", "table", "table")):
+    expected = read_database(postgres).cast({pl.Categorical: pl.String})
+    for file_format, to, url in (("parquet", "{date}.parquet", "*.parquet"), ("delta", "table", "table")):
         done = run_leaderboard(
-            *("export", "events", "--format", form, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.settings
+            *("export", "events", "--format", file_format, "--to", f"{lake}/{to}"), POSTGRES=database, **s3.settings
         )
         assert done.returncode == 0, done.stderr
         assert_frame_equal(open_events(f"{lake}/{url}").window(MIN_TIME, MAX_TIME).collect().sort("id"), expected)
 
 
-def test_a_store_that_is_away_is_told(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_store_is_unavailable(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreUnavailable):
         LakeEvents(lake, timeout=5).snapshot()
