@@ -1,4 +1,8 @@
-"""One call for several callers. The call that serves a caller never began before that caller asked."""
+"""One call for several callers.
+
+With CallBatcher and SingleFlight, the call that serves a caller never began
+before that caller asked.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,6 +12,7 @@ from typing import Generic, TypeVar
 from queries.errors import StoreTimeout, StoreUnavailable
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
 T = TypeVar("T")
 
 
@@ -75,3 +80,34 @@ class SingleFlight(Generic[T]):
     def __call__(self) -> T:
         """What a call returns, or raises, that began after this one was asked for."""
         return self._batcher(None)[0]
+
+
+class KeyedSingleFlight(Generic[Key, T]):
+    """Runs one call per key at a time. Callers that come while it runs get its outcome.
+
+    Unlike with SingleFlight, the call may have begun before a caller asked. Use
+    it where the key determines the result.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: dict[Key, Future[T]] = {}
+
+    def __call__(self, key: Key, call: Callable[[], T]) -> T:
+        """What ``call``, or another caller's call for this key, returns or raises."""
+        with self._lock:
+            running = self._running.get(key)
+            if running is None:
+                outcome = self._running[key] = Future[T]()
+        if running is not None:
+            return running.result()
+        try:
+            result = call()
+            outcome.set_result(result)
+            return result
+        except BaseException as error:
+            outcome.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._running[key]
