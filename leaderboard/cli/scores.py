@@ -13,7 +13,7 @@ import queries
 from leaderboard.cli.database import open_stored_events
 from leaderboard.cli.moment import Moment
 from leaderboard.settings import Settings
-from leaderboard.web import responses
+from leaderboard.serializers import serialize_scores
 from queries import AI, TRANSCODING, EventFilter, StoreTimeout, StoreUnavailable
 from queries.times import time_range
 
@@ -58,7 +58,7 @@ def scores(
     finally:
         events.close()
     if as_json:
-        click.echo(msgspec.json.encode(responses.scores(frame, query)))
+        click.echo(msgspec.json.encode(serialize_scores(frame, query.job_type)))
     elif frame.is_empty():
         click.echo("no results in this window", err=True)
     else:

@@ -1,0 +1,76 @@
+"""The results of queries as the documents of the JSON API, which the command line prints as well."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+from msgspec import Raw
+
+from queries import AI
+
+Scores = dict[str, dict[str, dict[str, float]]]
+
+
+def serialize_scores(frame: pl.DataFrame, job_type: str) -> Scores:
+    """The rows of aggregated_stats as ``{orchestrator: {region: scores}}``.
+
+    Transcoding scores appear under their documented names, latency_score and total_score, as well.
+    """
+    document: Scores = {}
+    # iterating over columns is much faster than over rows
+    columns = (column.to_list() for column in frame)
+    for orchestrator, region, success_rate, round_trip_score, score in zip(*columns, strict=True):
+        fields = {"success_rate": success_rate, "round_trip_score": round_trip_score, "score": score}
+        if job_type != AI:
+            fields["latency_score"], fields["total_score"] = round_trip_score, score
+        document.setdefault(orchestrator, {})[region] = fields
+    return document
+
+
+def serialize_top_score(frame: pl.DataFrame) -> dict[str, Any]:
+    """The row of top_ai_score, or an empty document if the frame is empty."""
+    for orchestrator, region, pipeline, model, score in frame.iter_rows():
+        return {
+            "region": region,
+            "orchestrator": orchestrator,
+            "value": score,
+            "model": model,
+            "pipeline": pipeline,
+        }
+    return {}
+
+
+def serialize_pipelines(frame: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows of pipelines as ``{"pipelines": [{"id", "models", "regions"}, …]}`` with all three lists sorted."""
+    return {
+        "pipelines": [
+            {"id": pipeline, "models": _sort_unique(rows["model"]), "regions": _sort_unique(rows["region"])}
+            for (pipeline,), rows in frame.group_by("pipeline", maintain_order=True)
+        ]
+    }
+
+
+def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame) -> dict[str, Any]:
+    """The rows of orchestrator_jobs, with a column ``errors``, as ``{"orchestrator", …, "jobs": [row, …]}``."""
+    models = jobs.drop_nulls("pipeline").group_by("pipeline").agg(pl.col("model").unique().sort()).sort("pipeline")
+    return {
+        "orchestrator": orchestrator,
+        "job_types": jobs["job_type"].unique().sort().to_list(),
+        "regions": jobs["region"].unique().sort().to_list(),
+        "pipelines": [{"id": pipeline, "models": names} for pipeline, names in models.iter_rows()],
+        "jobs": serialize_rows(jobs.drop("orchestrator")),
+    }
+
+
+def serialize_rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:
+    """The rows as JSON objects. Times are whole unix seconds, and null fields are omitted."""
+    columns = [column.name for column in frame if column.null_count() < frame.height]
+    plain = frame.select(columns).with_columns(pl.selectors.datetime(time_zone="*").dt.epoch("s"))
+    if not plain.is_empty() and not any(column.null_count() for column in plain):
+        # Polars writes the thousands of rows of a history three times as fast
+        return Raw(plain.write_json().encode())
+    return [{name: value for name, value in row.items() if value is not None} for row in plain.iter_rows(named=True)]
+
+
+def _sort_unique(values: Iterable[str | None]) -> list[str]:
+    return sorted({value for value in values if value is not None})
