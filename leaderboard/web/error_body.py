@@ -1,10 +1,10 @@
-"""The one error body."""
+"""The one error body of the API."""
 
 import json
 
 ERROR_HEADERS = {
     "Content-Type": "application/json",
-    # no cache may keep it, and any page may read it
+    # caches must not store it, and pages of any origin may read it
     "Cache-Control": "no-store",
     "Access-Control-Allow-Origin": "*",
 }
