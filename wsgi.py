@@ -1,4 +1,4 @@
-"""What a WSGI server serves: ``gunicorn wsgi:app``."""
+"""The app for a WSGI server: ``gunicorn wsgi:app``."""
 
 from leaderboard.app import create_app
 

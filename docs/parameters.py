@@ -9,8 +9,8 @@ import msgspec
 
 from docs.markdown import table
 from leaderboard.results.validation import Result
-from leaderboard.web.media_types import FORMATS, STREAM
-from leaderboard.web.table_params import INTERVALS, LIMIT, MOST_ORCHESTRATORS, MOST_ROWS
+from leaderboard.web.media_types import ARROW_STREAM, FORMATS
+from leaderboard.web.table_params import DEFAULT_LIMIT, INTERVALS, MAX_LIMIT, MAX_ORCHESTRATORS
 from queries import AI, RANKING_COLUMNS, TRANSCODING
 
 
@@ -62,7 +62,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     ),
     "/api/score_history": (
         ORCHESTRATOR._replace(
-            meaning=f"one or more addresses, repeated or separated by commas, at most {MOST_ORCHESTRATORS}",
+            meaning=f"one or more addresses, repeated or separated by commas, at most {MAX_ORCHESTRATORS}",
             default="the network as a whole",
         ),
         *EVENTS,
@@ -75,7 +75,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         Parameter("min_events", "leave out orchestrators with fewer results", "0"),
         Parameter("sort", ", ".join(f"`{column}`" for column in RANKING_COLUMNS), "`score`"),
         Parameter("order", "`asc` or `desc`", "best first"),
-        Parameter("limit", f"rows per page, 1 to {MOST_ROWS}", str(LIMIT)),
+        Parameter("limit", f"rows per page, 1 to {MAX_LIMIT}", str(DEFAULT_LIMIT)),
         Parameter("cursor", "the `next_cursor` of the page before", "the first page"),
         FORMAT,
     ),
@@ -130,8 +130,8 @@ def field_table() -> str:
 
 def format_table() -> str:
     """One row per file format of an answer, and its media type."""
-    rows = [(f"`{file_format.name}`", f"`{file_format.mimetype}`") for file_format in FORMATS]
-    return table(("format", "media type"), [*rows, ("(`Accept` only)", f"`{STREAM.mimetype}`")])
+    rows = [(f"`{file_format.name}`", f"`{file_format.media_type}`") for file_format in FORMATS]
+    return table(("format", "media type"), [*rows, ("(`Accept` only)", f"`{ARROW_STREAM.media_type}`")])
 
 
 def _default(value: object) -> str:

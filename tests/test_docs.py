@@ -29,7 +29,7 @@ from leaderboard.results.batches import MAX_BATCH, MOST_RESULTS
 from leaderboard.results.validation import MAX_BODY
 from leaderboard.settings import Settings
 from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
-from leaderboard.web.table_responses import HISTORY_ROWS
+from leaderboard.web.rendering import MAX_HISTORY_ROWS
 from queries import PostgresEvents, charts, ranking
 from tests.conftest import clone, load_events
 from tests.support.commands import PROJECT
@@ -268,7 +268,7 @@ def test_python_examples_run(
     ("page", "sentence"),
     [
         ("http-api", f"numbers have {FIXED_LAYOUT_DECIMALS} decimals"),
-        ("http-api", f"An answer has at most {HISTORY_ROWS:,} rows"),
+        ("http-api", f"An answer has at most {MAX_HISTORY_ROWS:,} rows"),
         ("http-api", f"a JSON object of at most {MAX_BODY >> 20} MiB"),
         ("http-api", f"at most {MOST_RESULTS:,} results and {MAX_BATCH >> 20} MiB"),
         ("lake", f"deletes replaced files after {KEEP_HOURS} hours"),

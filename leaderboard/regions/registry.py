@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.catalyst import CatalystError, read_regions
-from leaderboard.web.cache import remember
+from leaderboard.web.cache import get_readthrough
 from queries import TRANSCODING, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Regions:
 
     def all(self) -> Known:
         """Every region, kept for ``cache_timeout`` seconds; first asks the catalyst."""
-        return remember("regions", self.cache_timeout, self._refreshed)
+        return get_readthrough("regions", self.cache_timeout, self._refreshed)
 
     def id_of(self, code: str, job_type: str) -> int | None:
         """The id of the region with this code, in any case, for this job type; None where it is not registered."""

@@ -1,34 +1,34 @@
-"""Answers compressed as the client asks."""
+"""Compression of responses as the client prefers."""
 
 from flask import Flask, g, request
 from flask_compress import Compress
 
-from leaderboard.web.cache import Compressed
+from leaderboard.web.cache import CompressedBodies
 
 CODINGS = ["zstd", "br", "gzip"]
-TEXT = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]
-"""What is compressed; Parquet is already, and Arrow is mapped into memory as it is."""
+COMPRESSED_TYPES = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]
+"""Parquet is compressed already, and readers map Arrow files into memory as they are."""
 
 
 def init_app(app: Flask) -> None:
-    """Compresses answers with zstd, brotli or gzip."""
+    """Compresses responses with zstd, brotli or gzip."""
     app.config.from_mapping(
-        COMPRESS_MIMETYPES=TEXT,
+        COMPRESS_MIMETYPES=COMPRESSED_TYPES,
         COMPRESS_ALGORITHM=CODINGS,
         COMPRESS_ALGORITHM_STREAMING=CODINGS,
-        COMPRESS_CACHE_BACKEND=Compressed,
-        # two answers with one ETag are as good as equal
-        COMPRESS_CACHE_KEY=lambda request: g.answer_etag,
-        # answered already, before anything is compressed
+        COMPRESS_CACHE_BACKEND=CompressedBodies,
+        # responses with one ETag are equal but for the last bits of numbers
+        COMPRESS_CACHE_KEY=lambda _: g.etag,
+        # make_conditional has answered before anything is compressed
         COMPRESS_EVALUATE_CONDITIONAL_REQUEST=False,
     )
-    app.before_request(heed_refusals)
+    app.before_request(drop_refused_codings)
     Compress(app)
 
 
-def heed_refusals() -> None:
-    """Drops the codings that the client refuses (q=0), which Flask-Compress takes for offers."""
-    asked = request.headers.get("Accept-Encoding", "")
-    if "q=0" in asked:
-        wanted = (f"{coding};q={quality}" for coding, quality in request.accept_encodings if quality > 0)
-        request.environ["HTTP_ACCEPT_ENCODING"] = ", ".join(wanted)
+def drop_refused_codings() -> None:
+    """Removes the codings that the client refuses (q=0) from the request; Flask-Compress would use them."""
+    header = request.headers.get("Accept-Encoding", "")
+    if "q=0" in header:
+        accepted = (f"{coding};q={quality}" for coding, quality in request.accept_encodings if quality > 0)
+        request.environ["HTTP_ACCEPT_ENCODING"] = ", ".join(accepted)

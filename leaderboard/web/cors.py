@@ -1,24 +1,25 @@
-"""Lets pages of any origin read the answers."""
+"""Cross-origin access: pages of any origin may read the responses."""
 
 from flask import Flask, Response, request
 
-HEADERS = "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization"
-METHODS = "GET, POST, OPTIONS"
-READABLE = "ETag, Link, Content-Disposition, Retry-After, X-Data-As-Of"
+ALLOWED_HEADERS = "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization"
+ALLOWED_METHODS = "GET, POST, OPTIONS"
+EXPOSED_HEADERS = "ETag, Link, Content-Disposition, Retry-After, X-Data-As-Of"
+MAX_AGE_SECONDS = 86400
 
 
 def init_app(app: Flask) -> None:
-    """Marks every answer, errors included, and answers preflights."""
-    app.after_request(allow)
+    """Allows every response of the app, errors included, and answers preflights."""
+    app.after_request(allow_any_origin)
 
 
-def allow(response: Response) -> Response:
-    """The response with the headers that let any page read it."""
+def allow_any_origin(response: Response) -> Response:
+    """The response with the headers that let pages of any origin read it."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     if request.method == "OPTIONS":
-        response.headers["Access-Control-Allow-Methods"] = METHODS
-        response.headers["Access-Control-Allow-Headers"] = HEADERS
-        response.headers["Access-Control-Max-Age"] = "86400"
+        response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(MAX_AGE_SECONDS)
     else:
-        response.headers["Access-Control-Expose-Headers"] = READABLE
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     return response

@@ -1,4 +1,4 @@
-"""Frames as files that a spreadsheet, Polars or DuckDB reads."""
+"""The formats of responses, and which one a request asks for."""
 
 import io
 from typing import NamedTuple
@@ -11,46 +11,48 @@ from leaderboard.web.params import InvalidParameter
 
 
 class Format(NamedTuple):
-    """One response format: its name, which is also the suffix of its files, and its media type.
+    """A response format: its name, which is also the suffix of its files, and its media type.
 
     JSON is not a table: each endpoint has a document of its own. Clients may
-    fetch ranges of a format with ``in_parts``, so its layout is fixed (see TableOptions).
+    fetch ranges of a format with ``supports_ranges``, so its layout is fixed
+    (see TableOptions).
     """
 
     name: str
-    mimetype: str
-    in_parts: bool = False
+    media_type: str
+    supports_ranges: bool = False
 
 
 JSON = Format("json", "application/json")
 FORMATS = (
     JSON,
-    Format("csv", "text/csv", in_parts=True),
-    Format("parquet", "application/vnd.apache.parquet", in_parts=True),
-    Format("arrow", "application/vnd.apache.arrow.file", in_parts=True),
+    Format("csv", "text/csv", supports_ranges=True),
+    Format("parquet", "application/vnd.apache.parquet", supports_ranges=True),
+    Format("arrow", "application/vnd.apache.arrow.file", supports_ranges=True),
     Format("ndjson", "application/x-ndjson"),
 )
-STREAM = Format("arrows", "application/vnd.apache.arrow.stream")
-"""Arrow for clients that read it while it arrives; only Accept selects it."""
+ARROW_STREAM = Format("arrows", "application/vnd.apache.arrow.stream")
+"""Arrow for clients that read a response while it arrives. Only the Accept header selects it."""
 
-_named = {form.name: form for form in FORMATS}
-_accepted = {form.mimetype: form for form in (*FORMATS, STREAM)}
+_BY_NAME = {file_format.name: file_format for file_format in FORMATS}
+_BY_MEDIA_TYPE = {file_format.media_type: file_format for file_format in (*FORMATS, ARROW_STREAM)}
 
 
-def wanted(request: Request) -> Format:
-    """What ``format`` names, or else what Accept likes best; JSON where that is nothing we have or all the same."""
+def negotiate(request: Request) -> Format:
+    """The format that the parameter ``format`` names, else the one that Accept prefers, else JSON.
+
+    Raises InvalidParameter for an unknown name.
+    """
     name = request.args.get("format")
     if not name:
-        return _accepted[request.accept_mimetypes.best_match(_accepted, JSON.mimetype)]
-    if name not in _named:
-        raise InvalidParameter(f"format must be one of {', '.join(_named)}, not {name!r}")
-    return _named[name]
+        return _BY_MEDIA_TYPE[request.accept_mimetypes.best_match(_BY_MEDIA_TYPE, JSON.media_type)]
+    if name not in _BY_NAME:
+        raise InvalidParameter(f"format must be one of {', '.join(_BY_NAME)}, not {name!r}")
+    return _BY_NAME[name]
 
 
-def file(frame: pl.DataFrame, form: Format) -> bytes | None:
-    """The frame as a file; None where the format is JSON."""
-    if form is JSON:
-        return None
+def encode_table(frame: pl.DataFrame, file_format: Format) -> bytes:
+    """The frame as a file in any format but JSON."""
     out = io.BytesIO()
-    write_table([frame], out, form.name, TableOptions(fixed_layout=form.in_parts))
+    write_table([frame], out, file_format.name, TableOptions(fixed_layout=file_format.supports_ranges))
     return out.getvalue()

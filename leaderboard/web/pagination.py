@@ -1,8 +1,8 @@
-"""A ranking in the order and the portions that are asked for.
+"""Pages of a ranking.
 
-A cursor says after which row the next portion begins, not how many rows went
-before, so a row that comes or goes in between moves no other; and it keeps the
-window of the first portion, so that all are of one ranking.
+A cursor names the row after which the next page begins, not a number of rows,
+so rows that come or go in between do not shift the others. It also carries the
+window of the first page, so that all pages belong to one ranking.
 """
 
 import base64
@@ -13,83 +13,93 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from leaderboard.web.params import InvalidParameter, TimeRange
+from leaderboard.web.params import InvalidParameter
 from queries import RANKING_COLUMNS, SCORE_DECIMALS
-from queries.times import EPOCH, MICROSECOND, to_micros
+from queries.times import EPOCH, MICROSECOND, TimeRange, to_micros
 
-BEST_IS_LEAST = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
-"""Of the columns, those that are sorted upwards unless another order is asked for."""
+ASCENDING_COLUMNS = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
+"""The columns in which less is better. They sort upwards by default, the others downwards."""
 
-Place = float | int | str | None
+SortKey = float | int | str | None
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    question: str
+    query_hash: str
     since: int
     until: int
-    place: Place
+    key: SortKey
     orchestrator: str
 
 
 class Paging(NamedTuple):
-    """How a ranking is to be cut. ``question`` names all that is asked but for the portion.
+    """Which page of a ranking to return.
 
-    ``after`` is the value in the column ``sort``, and the orchestrator, of the last row of the portion before.
+    ``query_hash`` identifies the parameters that all pages share. ``after`` is
+    the last row of the page before: its value in the column ``sort``, and its
+    orchestrator.
     """
 
     sort: str
     descending: bool
     limit: int
-    question: str
-    window: TimeRange
-    after: tuple[Place, str] | None = None
+    query_hash: str
+    time_range: TimeRange
+    after: tuple[SortKey, str] | None = None
 
-    def __repr__(self) -> str:
-        # a window is known by its events where an answer is kept
-        return repr((self.sort, self.descending, self.limit, self.question, self.after))
-
-
-def named(*asked: object) -> str:
-    """A name for all that is asked."""
-    return blake2b(repr(asked).encode(errors="surrogatepass"), digest_size=9).hexdigest()
+    @property
+    def cache_key(self) -> tuple[object, ...]:
+        """All but the time range, because the version of the window stands for its events."""
+        return self.sort, self.descending, self.limit, self.query_hash, self.after
 
 
-def resumed(paging: Paging, cursor: str) -> Paging:
-    """From where a cursor points to on. Raises InvalidParameter where it is of no answer to the same question."""
+def hash_query(*parameters: object) -> str:
+    """A short hash of the parameters."""
+    return blake2b(repr(parameters).encode(errors="surrogatepass"), digest_size=9).hexdigest()
+
+
+def resume(paging: Paging, cursor: str) -> Paging:
+    """The page after the cursor. Raises InvalidParameter if the cursor is malformed or of another query."""
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
-        window = TimeRange(*(EPOCH + end * MICROSECOND for end in (found.since, found.until)))
+        row = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
+        time_range = TimeRange(*(EPOCH + end * MICROSECOND for end in (row.since, row.until)))
     except (msgspec.MsgspecError, binascii.Error, ValueError, OverflowError):
-        raise InvalidParameter(f"cursor must be the next of an answer, not {cursor!r}") from None
-    if found.question != paging.question or isinstance(found.place, str) != (paging.sort == "orchestrator"):
-        raise InvalidParameter("cursor must come with the other parameters of the answer that gave it")
-    return paging._replace(window=window, after=(found.place, found.orchestrator))
+        raise InvalidParameter(f"cursor must be the next_cursor of a response, not {cursor!r}") from None
+    if row.query_hash != paging.query_hash or isinstance(row.key, str) != (paging.sort == "orchestrator"):
+        raise InvalidParameter("cursor must come with the other parameters of the request that returned it")
+    return paging._replace(time_range=time_range, after=(row.key, row.orchestrator))
 
 
-def page(ranking: pl.DataFrame, paging: Paging) -> tuple[pl.DataFrame, str | None]:
-    """A portion of the rows of leaderboard, and the cursor of the next one, None where there is none.
+def take_page(ranking: pl.DataFrame, paging: Paging) -> tuple[pl.DataFrame, str | None]:
+    """The rows of one page, and the cursor of the next page, or None if there is none.
 
-    Equal values come in the order of the addresses, and rows without one last.
+    Rows with equal values are in the order of their addresses, and rows without a value are last.
     """
-    place, orchestrator = pl.col("place"), pl.col("orchestrator")
-    dtype = ranking.schema[paging.sort]
-    value = pl.col(paging.sort)
-    if dtype == pl.Float64:
-        value = value.round(SCORE_DECIMALS)
-    elif dtype.is_temporal():
-        value = value.to_physical()
-    rows = ranking.with_columns(orchestrator.cast(pl.String)).with_columns(place=value)
-    rows = rows.sort("place", "orchestrator", descending=[paging.descending, False], nulls_last=True)
+    rows = _sort(ranking, paging)
     if paging.after is not None:
-        last, address = paging.after
-        later = place.is_null() & (orchestrator > address)
-        if last is not None:
-            beyond = place < last if paging.descending else place > last
-            later = place.is_null() | beyond | ((place == last) & (orchestrator > address))
-        rows = rows.filter(later)
-    part = rows.head(paging.limit)
-    if part.height == rows.height:
-        return part.select(RANKING_COLUMNS), None
-    since, until = map(to_micros, paging.window)
-    cursor = _Cursor(paging.question, since, until, *part.select("place", "orchestrator").row(-1))
-    return part.select(RANKING_COLUMNS), base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+        rows = rows.filter(_follows(*paging.after, descending=paging.descending))
+    page = rows.head(paging.limit)
+    if page.height == rows.height:
+        return page.select(RANKING_COLUMNS), None
+    since, until = map(to_micros, paging.time_range)
+    cursor = _Cursor(paging.query_hash, since, until, *page.select("key", "orchestrator").row(-1))
+    return page.select(RANKING_COLUMNS), base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+
+
+def _sort(ranking: pl.DataFrame, paging: Paging) -> pl.DataFrame:
+    """The sorted rows with a column ``key``, which a cursor can hold and in which the last bits do not count."""
+    key, dtype = pl.col(paging.sort), ranking.schema[paging.sort]
+    if dtype == pl.Float64:
+        key = key.round(SCORE_DECIMALS)
+    elif dtype.is_temporal():
+        key = key.to_physical()
+    rows = ranking.with_columns(pl.col("orchestrator").cast(pl.String)).with_columns(key=key)
+    return rows.sort("key", "orchestrator", descending=[paging.descending, False], nulls_last=True)
+
+
+def _follows(last_key: SortKey, last_orchestrator: str, *, descending: bool) -> pl.Expr:
+    """Whether a row comes after the last row of the page before."""
+    key, orchestrator = pl.col("key"), pl.col("orchestrator")
+    if last_key is None:
+        return key.is_null() & (orchestrator > last_orchestrator)
+    is_beyond = key < last_key if descending else key > last_key
+    return key.is_null() | is_beyond | ((key == last_key) & (orchestrator > last_orchestrator))

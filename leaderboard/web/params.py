@@ -1,67 +1,71 @@
-"""The query parameters of a request, read into what the questions take."""
+"""The query parameters of a request, parsed into what the query functions take."""
 
 from datetime import datetime
 
 from flask import Request
 
-from queries import AI, TRANSCODING, EventFilter
-from queries.times import TimeRange, parse_moment, time_range
+from queries import AI, TRANSCODING, EventFilter, times
+from queries.times import TimeRange
 
 
 class InvalidParameter(ValueError):
-    """A parameter that cannot be read; the message names it."""
+    """A parameter that cannot be read. The message names it."""
 
 
-def window(request: Request, hours: float) -> TimeRange:
-    """The window a request asks for: the last ``hours`` where it names neither end."""
-    return time_range(moment(request, "since"), moment(request, "until"), hours)
+def time_range(request: Request, default_hours: float) -> TimeRange:
+    """The window from ``since`` to ``until``, or the last hours if both are missing."""
+    return times.time_range(moment(request, "since"), moment(request, "until"), default_hours)
 
 
 def moment(request: Request, name: str) -> datetime | None:
-    """A parameter in unix seconds or RFC 3339 as an aware datetime; None where it is not given."""
-    given = _text(request, name)
-    if given is None:
+    """An aware datetime from unix seconds, RFC 3339 or a date, or None if the parameter is missing."""
+    text = _text(request, name)
+    if text is None:
         return None
     try:
-        return parse_moment(given)
+        return times.parse_moment(text)
     except ValueError as error:
         raise InvalidParameter(f"{name} {error}") from None
 
 
-def scores_query(request: Request) -> EventFilter:
-    """What aggregated_stats is asked: AI needs both pipeline and model."""
-    query = jobs_query(request)
-    if query.model and not query.pipeline:
-        raise InvalidParameter("pipeline required")
-    if query.pipeline and not query.model:
+def scores_filter(request: Request) -> EventFilter:
+    """The filter of aggregated_stats. AI jobs need both pipeline and model."""
+    event_filter = model_filter(request)
+    if event_filter.pipeline and not event_filter.model:
         raise InvalidParameter("model required")
-    if query.job_type == AI and not query.pipeline:
+    if event_filter.job_type == AI and not event_filter.pipeline:
         raise InvalidParameter("pipeline and model required for job_type ai")
-    return query
+    return event_filter
 
 
-def results_query(request: Request) -> EventFilter:
-    """What raw_stats is asked: it needs an orchestrator, and a model needs its pipeline."""
-    query = jobs_query(request)
-    if query.orchestrator is None:
+def results_filter(request: Request) -> tuple[str, EventFilter]:
+    """The orchestrator of raw_stats, which is required, and the filter, which has it as well."""
+    event_filter = job_filter(request)
+    if event_filter.orchestrator is None:
         raise InvalidParameter("orchestrator is a required parameter")
-    if query.model and not query.pipeline:
-        raise InvalidParameter("pipeline required")
-    return query
+    return event_filter.orchestrator, model_filter(request)
 
 
-def region_query(request: Request) -> EventFilter:
-    """What pipelines is asked."""
+def pipelines_filter(request: Request) -> EventFilter:
+    """The filter of pipelines."""
     return EventFilter(job_type=AI, region=_upper(_text(request, "region")))
 
 
-def orchestrator_query(request: Request) -> EventFilter:
-    """What top_ai_score is asked; without an orchestrator, nobody's."""
+def top_score_filter(request: Request) -> EventFilter:
+    """The filter of top_ai_score. Without an orchestrator it matches nothing."""
     return EventFilter(job_type=AI, orchestrator=request.args.get("orchestrator", "").lower())
 
 
-def jobs_query(request: Request) -> EventFilter:
-    """Which events a request names, whatever its question makes of them."""
+def model_filter(request: Request) -> EventFilter:
+    """The filter of a query that may be about one model, which needs its pipeline."""
+    event_filter = job_filter(request)
+    if event_filter.model and not event_filter.pipeline:
+        raise InvalidParameter("pipeline required")
+    return event_filter
+
+
+def job_filter(request: Request) -> EventFilter:
+    """The filter from job_type, orchestrator, region, pipeline and model, whatever the query makes of them."""
     orchestrator = _text(request, "orchestrator")
     pipeline, model = _text(request, "pipeline"), _text(request, "model")
     job_type = _text(request, "job_type") or (AI if pipeline or model else TRANSCODING)
@@ -77,10 +81,10 @@ def jobs_query(request: Request) -> EventFilter:
 
 
 def _text(request: Request, name: str) -> str | None:
-    given = request.args.get(name) or None
-    if given and "\0" in given:
+    text = request.args.get(name) or None
+    if text and "\0" in text:
         raise InvalidParameter(f"{name} must not contain the character NUL")
-    return given
+    return text
 
 
 def _upper(code: str | None) -> str | None:

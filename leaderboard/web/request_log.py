@@ -1,4 +1,4 @@
-"""Tells of every request at the level DEBUG."""
+"""Logs every request at the level DEBUG."""
 
 import logging
 import time
@@ -9,16 +9,17 @@ log = logging.getLogger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Logs method, path, status and milliseconds of the app's requests."""
-    app.before_request(_begin)
-    app.after_request(_end)
+    """Logs method, path, status and duration of the app's requests."""
+    app.before_request(_start_timer)
+    app.after_request(_log_request)
 
 
-def _begin() -> None:
-    g.began = time.perf_counter()
+def _start_timer() -> None:
+    g.started = time.perf_counter()
 
 
-def _end(response: Response) -> Response:
-    took = (time.perf_counter() - g.began) * 1000
-    log.debug("%s %r: %s in %.1f ms", request.method, request.full_path.rstrip("?"), response.status_code, took)
+def _log_request(response: Response) -> Response:
+    milliseconds = (time.perf_counter() - g.started) * 1000
+    path = request.full_path.rstrip("?")
+    log.debug("%s %r: %s in %.1f ms", request.method, path, response.status_code, milliseconds)
     return response

@@ -1,37 +1,70 @@
-"""The questions that are answered with tables."""
+"""The ranking of orchestrators, and all about one of them."""
 
-from functools import partial
+from dataclasses import replace
+from datetime import datetime
 
+import polars as pl
 from flask import Blueprint, Response, request
 
+import queries
 from leaderboard.services import service
-from leaderboard.web import media_types, params, table_params, table_responses
+from leaderboard.web import params, table_params
+from leaderboard.web.media_types import negotiate
+from leaderboard.web.rendering import render_orchestrator, render_ranking, run_query
+from leaderboard.web.responses import RenderedResponse, cached_response
+from queries import AI, TRANSCODING, EventFilter, EventWindow, StoreUnavailable
+from queries.times import TimeRange
 
 bp = Blueprint("rankings", __name__)
 
 
-@bp.get("/score_history")
-def score_history() -> Response:
-    """How good has an orchestrator been, over time, or the network?"""
-    query, form = table_params.history_query(request), media_types.wanted(request)
-    window = params.window(request, service().settings.start_time_window)
-    history = table_params.history(request, window)
-    return table_responses.of_history(service().events_at(*window), query, history, form)
-
-
 @bp.get("/leaderboard")
 def leaderboard() -> Response:
-    """Who is the best?"""
-    query, form = table_params.tables_query(request), media_types.wanted(request)
-    least = table_params.min_events(request)
+    """A page of the ranking of orchestrators."""
+    event_filter, file_format = params.model_filter(request), negotiate(request)
+    min_events = table_params.min_events(request)
     paging = table_params.paging(request, service().settings.start_time_window)
-    return table_responses.of_ranking(service().events_at(*paging.window), query, least, paging, form)
+    window = service().events_at(*paging.time_range)
+
+    def render() -> RenderedResponse:
+        ranking = queries.collect(queries.ranking(window.load(), event_filter, min_events=min_events))
+        return render_ranking(ranking, paging, file_format)
+
+    key = ("leaderboard", event_filter, min_events, paging.cache_key, file_format.name)
+    return cached_response(key, window, render)
 
 
 @bp.get("/orchestrators/<address>")
 def orchestrator(address: str) -> Response:
-    """Why is an orchestrator's score what it is?"""
-    query, form = table_params.address_query(address), media_types.wanted(request)
-    window = params.window(request, service().settings.start_time_window)
-    results = partial(service().results_at, query.orchestrator, *window)
-    return table_responses.of_orchestrator(service().events_at(*window), results, query, form)
+    """The jobs of an orchestrator, how well it did them, and the errors it met."""
+    address, file_format = table_params.parse_address(address), negotiate(request)
+    event_filter = EventFilter(orchestrator=address)
+    time_range = params.time_range(request, service().settings.start_time_window)
+    window = service().events_at(*time_range)
+
+    def render() -> RenderedResponse:
+        jobs = run_query(queries.orchestrator_jobs, window, event_filter)
+        results = _results_at(address, time_range)
+        errors = run_query(queries.orchestrator_errors, results, event_filter)
+        as_of = _earlier(window, results)
+        return render_orchestrator(address, jobs, errors, file_format)._replace(as_of=as_of)
+
+    # during an outage the results may be older than the window, so the version of the window does not cover them
+    version = window.version if window.as_of is None else None
+    return cached_response((address, file_format.name), replace(window, version=version), render)
+
+
+def _results_at(address: str, time_range: TimeRange) -> EventWindow:
+    """The results of an orchestrator for both job types."""
+    windows = [service().results_at(address, *time_range, job_type) for job_type in (TRANSCODING, AI)]
+    moments = [window.as_of for window in windows if window.as_of is not None]
+    return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
+
+
+def _earlier(window: EventWindow, results: EventWindow) -> datetime | None:
+    """The moment that the data of both are from, or None if both are current."""
+    if results.as_of is None:
+        return window.as_of
+    if window.as_of is None:
+        raise StoreUnavailable("the database became unavailable while the results were read")
+    return min(window.as_of, results.as_of)

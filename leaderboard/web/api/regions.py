@@ -1,43 +1,16 @@
-"""The regions, and whether the service is well."""
-
-import logging
+"""The regions from which jobs are tested."""
 
 from flask import Blueprint, Response
 
-from leaderboard.postgres.errors import MigrationError
 from leaderboard.services import service
-from leaderboard.web import errors, responses
-from queries import StoreTimeout, StoreUnavailable
-from queries.times import last_hours
+from leaderboard.web.rendering import render_document
+from leaderboard.web.responses import respond
 
-log = logging.getLogger(__name__)
-
-bp = Blueprint("registry", __name__)
+bp = Blueprint("regions", __name__)
 
 
 @bp.get("/regions")
 def regions() -> Response:
-    """Where are jobs tested from?"""
-    known = service().regions.all()
-    return responses.of_document({"regions": known.regions}, known.as_of)
-
-
-@bp.get("/health")
-def health() -> Response:
-    """Is the database there, and if not, is anything answered?"""
-    try:
-        service().database.ping()
-    except (StoreUnavailable, StoreTimeout, MigrationError):
-        log.warning("unhealthy: the database is not available")
-        postgres = {"ok": False, "error": "the database is not available"}
-        return errors.respond(503, responses.encode({"status": _status(), "postgres": postgres}))
-    return responses.of_document({"status": "ok", "postgres": {"ok": True}})
-
-
-def _status() -> str:
-    """``degraded`` where questions are answered all the same, as of some moment, else ``down``."""
-    try:
-        service().events_at(*last_hours(service().settings.start_time_window))
-    except (StoreUnavailable, StoreTimeout, MigrationError):
-        return "down"
-    return "degraded"
+    """All registered regions."""
+    registered = service().regions.all()
+    return respond(render_document({"regions": registered.regions}, registered.as_of))

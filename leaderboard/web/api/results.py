@@ -1,42 +1,40 @@
-"""Where testers post their results."""
+"""Results of jobs: testers post them, and anybody reads them back."""
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
+import queries
 from leaderboard.results import batches, writer
-from leaderboard.results.batches import MAX_BATCH
-from leaderboard.results.validation import MAX_BODY, InvalidResult
+from leaderboard.results.validation import MAX_BODY
 from leaderboard.services import service
+from leaderboard.web import params
+from leaderboard.web.media_types import negotiate
+from leaderboard.web.rendering import render_results, run_query
+from leaderboard.web.request_body import read_body
+from leaderboard.web.responses import respond
 
-bp = Blueprint("posting", __name__)
+bp = Blueprint("results", __name__)
+
+
+@bp.get("/raw_stats")
+def raw_stats() -> Response:
+    """The results of an orchestrator as they were posted, newest first."""
+    (orchestrator, event_filter), file_format = params.results_filter(request), negotiate(request)
+    time_range = params.time_range(request, service().settings.start_time_window)
+    window = service().results_at(orchestrator, *time_range, event_filter.job_type)
+    frame = run_query(queries.raw_stats, window, event_filter)
+    return respond(render_results(frame, event_filter.job_type, file_format)._replace(as_of=window.as_of))
 
 
 @bp.post("/post_stats")
 def post_stats() -> Response:
-    """Stores one signed result, or a batch of them; they are committed before the answer is given."""
-    body = _body()
+    """Stores one signed result, or a batch of them. They are committed before the response is sent."""
+    body = read_body(request)
     writer.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
-    if (results := batches.split(body, request.mimetype)) is None:
-        service().ingest.store(_one(body))
-    else:
+    if (results := batches.split(body, request.mimetype)) is not None:
         service().ingest.store_batch(results)
-    return Response("ok", mimetype="text/plain")
-
-
-def _body() -> bytes:
-    try:
-        body = request.get_data(cache=False)
-    except HTTPException:
-        raise
-    # each WSGI server has errors of its own for a body that breaks off
-    except Exception as error:
-        raise InvalidResult("the body did not arrive whole") from error
-    if len(body) > MAX_BATCH:
-        raise RequestEntityTooLarge
-    return body
-
-
-def _one(body: bytes) -> bytes:
-    if len(body) > MAX_BODY:
+    elif len(body) > MAX_BODY:
         raise RequestEntityTooLarge(f"a result is larger than {MAX_BODY} bytes")
-    return body
+    else:
+        service().ingest.store(body)
+    return Response("ok", mimetype="text/plain")

@@ -1,50 +1,82 @@
-"""The questions about results."""
+"""Scores of orchestrators: now, over time, and what is scored."""
 
 from flask import Blueprint, Response, request
 
 import queries
 from leaderboard.services import service
-from leaderboard.web import media_types, params, responses
-from leaderboard.web.cache import remember
-from queries.times import last_hours, time_range
+from leaderboard.web import params, table_params
+from leaderboard.web.cache import get_readthrough
+from leaderboard.web.media_types import negotiate
+from leaderboard.web.rendering import (
+    render_history,
+    render_pipelines,
+    render_scores,
+    render_top_score,
+    run_query,
+)
+from leaderboard.web.responses import RenderedResponse, cached_response, respond
+from queries import times
 
-bp = Blueprint("stats", __name__)
+bp = Blueprint("scores", __name__)
 
 
 @bp.get("/aggregated_stats")
 def aggregated_stats() -> Response:
-    """How good is each orchestrator, in each region?"""
-    query, form = params.scores_query(request), media_types.wanted(request)
-    window = params.window(request, service().settings.start_time_window)
-    events = service().events_at(*window)
-    return responses.of_window(queries.aggregated_stats, events, query, responses.scores, form)
+    """The scores of each orchestrator in each region."""
+    event_filter, file_format = params.scores_filter(request), negotiate(request)
+    window = service().events_at(*params.time_range(request, service().settings.start_time_window))
+
+    def render() -> RenderedResponse:
+        frame = run_query(queries.aggregated_stats, window, event_filter)
+        return render_scores(frame, event_filter.job_type, file_format)
+
+    return cached_response(("aggregated_stats", event_filter, file_format.name), window, render)
 
 
-@bp.get("/raw_stats")
-def raw_stats() -> Response:
-    """What exactly did the testers post of one orchestrator?"""
-    query, form = params.results_query(request), media_types.wanted(request)
-    window = params.window(request, service().settings.start_time_window)
-    return responses.of_results(service().results_at(query.orchestrator, *window, query.job_type), query, form)
+@bp.get("/score_history")
+def score_history() -> Response:
+    """Scores per interval of time, of some orchestrators or of the whole network."""
+    event_filter, file_format = table_params.history_filter(request), negotiate(request)
+    time_range = params.time_range(request, service().settings.start_time_window)
+    options = table_params.history_options(request, time_range)
+    window = service().events_at(*time_range)
+
+    def render() -> RenderedResponse:
+        history = queries.score_history(
+            window.load(),
+            event_filter,
+            interval=options.interval,
+            orchestrators=options.orchestrators,
+            group_columns=options.group_columns,
+        )
+        frame = queries.collect(history.drop(*queries.SUM_COLUMNS))
+        return render_history(frame, options.interval, file_format)
+
+    return cached_response(("score_history", event_filter, options, file_format.name), window, render)
 
 
 @bp.get("/top_ai_score")
 def top_ai_score() -> Response:
-    """What is an orchestrator best at?"""
-    query = params.orchestrator_query(request)
-    events = service().events_at(*last_hours(service().settings.start_time_window))
-    return responses.of_window(queries.top_ai_score, events, query, responses.top_score)
+    """The AI job in which an orchestrator is best."""
+    event_filter = params.top_score_filter(request)
+    window = service().events_at(*times.last_hours(service().settings.start_time_window))
+
+    def render() -> RenderedResponse:
+        return render_top_score(run_query(queries.top_ai_score, window, event_filter))
+
+    return cached_response(("top_ai_score", event_filter), window, render)
 
 
 @bp.get("/pipelines")
 def pipelines() -> Response:
-    """Which AI jobs have been seen, and where?"""
+    """The AI pipelines that were tested, with their models and regions."""
     settings = service().settings
-    query = params.region_query(request)
-    ends = params.moment(request, "since"), params.moment(request, "until")
+    event_filter = params.pipelines_filter(request)
+    since, until = params.moment(request, "since"), params.moment(request, "until")
 
-    def compute() -> responses.Answer:
-        events = service().events_at(*time_range(*ends, settings.start_time_window))
-        return responses.ask(queries.pipelines, events, query, responses.pipelines)
+    def render() -> RenderedResponse:
+        window = service().events_at(*times.time_range(since, until, settings.start_time_window))
+        return render_pipelines(run_query(queries.pipelines, window, event_filter), window.as_of)
 
-    return responses.respond(remember(("pipelines", query, ends), settings.pipelines_cache_timeout, compute))
+    key = ("pipelines", event_filter, since, until)
+    return respond(get_readthrough(key, settings.pipelines_cache_timeout, render))

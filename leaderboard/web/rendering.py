@@ -1,0 +1,139 @@
+"""Query results rendered as JSON or as files."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+import polars as pl
+
+from leaderboard.results import completion
+from leaderboard.serializers import (
+    serialize_orchestrator,
+    serialize_pipelines,
+    serialize_rows,
+    serialize_scores,
+    serialize_top_score,
+)
+from leaderboard.web.media_types import JSON, Format, encode_table
+from leaderboard.web.pagination import Paging, take_page
+from leaderboard.web.params import InvalidParameter
+from leaderboard.web.responses import RenderedResponse
+from queries import JOB_COLUMNS, EventFilter, EventWindow, collect
+
+ETAG_BYTES = 12
+ETAG_DECIMALS = 9
+"""Means differ in their last bits from one computation to the next, so an ETag covers these digits only."""
+STREAM_THRESHOLD_BYTES = 1 << 20
+"""Longer JSON of results is sent while it is made."""
+MAX_HISTORY_ROWS = 100_000
+
+Query = Callable[[pl.LazyFrame, EventFilter], pl.LazyFrame]
+
+encode = msgspec.json.Encoder().encode
+
+
+def run_query(query: Query, window: EventWindow, event_filter: EventFilter) -> pl.DataFrame:
+    """The result of a query over the events of a window. Raises StoreUnavailable and StoreTimeout."""
+    return collect(query(window.load(), event_filter))
+
+
+def render_scores(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:
+    """The rows of aggregated_stats as ``{orchestrator: {region: scores}}``, or as a file."""
+    body = encode(serialize_scores(frame, job_type)) if file_format == JSON else encode_table(frame, file_format)
+    return _rendered(body, frame, file_format, "aggregated_stats", job_type)
+
+
+def render_top_score(frame: pl.DataFrame) -> RenderedResponse:
+    """The row of top_ai_score."""
+    return RenderedResponse(encode(serialize_top_score(frame)), content_hash(frame, "top_ai_score"))
+
+
+def render_pipelines(frame: pl.DataFrame, as_of: datetime | None) -> RenderedResponse:
+    """The rows of pipelines as ``{"pipelines": [{"id", "models", "regions"}, …]}``."""
+    return render_document(serialize_pipelines(frame), as_of)
+
+
+def render_results(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:
+    """The rows of raw_stats as ``{region: [result, …]}``, or as a file. Long JSON is an iterator over its parts."""
+    body: bytes | Iterator[bytes]
+    if file_format != JSON:
+        body = encode_table(completion.table(frame, job_type), file_format)
+    elif frame["payload"].str.len_bytes().sum() > STREAM_THRESHOLD_BYTES:
+        body = completion.by_region(frame, job_type)
+    else:
+        body = b"".join(completion.by_region(frame, job_type))
+    return _rendered(body, frame, file_format, "raw_stats", job_type)
+
+
+def render_history(frame: pl.DataFrame, interval: str, file_format: Format) -> RenderedResponse:
+    """The rows of score_history as ``{"interval", "history": [row, …]}``, or as a file.
+
+    Raises InvalidParameter for more than MAX_HISTORY_ROWS.
+    """
+    if frame.height > MAX_HISTORY_ROWS:
+        raise InvalidParameter(
+            f"interval {interval} gives {frame.height:,} rows here, and a response has at most {MAX_HISTORY_ROWS:,}; "
+            "ask for a longer interval, a shorter window, one region or fewer orchestrators"
+        )
+    if file_format == JSON:
+        body = encode({"interval": interval, "history": serialize_rows(frame)})
+    else:
+        body = encode_table(frame, file_format)
+    return _rendered(body, frame, file_format, "score_history", interval)
+
+
+def render_ranking(ranking: pl.DataFrame, paging: Paging, file_format: Format) -> RenderedResponse:
+    """One page of the ranking as ``{"leaderboard": [row, …], "total", "next_cursor"}``, or as a file.
+
+    ``next_cursor`` is present if there is another page.
+    """
+    page, next_cursor = take_page(ranking, paging)
+    if file_format == JSON:
+        document = {"leaderboard": serialize_rows(page), "total": ranking.height}
+        body = encode(document if next_cursor is None else document | {"next_cursor": next_cursor})
+    else:
+        body = encode_table(page, file_format)
+    # pages with equal rows may differ in their total and in the page that follows
+    variant = repr((paging.query_hash, paging.limit, ranking.height))
+    return _rendered(body, page, file_format, "leaderboard", variant)._replace(next_cursor=next_cursor)
+
+
+def render_orchestrator(
+    orchestrator: str, jobs: pl.DataFrame, errors: pl.DataFrame, file_format: Format
+) -> RenderedResponse:
+    """The rows of orchestrator_jobs, each with its rows of orchestrator_errors, as a document or as a file.
+
+    In a file the errors of a row are JSON in a text column.
+    """
+    error = pl.struct("error_code", "results", "count", "share", pl.col("last_seen").dt.epoch("s"))
+    by_job = errors.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=error)
+    rows = jobs.join(by_job, on=JOB_COLUMNS, how="left", nulls_equal=True, maintain_order="left")
+    text = pl.format("[{}]", pl.col("errors").list.eval(pl.element().struct.json_encode()).list.join(","))
+    table = rows.with_columns(errors=text.fill_null("[]"))
+    if file_format == JSON:
+        body = encode(serialize_orchestrator(orchestrator, rows.with_columns(pl.col("errors").fill_null([]))))
+    else:
+        body = encode_table(table, file_format)
+    return _rendered(body, table, file_format, orchestrator)
+
+
+def render_document(document: object, as_of: datetime | None = None) -> RenderedResponse:
+    """Any JSON document without numbers that may differ in their last bits."""
+    body = encode(document)
+    return RenderedResponse(body, blake2b(body, digest_size=ETAG_BYTES).hexdigest(), as_of=as_of)
+
+
+def _rendered(
+    body: bytes | Iterator[bytes], frame: pl.DataFrame, file_format: Format, file_name: str, *variant: str
+) -> RenderedResponse:
+    etag = content_hash(frame, file_name, file_format.name, *variant)
+    return RenderedResponse(body, etag, file_format, file_name)
+
+
+def content_hash(frame: pl.DataFrame, *variant: str) -> str:
+    """A hash of the frame, and of the strings that tell apart what is rendered from equal frames."""
+    content = blake2b(repr(variant).encode(), digest_size=ETAG_BYTES)
+    for rows in frame.with_columns(pl.selectors.float().round(ETAG_DECIMALS)).iter_slices():
+        content.update(rows.write_csv().encode())
+    return content.hexdigest()
