@@ -376,5 +376,5 @@ def test_an_error_of_our_own_shows_nothing_of_the_inside(client: FlaskClient, da
     rows(database, "DROP VIEW event_details; DROP TABLE events")
     response = client.get("/api/aggregated_stats")
     assert response.status_code == 500
-    assert response.json == {"error": "the service met an error of its own; its log says more"}
+    assert response.json == {"error": "unexpected error of the service; see its log"}
     assert response.headers["Cache-Control"] == "no-store"

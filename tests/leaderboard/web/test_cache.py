@@ -12,7 +12,7 @@ from flask import Flask
 
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
-from leaderboard.web.cache import remember
+from leaderboard.web.cache import get_readthrough
 from tests.conftest import SECRET
 
 
@@ -40,7 +40,7 @@ def test_one_computes_and_all_get_the_result(app: Flask) -> None:
         go_on.wait(0.5)
         return len(computed)
 
-    assert together(app, 8, lambda: remember("key", 60, compute)) == [1] * 8
+    assert together(app, 8, lambda: get_readthrough("key", 60, compute)) == [1] * 8
     assert len(computed) == 1
 
 
@@ -52,17 +52,19 @@ def test_a_failure_goes_to_all_who_wait_and_is_not_kept(app: Flask) -> None:
         time.sleep(0.5)
         return 1 // 0
 
-    assert all(isinstance(found, ZeroDivisionError) for found in together(app, 8, lambda: remember("key", 60, fail)))
+    assert all(
+        isinstance(found, ZeroDivisionError) for found in together(app, 8, lambda: get_readthrough("key", 60, fail))
+    )
     assert len(failed) == 1
     with app.app_context():
-        assert remember("key", 60, lambda: 5) == 5
+        assert get_readthrough("key", 60, lambda: 5) == 5
 
 
 def test_without_a_time_nothing_is_kept(app: Flask) -> None:
     computed: list[int] = []
     with app.app_context():
         for _ in range(3):
-            remember("key", 0, lambda: computed.append(1))
+            get_readthrough("key", 0, lambda: computed.append(1))
     assert len(computed) == 3
 
 
@@ -70,7 +72,7 @@ def test_apps_do_not_share(app: Flask, settings: Settings) -> None:
     other = create_app(settings)
     for one, value in ((app, 1), (other, 2)):
         with one.app_context():
-            assert remember("key", 60, lambda value=value: value) == value
+            assert get_readthrough("key", 60, lambda value=value: value) == value
     other.extensions["leaderboard"].close()
 
 

@@ -235,9 +235,11 @@ def test_a_part_of_a_text_is_not_compressed_and_taken_for_the_whole(recorded: Fl
 def test_numbers_are_at_the_same_places_whatever_their_last_bits(name: str) -> None:
     # as many as they are, they may be equal or not
     numbers = [number % 9 / 7 + 0.01 for number in range(5000)]
-    form = media_types.wanted(Request({"QUERY_STRING": f"format={name}"}))
+    form = media_types.negotiate(Request({"QUERY_STRING": f"format={name}"}))
     one, other = (
-        media_types.file(pl.DataFrame({"score": [nudged(number, place) for place, number in enumerate(numbers)]}), form)
+        media_types.encode_table(
+            pl.DataFrame({"score": [nudged(number, place) for place, number in enumerate(numbers)]}), form
+        )
         for nudged in (lambda number, _: number, lambda number, place: number + place % 50 * 1e-16)
     )
     assert len(one) == len(other)

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from leaderboard.web.pagination import Paging, page, resumed
+from leaderboard.web.pagination import Paging, resume, take_page
 from leaderboard.web.params import InvalidParameter
 from queries.ranking import RANKING_COLUMNS
 from queries.times import TimeRange
@@ -27,7 +27,7 @@ def names(frame: pl.DataFrame, paging: Paging) -> list[list[str]]:
     """The orchestrators of all portions."""
     portions, cursor = [], ""
     while cursor is not None:
-        part, cursor = page(frame, resumed(paging, cursor) if cursor else paging)
+        part, cursor = take_page(frame, resume(paging, cursor) if cursor else paging)
         portions.append([name[2:] for name in part["orchestrator"]])
     return portions
 
@@ -49,19 +49,19 @@ def test_equal_values_come_by_address_though_their_last_bits_differ(descending: 
 
 def test_a_row_that_is_gone_leaves_no_gap() -> None:
     frame, paging = ranking(score=[0.9, 0.8, 0.7, 0.6]), Paging("score", True, 2, "q", WINDOW)
-    _, cursor = page(frame, paging)
-    after, _ = page(frame.filter(pl.col("orchestrator") != "0xb"), resumed(paging, cursor))
+    _, cursor = take_page(frame, paging)
+    after, _ = take_page(frame.filter(pl.col("orchestrator") != "0xb"), resume(paging, cursor))
     assert after["orchestrator"].to_list() == ["0xc", "0xd"]
 
 
 def test_a_cursor_keeps_the_window_to_the_microsecond() -> None:
     paging = Paging("score", True, 1, "q", WINDOW)
-    _, cursor = page(ranking(score=[1.0, 0.5]), paging)
-    later = paging._replace(window=TimeRange(WINDOW.until, WINDOW.until))
-    assert resumed(later, cursor).window == WINDOW
+    _, cursor = take_page(ranking(score=[1.0, 0.5]), paging)
+    later = paging._replace(time_range=TimeRange(WINDOW.until, WINDOW.until))
+    assert resume(later, cursor).time_range == WINDOW
 
 
 def test_a_cursor_of_text_is_none_of_numbers() -> None:
-    _, cursor = page(ranking(score=[1.0, 0.5]), Paging("orchestrator", False, 1, "q", WINDOW))
+    _, cursor = take_page(ranking(score=[1.0, 0.5]), Paging("orchestrator", False, 1, "q", WINDOW))
     with pytest.raises(InvalidParameter, match=r"^cursor must come with the other parameters"):
-        resumed(Paging("score", True, 1, "q", WINDOW), cursor)
+        resume(Paging("score", True, 1, "q", WINDOW), cursor)

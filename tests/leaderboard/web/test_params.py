@@ -17,23 +17,26 @@ def asked(query: str) -> Request:
 
 
 def test_neither_end_is_the_last_hours() -> None:
-    since, until = params.window(asked(""), hours=24)
+    since, until = params.time_range(asked(""), default_hours=24)
     assert until - since == timedelta(hours=24)
     assert abs(until - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_only_since_is_until_now() -> None:
-    since, until = params.window(asked("since=5"), hours=24)
+    since, until = params.time_range(asked("since=5"), default_hours=24)
     assert since == datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
     assert abs(until - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_only_until_is_everything_before() -> None:
-    assert params.window(asked("until=5"), hours=24) == (MIN_TIME, datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC))
+    assert params.time_range(asked("until=5"), default_hours=24) == (
+        MIN_TIME,
+        datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC),
+    )
 
 
 def test_a_window_longer_than_time_begins_with_it() -> None:
-    assert params.window(asked(""), hours=1e12).since == MIN_TIME
+    assert params.time_range(asked(""), default_hours=1e12).since == MIN_TIME
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_a_window_longer_than_time_begins_with_it() -> None:
     ],
 )
 def test_what_aggregated_stats_is_asked(query: str, expected: EventFilter) -> None:
-    assert params.scores_query(asked(query)) == expected
+    assert params.scores_filter(asked(query)) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_what_aggregated_stats_is_asked(query: str, expected: EventFilter) -> No
 )
 def test_what_aggregated_stats_cannot_be_asked(query: str, sentence: str) -> None:
     with pytest.raises(InvalidParameter, match=sentence):
-        params.scores_query(asked(query))
+        params.scores_filter(asked(query))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_what_aggregated_stats_cannot_be_asked(query: str, sentence: str) -> Non
     ],
 )
 def test_what_raw_stats_is_asked(query: str, expected: EventFilter) -> None:
-    assert params.results_query(asked(query)) == expected
+    assert params.results_filter(asked(query)) == (expected.orchestrator, expected)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +96,4 @@ def test_what_raw_stats_is_asked(query: str, expected: EventFilter) -> None:
 )
 def test_what_raw_stats_cannot_be_asked(query: str, sentence: str) -> None:
     with pytest.raises(InvalidParameter, match=sentence):
-        params.results_query(asked(query))
+        params.results_filter(asked(query))

@@ -1,0 +1,32 @@
+"""What the tests of the HTTP interface share."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from leaderboard.app import create_app
+from leaderboard.settings import Settings
+
+
+@pytest.fixture
+def computed(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The endpoints whose responses the log says were computed, in order."""
+    caplog.set_level(logging.DEBUG, logger="leaderboard.web.cache")
+
+    def names() -> list[str]:
+        found = (re.match(r"computing \('(\w+)'", message) for message in caplog.messages)
+        return [match[1] for match in found if match]
+
+    return names
+
+
+@pytest.fixture(scope="module")
+def recorded(events_database: str) -> Iterator[FlaskClient]:
+    """The client of a service over the conformance set."""
+    app: Flask = create_app(Settings(postgres=events_database))
+    yield app.test_client()
+    app.extensions["leaderboard"].close()

@@ -1,0 +1,36 @@
+"""Services that run in the test's own process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from leaderboard.app import create_app
+from leaderboard.services import Service
+from leaderboard.settings import Settings
+from queries.times import last_hours
+from tests.support.waiting import eventually
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[FlaskClient]:
+    """The client of a service that holds its live window in memory."""
+    app = create_app(settings)
+    try:
+        wait_until_warm(app)
+        yield app.test_client()
+    finally:
+        app.extensions["leaderboard"].close()
+
+
+def wait_until_warm(app: Flask) -> None:
+    """Returns when the app holds its live window in memory: two windows with the same events have one version."""
+    service: Service = app.extensions["leaderboard"]
+
+    def is_warm() -> bool:
+        hours = service.settings.start_time_window
+        first, second = (service.events_at(*last_hours(hours)) for _ in range(2))
+        return first.version is not None and first.version == second.version
+
+    eventually(is_warm)
