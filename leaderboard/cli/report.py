@@ -75,12 +75,12 @@ def report(
     Exit codes: 0 done; 2 wrong usage; 73 --to cannot be written; 75 try again
     later, as the database is away or too slow; 1 anything else.
     """
-    if absent := notebooks.missing():
+    if missing := notebooks.missing_packages():
         raise click.ClickException(
-            f"a report needs what is not installed, {', '.join(absent)}: pip install -e '.[{notebooks.EXTRA}]'"
+            f"reports need packages that are not installed ({', '.join(missing)}): {notebooks.INSTALL_COMMANDS}"
         )
-    # these load what only the extra brings
-    from leaderboard.reports.page import page
+    # imports the packages of the extra
+    from leaderboard.reports.page import render_page
 
     loaded = notebooks.load(notebook)
     known = notebooks.parameters(loaded)
@@ -93,11 +93,11 @@ def report(
         raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(known)}")
     try:
         made = notebooks.run(loaded, _source(settings, database) | given)
-        _write(page(made, notebook).encode(), to)
+        _write(render_page(made, notebook).encode(), to)
     except DatabaseAway as error:
         raise failure(error.message, TRY_AGAIN) from None
-    except notebooks.NotebookFailed as error:
-        raise failure(f"{notebook} failed: {error}", TRY_AGAIN if error.later else 1) from None
+    except notebooks.NotebookError as error:
+        raise failure(f"{notebook} failed: {error}", TRY_AGAIN if error.retryable else 1) from None
     except TargetError as error:
         raise failure(str(error), CANNOT_WRITE) from None
 

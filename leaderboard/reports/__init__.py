@@ -1,1 +1,1 @@
-"""Reports: notebooks run with values of one's own, as pages that need nothing beside them."""
+"""Reports: the project's notebooks, run with given parameters and written as self-contained pages."""

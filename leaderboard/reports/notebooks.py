@@ -1,6 +1,9 @@
-"""The notebooks: where they are, what they take, and running them.
+"""Finds the project's notebooks, and runs them with given parameters.
 
-``load`` and ``run`` need the extra ``notebooks``, which ``missing`` looks for.
+``load`` and ``run`` need the extra ``notebooks``; ``missing_packages`` looks for
+it. Papermill would run notebooks over ipc too, but it writes the parameters, a
+database's password among them, into the notebook's metadata, and it needs five
+more packages to save the few lines here that insert one cell.
 """
 
 import ast
@@ -14,48 +17,56 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-EXTRA = "notebooks"
-PACKAGES = ("altair", "ipykernel", "nbclient", "nbconvert", "nbformat", "vl_convert")
-"""The modules that the extra brings."""
-PARAMETERS, GIVEN = "parameters", "injected-parameters"
-"""The tags of the cell with the parameters, and of the one after it with what was given, as papermill has them."""
-NO_REPORT = "no-report"
-"""The tag of a cell that is for whoever has the notebook, and not for the readers of a page."""
+EXTRA_MODULES = ("altair", "ipykernel", "nbclient", "nbconvert", "nbformat", "vl_convert")
+"""The modules that the extra ``notebooks`` installs."""
+INSTALL_COMMANDS = (
+    "pip install 'orchestrator-leaderboard[notebooks]', or in a checkout of the project pip install -e '.[notebooks]'"
+)
+PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
+"""The tags of the cell with the default parameters and of the cell with the given ones, as papermill names them."""
+NO_REPORT_TAG = "no-report"
+"""The tag of a cell that helps readers of the notebook but not readers of a report."""
 SUFFIX = ".ipynb"
-AWAY = ("StoreUnavailable", "StoreTimeout")
-"""The exceptions that tell that the same may work later."""
+RETRYABLE_ERRORS = ("StoreUnavailable", "StoreTimeout")
+"""Exceptions after which the same notebook may succeed later."""
 
 
-class NotebookFailed(Exception):
-    """A cell of a notebook failed; ``later`` tells whether the same may work later."""
+class NotebookError(Exception):
+    """A cell of a notebook failed. ``retryable`` says whether the same run may succeed later."""
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(" ".join(f"{name}: {message}".split()) if message else name)
-        self.later = name in AWAY
+    def __init__(self, error_name: str, message: str) -> None:
+        super().__init__(" ".join(f"{error_name}: {message}".split()) if message else error_name)
+        self.retryable = error_name in RETRYABLE_ERRORS
 
 
-def missing() -> list[str]:
+def missing_packages() -> list[str]:
     """The modules of the extra that are not installed."""
-    return [name for name in PACKAGES if find_spec(name) is None]
+    return [name for name in EXTRA_MODULES if find_spec(name) is None]
 
 
 def names() -> list[str]:
-    """The names of all notebooks, in order; none where the service was installed without them."""
-    folder = _folder()
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file.name.removesuffix(SUFFIX) for file in found if file.name.endswith(SUFFIX))
+    """The names of all notebooks, in order. Empty if the package was installed without them."""
+    folder = _notebooks_folder()
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(entry.name.removesuffix(SUFFIX) for entry in entries if entry.name.endswith(SUFFIX))
 
 
 def load(name: str) -> "NotebookNode":
-    """The notebook of this name."""
+    """Reads the notebook with this name."""
     import nbformat
 
-    return nbformat.reads((_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8"), as_version=4)
+    text = (_notebooks_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+    notebook: NotebookNode = nbformat.reads(text, as_version=4)
+    return notebook
 
 
 def parameters(notebook: "NotebookNode") -> dict[str, Any]:
-    """The names that its cell of parameters gives plain values to, with these."""
-    statements = ast.parse(notebook.cells[_place(notebook)].source).body
+    """The notebook's parameters with their default values.
+
+    They are the names to which the cell tagged PARAMETERS_TAG assigns a
+    constant, a list or a tuple.
+    """
+    statements = ast.parse(notebook.cells[_parameters_index(notebook)].source).body
     return {
         target.id: ast.literal_eval(statement.value)
         for statement in statements
@@ -65,36 +76,37 @@ def parameters(notebook: "NotebookNode") -> dict[str, Any]:
     }
 
 
-def run(notebook: "NotebookNode", given: Mapping[str, Any]) -> "NotebookNode":
-    """The notebook with the outputs of its cells, after these values took the place of its parameters'.
+def run(notebook: "NotebookNode", values: Mapping[str, Any]) -> "NotebookNode":
+    """Runs the notebook with these parameters, and returns it with the outputs of its cells.
 
-    Raises NotebookFailed.
+    Raises NotebookError, which names the failing cell's exception.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
     from nbformat.v4 import new_code_cell
     from traitlets.config import Config
 
-    lines = "\n".join(f"{name} = {value!r}" for name, value in given.items())
-    notebook.cells.insert(_place(notebook) + 1, new_code_cell(lines, metadata={"tags": [GIVEN]}))
-    # over sockets in a folder of this user's, as the database's password is among the values
+    assignments = "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    injected = new_code_cell(assignments, metadata={"tags": [INJECTED_TAG]})
+    notebook.cells.insert(_parameters_index(notebook) + 1, injected)
+    # the values include the database's password: ipc uses sockets in a folder that only this user can open
     config = Config(KernelManager={"transport": "ipc"})
-    # what a notebook reads is waited for as long as its source does
+    # no limit per cell: each source of events limits its own reads
     client = NotebookClient(notebook, timeout=None, config=config, resources={"metadata": {"path": str(Path.cwd())}})
     try:
         return client.execute()
     except CellExecutionError as error:
-        raise NotebookFailed(error.ename, error.evalue) from None
+        raise NotebookError(error.ename, error.evalue) from None
     except DeadKernelError:
-        raise NotebookFailed("the notebook's process ended", "") from None
+        raise NotebookError("the notebook's process ended", "") from None
 
 
-def _place(notebook: "NotebookNode") -> int:
-    return next(number for number, cell in enumerate(notebook.cells) if PARAMETERS in cell.metadata.get("tags", ()))
+def _parameters_index(notebook: "NotebookNode") -> int:
+    return next(index for index, cell in enumerate(notebook.cells) if PARAMETERS_TAG in cell.metadata.get("tags", ()))
 
 
-def _folder() -> Traversable:
-    """The project's notebooks: inside the package where it is installed, beside it in a checkout."""
+def _notebooks_folder() -> Traversable:
+    """The folder of the notebooks: inside an installed package, beside the package in a checkout."""
     package = files("leaderboard")
     installed = package / "notebooks"
     return installed if installed.is_dir() else package / ".." / "notebooks"

@@ -44,7 +44,7 @@ def refreshed(name: str, given: dict[str, str]) -> Any:
     """The notebook of this name with the outputs of a run with these values, and else as it was."""
     kept = notebooks.load(name)
     made = notebooks.run(deepcopy(kept), {key: given[key] for key in given if key in notebooks.parameters(kept)})
-    shown = [cell for cell in made.cells if notebooks.GIVEN not in cell.metadata.get("tags", ())]
+    shown = [cell for cell in made.cells if notebooks.INJECTED_TAG not in cell.metadata.get("tags", ())]
     code = [(old, new) for old, new in zip(kept.cells, shown, strict=True) if old.cell_type == "code"]
     for number, (old, new) in enumerate(code, 1):
         old.execution_count, old.outputs = number, new.outputs

@@ -167,7 +167,7 @@ def test_without_its_packages_the_extra_is_named(database: str) -> None:
         [sys.executable, "-c", code], env=environment(POSTGRES=database), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "what is not installed, altair, nbclient: pip install -e '.[notebooks]'" in done.stderr
+    assert "packages that are not installed (altair, nbclient): pip install 'orchestrator-leaderboard[notebooks]'" in done.stderr
 
 
 def test_every_notebook_of_the_folder_can_be_reported() -> None:
