@@ -10,8 +10,8 @@ import click
 import psycopg2
 
 from leaderboard.cli import period
-from leaderboard.cli.database import DatabaseAway, open_stored_events
-from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, database_failure, failure
+from leaderboard.cli.stores import DatabaseAway, open_stored_events
+from leaderboard.cli.errors import CANNOT_WRITE, TRY_AGAIN, database_failure, failure
 from leaderboard.cli.period import Bound, Day, Month
 from leaderboard.cli.progress import shown
 from leaderboard.export import datasets

@@ -13,8 +13,8 @@ import psycopg2
 from rich.console import Console
 from rich.table import Table
 
-from leaderboard.cli.database import open_migrated_database
-from leaderboard.cli.failure import database_failure
+from leaderboard.cli.stores import open_migrated_database
+from leaderboard.cli.errors import database_failure
 from leaderboard.cli.progress import shown
 from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT_SECONDS
 from leaderboard.lake.errors import LakeConflict, LakeError

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import click
 
-from leaderboard.cli.database import open_database
+from leaderboard.cli.stores import open_database
 from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.migrations import Migrator

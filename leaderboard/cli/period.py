@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import click
 
-from leaderboard.cli.moment import Moment
+from leaderboard.cli.moments import Moment
 from leaderboard.export.runner import ExportPeriod
 from queries.times import day_bounds
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from leaderboard.cli.database import DatabaseAway, open_migrated_database
-from leaderboard.cli.failure import CANNOT_WRITE, TRY_AGAIN, failure
-from leaderboard.cli.moment import Moment
+from leaderboard.cli.stores import DatabaseAway, open_migrated_database
+from leaderboard.cli.errors import CANNOT_WRITE, TRY_AGAIN, failure
+from leaderboard.cli.moments import Moment
 from leaderboard.export.errors import TargetError, translate_store_errors
 from leaderboard.reports import notebooks
 from leaderboard.settings import Settings

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 import queries
-from leaderboard.cli.database import open_stored_events
-from leaderboard.cli.moment import Moment
+from leaderboard.cli.stores import open_stored_events
+from leaderboard.cli.moments import Moment
 from leaderboard.settings import Settings
 from leaderboard.serializers import serialize_scores
 from queries import AI, TRANSCODING, EventFilter, StoreTimeout, StoreUnavailable

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leaderboard.cli.database import open_migrated_database
-from leaderboard.cli.moment import Moment
+from leaderboard.cli.stores import open_migrated_database
+from leaderboard.cli.moments import Moment
 from leaderboard.cli.progress import shown
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions

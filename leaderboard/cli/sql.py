@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 import queries
-from leaderboard.cli.database import open_migrated_database
+from leaderboard.cli.stores import open_migrated_database
 from leaderboard.settings import Settings
 from leaderboard.storage.relation_formats import write_relation
 from queries import StoreTimeout, StoreUnavailable
