@@ -151,7 +151,7 @@ def test_of_syncs_at_once_each_event_is_in_the_lake_once(stores: Stores) -> None
     children = [processes.Process(target=_synced, args=(stores.url, stores.lake, together, results)) for _ in range(4)]
     for child in children:
         child.start()
-    outcomes = [results.get(timeout=60) for _ in children]
+    outcomes = [results.get(timeout=120) for _ in children]
     for child in children:
         child.join(60)
     assert sum(events for events in outcomes if events is not None) == 1000
@@ -160,7 +160,7 @@ def test_of_syncs_at_once_each_event_is_in_the_lake_once(stores: Stores) -> None
 
 def _synced(url: str, lake: str, together: threading.Barrier, results: multiprocessing.Queue) -> None:
     postgres = PostgresEvents(url)
-    together.wait(30)
+    together.wait(120)
     try:
         results.put(sync(postgres, lake, no_progress).events)
     except LakeConflict:
@@ -195,7 +195,7 @@ class TestChanges:
 
     def wait(self, stores: Stores) -> None:
         """Until the database tells that something was changed."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while stores.snapshot().changes == hash64(stores.postgres.state().changes):
             assert time.monotonic() < deadline
             time.sleep(0.02)
