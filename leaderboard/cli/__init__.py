@@ -1,41 +1,97 @@
 """The command ``leaderboard``."""
 
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from leaderboard import logging_config
-from leaderboard.cli.export import export
-from leaderboard.cli.lake import lake, prune
-from leaderboard.cli.migrate import migrate
-from leaderboard.cli.post import post
-from leaderboard.cli.report import report
-from leaderboard.cli.scores import scores
-from leaderboard.cli.serve import serve
-from leaderboard.cli.simulate import simulate
-from leaderboard.cli.sql import sql
-from leaderboard.settings import Settings, SettingsError, described
+from leaderboard.cli.errors import translate
+from leaderboard.settings import Settings, described
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+SHORT_HELP = {
+    "database": "Prints the database's URL, or opens psql on it.",
+    "export": "Writes events, results or scores to files or to a Delta table.",
+    "lake": "Exports results to the lake, and maintains it.",
+    "migrate": "Shows and changes the version of the database's schema.",
+    "post": "Signs results in a file and posts them to a service.",
+    "prune": "Deletes old results that the lake holds from the database.",
+    "report": "Runs a notebook and writes its output as an HTML page.",
+    "scores": "Prints scores per orchestrator and region.",
+    "serve": "Serves the HTTP API until Ctrl-C or SIGTERM.",
+    "simulate": "Makes results of a simulated network and stores them.",
+    "sql": "Runs SQL over the events and prints the result.",
+}
+"""The commands. Each one is the function of its name in the module of its name."""
 
 
-class SettingsHelp(click.Group):
-    """A group whose help ends with the settings."""
+class LazyCommands(MutableMapping[str, click.Command]):
+    """The commands by name. Each is imported when it is looked up, so that a start pays for one command only."""
 
-    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in SHORT_HELP:
+            raise KeyError(name)
+        command: click.Command = getattr(import_module(f"leaderboard.cli.{name}"), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SHORT_HELP)
+
+    def __len__(self) -> int:
+        return len(SHORT_HELP)
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        raise TypeError("commands are added to SHORT_HELP")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are removed from SHORT_HELP")
+
+
+class LazyGroup(click.Group):
+    """A group that lists its commands without importing them, and whose help ends with the settings."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = LazyCommands()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SHORT_HELP.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the settings."""
         with formatter.section("Settings, from the environment"):
             formatter.write_dl([(name, f"{meaning}  [default: {shown}]") for name, meaning, shown in described()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
+        """The commands and options that begin with ``incomplete``."""
+        from click.shell_completion import CompletionItem
 
-@click.group(cls=SettingsHelp, context_settings={"help_option_names": ["-h", "--help"]})
+        names = [name for name in SHORT_HELP if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=SHORT_HELP[name]) for name in names]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command. An error that a user can meet ends it with one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            failure = translate(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="orchestrator-leaderboard")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Scores of the orchestrators of a decentralised video and AI network."""
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+    settings = Settings.load()
     logging_config.configure(settings.log_level)
     context.obj = settings
-
-
-for command in (serve, export, migrate, post, report, scores, sql, simulate, lake, prune):
-    main.add_command(command)

@@ -1,19 +1,45 @@
-"""Failures that tell by their exit codes what they are."""
+"""How a failed command ends: one line on standard error, and an exit code that says whether to try again."""
 
 import click
-import psycopg2
-
-CANNOT_WRITE, TRY_AGAIN = 73, 75
-"""Exit codes, as sysexits.h has them; 1 is any other failure and 2 wrong usage."""
 
 
-def database_failure(error: psycopg2.Error) -> click.ClickException:
-    """An exception that ends the command with what the database said, on one line."""
-    return click.ClickException(f"the database fails: {' '.join(str(error).split())}")
+class TryAgain(click.ClickException):
+    """The same command may succeed later. The exit code is EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = 75
 
 
-def failure(sentence: str, exit_code: int) -> click.ClickException:
-    """An exception that ends the command with the sentence and this code."""
-    raised = click.ClickException(sentence)
-    raised.exit_code = exit_code
-    return raised
+class CannotWrite(click.ClickException):
+    """The target of the output cannot be written. The exit code is EX_CANTCREAT of sysexits.h."""
+
+    exit_code = 73
+
+
+FAILURES: dict[str, type[click.ClickException]] = {
+    "leaderboard.export.errors.IncompletePeriod": TryAgain,
+    "leaderboard.export.errors.TargetConflict": TryAgain,
+    "leaderboard.export.errors.TargetError": CannotWrite,
+    "leaderboard.lake.errors.LakeConflict": TryAgain,
+    "leaderboard.lake.errors.LakeError": click.ClickException,
+    "leaderboard.postgres.admin.DatabaseUnavailable": TryAgain,
+    "leaderboard.postgres.errors.EmbeddedPostgresError": click.ClickException,
+    "leaderboard.postgres.errors.MigrationError": click.ClickException,
+    "leaderboard.results.validation.InvalidResult": click.ClickException,
+    "leaderboard.settings.SettingsError": click.ClickException,
+    "psycopg2.Error": click.ClickException,
+    "queries.errors.StoreError": TryAgain,
+}
+"""How the errors that a user can meet end a command. They are named as text: a command imports only what it uses."""
+
+
+def translate(error: Exception) -> click.ClickException | None:
+    """The error as the end of a command, or None where it is a fault of the program.
+
+    Notes of the error (``add_note``) follow its message.
+    """
+    for ancestor in type(error).__mro__:
+        failure = FAILURES.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
+        if failure is not None:
+            parts = (str(error), *getattr(error, "__notes__", ()))
+            return failure("; ".join(" ".join(part.split()) for part in parts))
+    return None

@@ -1,59 +1,15 @@
-"""Days, months and moments on the command line, as windows of time."""
+"""The period that the options of an export name."""
 
-import re
 from calendar import monthrange
 from datetime import date, datetime
 
 import click
 
-from leaderboard.cli.moments import Moment
 from leaderboard.export.runner import ExportPeriod
 from queries.times import day_bounds
 
 
-class Day(click.ParamType):
-    """A day in UTC."""
-
-    name = "day"
-
-    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> date:
-        """The date."""
-        try:
-            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
-                return date.fromisoformat(str(value))
-        except ValueError:
-            pass
-        self.fail(f"must be a day (2026-09-14), not {str(value)!r}", parameter, context)
-
-
-class Month(click.ParamType):
-    """A month in UTC, as its first day."""
-
-    name = "month"
-
-    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> date:
-        """The month's first day."""
-        try:
-            if re.fullmatch(r"\d{4}-\d{2}", str(value)):
-                return date.fromisoformat(f"{value}-01")
-        except ValueError:
-            pass
-        self.fail(f"must be a month (2026-09), not {str(value)!r}", parameter, context)
-
-
-class Bound(Moment):
-    """A day in UTC, unix seconds or RFC 3339."""
-
-    def convert(
-        self, value: object, parameter: click.Parameter | None, context: click.Context | None
-    ) -> date | datetime:
-        """The day as a date, the moment as an aware datetime."""
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)):
-            return Day().convert(value, parameter, context)
-        return super().convert(value, parameter, context)
-
-
-def wanted(
+def read_period(
     since: date | datetime | None,
     until: date | datetime | None,
     day: date | None,
@@ -61,33 +17,37 @@ def wanted(
     *,
     whole_days: str | None,
 ) -> ExportPeriod | None:
-    """The window that the options name, None where there are none.
+    """The period that the options name, or None where there are none. A date names its whole UTC day.
 
-    ``whole_days`` tells why it has to be of whole days, where it has. Raises
-    click.UsageError.
+    ``whole_days`` says why the period must consist of whole days, and is None
+    where it need not. Raises click.UsageError.
     """
     if sum((day is not None, month is not None, since is not None or until is not None)) > 1:
-        raise click.UsageError("--day, --month, and --since with --until exclude each other")
+        raise click.UsageError("use only one of --day, --month, and --since with --until")
     if day is not None:
         return ExportPeriod(*day_bounds(day))
     if month is not None:
-        return ExportPeriod(day_bounds(month)[0], day_bounds(_last_of(month))[1])
+        last_day = month.replace(day=monthrange(month.year, month.month)[1])
+        return ExportPeriod(day_bounds(month).since, day_bounds(last_day).until)
     if since is None and until is None:
         return None
-    window = ExportPeriod(_moment(since, 0), _moment(until, 1))
+    period = ExportPeriod(_first_moment(since), _last_moment(until))
     if whole_days is not None:
-        if window.since is not None and window.since != day_bounds(window.since.date())[0]:
-            raise click.BadParameter(f"must be a day (2026-09-14) {whole_days}", param_hint="--since")
-        if window.until is not None and window.until != day_bounds(window.until.date())[1]:
-            raise click.BadParameter(f"must be a day (2026-09-14) {whole_days}", param_hint="--until")
-    if window.since is not None and window.until is not None and window.since > window.until:
+        _check_whole_days(period, whole_days)
+    if period.since is not None and period.until is not None and period.since > period.until:
         raise click.BadParameter("must not be before --since", param_hint="--until")
-    return window
+    return period
 
 
-def _moment(given: date | datetime | None, end: int) -> datetime | None:
-    return given if given is None or isinstance(given, datetime) else day_bounds(given)[end]
+def _check_whole_days(period: ExportPeriod, reason: str) -> None:
+    for moment, bound, option in ((period.since, 0, "--since"), (period.until, 1, "--until")):
+        if moment is not None and moment != day_bounds(moment.date())[bound]:
+            raise click.BadParameter(f"must be a day (2026-09-14) {reason}", param_hint=option)
 
 
-def _last_of(month: date) -> date:
-    return month.replace(day=monthrange(month.year, month.month)[1])
+def _first_moment(given: date | datetime | None) -> datetime | None:
+    return given if given is None or isinstance(given, datetime) else day_bounds(given).since
+
+
+def _last_moment(given: date | datetime | None) -> datetime | None:
+    return given if given is None or isinstance(given, datetime) else day_bounds(given).until

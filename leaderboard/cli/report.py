@@ -6,56 +6,57 @@ from typing import Any
 
 import click
 
-from leaderboard.cli.stores import DatabaseAway, open_migrated_database
-from leaderboard.cli.errors import CANNOT_WRITE, TRY_AGAIN, failure
+from leaderboard.cli.errors import TryAgain
 from leaderboard.cli.moments import Moment
-from leaderboard.export.errors import TargetError, translate_store_errors
+from leaderboard.cli.stores import open_migrated_database
+from leaderboard.export.errors import translate_store_errors
 from leaderboard.reports import notebooks
 from leaderboard.settings import Settings
 from leaderboard.storage.files import Files, split_url
 
-WEEK = timedelta(days=7)
-OPTIONS = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
-"""The parameters that have an option of their own."""
+DEFAULT_PERIOD = timedelta(days=7)
+PARAMETERS_WITH_OPTION = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
 
 
-class Parameter(click.ParamType):
-    """``NAME=VALUE``."""
+class NotebookParameter(click.ParamType[tuple[str, str]]):
+    """``NAME=VALUE``. Becomes the name in upper case and the text of the value."""
 
     name = "name=value"
 
-    def convert(
-        self, value: object, parameter: click.Parameter | None, context: click.Context | None
-    ) -> tuple[str, str]:
-        """The name, in upper case, and the text of the value."""
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The name in upper case, and the text of the value."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
         name = name.strip().upper()
         if not equals:
-            self.fail(f"must be NAME=VALUE, not {value!r}", parameter, context)
-        if name in OPTIONS:
-            self.fail(f"{name} is given as --{name.lower()}", parameter, context)
+            self.fail(f"must be NAME=VALUE, not {value!r}", param, ctx)
+        if name in PARAMETERS_WITH_OPTION:
+            self.fail(f"{name} is given as --{name.lower()}", param, ctx)
         return name, text
 
 
 @click.command()
 @click.argument("notebook", type=click.Choice(notebooks.names()))
-@click.option("--to", required=True, help="The page, a path or a URL s3://, gs:// or az://; - is standard output.")
-@click.option("--orchestrator", help="The address that the report is about, where it is about one.")
-@click.option("--since", type=Moment(), help="Unix seconds or RFC 3339.  [default: seven days before --until]")
-@click.option("--until", type=Moment(), help="Unix seconds or RFC 3339.  [default: now]")
+@click.option("--to", required=True, help="The page: a path, a URL s3://, gs:// or az://, or - for standard output.")
+@click.option("--orchestrator", help="The address that the report is about, for reports about one orchestrator.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Unix seconds, RFC 3339 or a date (UTC midnight).  [default: seven days before --until]",
+)
+@click.option("--until", type=Moment(), help="Unix seconds, RFC 3339 or a date (UTC midnight).  [default: now]")
 @click.option(
     "--database",
-    help="Where events are read from: a database's URL, a lake, or exported files.  [default: POSTGRES and LAKE_URL]",
+    help="Where to read events: the URL of a database, a lake, or exported files.  [default: POSTGRES and LAKE_URL]",
 )
 @click.option(
     "-p",
     "--parameter",
-    "others",
-    type=Parameter(),
+    "parameters",
+    type=NotebookParameter(),
     multiple=True,
-    help="Any other value of the notebook's first cell, NAME=VALUE; may be given several times.",
+    help="NAME=VALUE for any other parameter in the first cell of the notebook; may be repeated.",
 )
 @click.pass_obj
 def report(
@@ -66,14 +67,14 @@ def report(
     since: datetime | None,
     until: datetime | None,
     database: str | None,
-    others: tuple[tuple[str, str], ...],
+    parameters: tuple[tuple[str, str], ...],
 ) -> None:
-    """Runs NOTEBOOK and writes what it shows as an HTML page, without its code, that needs nothing beside it.
+    """Runs NOTEBOOK and writes its output as one HTML page, without the code.
 
     Needs the extra "notebooks".
 
-    Exit codes: 0 done; 2 wrong usage; 73 --to cannot be written; 75 try again
-    later, as the database is away or too slow; 1 anything else.
+    Exit codes: 0 done; 1 another failure; 2 wrong usage; 73 --to cannot be
+    written; 75 try again later: the database is unavailable or too slow.
     """
     if missing := notebooks.missing_packages():
         raise click.ClickException(
@@ -83,58 +84,55 @@ def report(
     from leaderboard.reports.page import render_page
 
     loaded = notebooks.load(notebook)
-    known = notebooks.parameters(loaded)
-    given = _window(since, until) | _others(known, others)
+    defaults = notebooks.parameters(loaded)
+    values = _time_parameters(since, until) | _parse_values(defaults, parameters)
     if orchestrator is not None:
-        given["ORCHESTRATOR"] = orchestrator.lower()
-    if "ORCHESTRATOR" in known and "ORCHESTRATOR" not in given:
-        raise click.UsageError(f"{notebook} is about one orchestrator: --orchestrator is needed")
-    if unknown := given.keys() - known:
-        raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(known)}")
+        values["ORCHESTRATOR"] = orchestrator.lower()
+    if "ORCHESTRATOR" in defaults and "ORCHESTRATOR" not in values:
+        raise click.UsageError(f"{notebook} is about one orchestrator, and needs --orchestrator")
+    if unknown := values.keys() - defaults:
+        raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(defaults)}")
     try:
-        made = notebooks.run(loaded, _source(settings, database) | given)
-        _write(render_page(made, notebook).encode(), to)
-    except DatabaseAway as error:
-        raise failure(error.message, TRY_AGAIN) from None
+        executed = notebooks.run(loaded, _source_parameters(settings, database) | values)
     except notebooks.NotebookError as error:
-        raise failure(f"{notebook} failed: {error}", TRY_AGAIN if error.retryable else 1) from None
-    except TargetError as error:
-        raise failure(str(error), CANNOT_WRITE) from None
+        failure = TryAgain if error.retryable else click.ClickException
+        raise failure(f"{notebook} failed: {error}") from None
+    _write(render_page(executed, notebook).encode(), to)
 
 
-def _window(since: datetime | None, until: datetime | None) -> dict[str, Any]:
-    end = until or datetime.now(UTC)
-    begin = since or end - WEEK
-    if begin > end:
+def _time_parameters(since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    until = until or datetime.now(UTC)
+    since = since or until - DEFAULT_PERIOD
+    if since > until:
         raise click.BadParameter("must not be before --since", param_hint="--until")
-    return {"SINCE": begin.isoformat(), "UNTIL": end.isoformat()}
+    return {"SINCE": since.isoformat(), "UNTIL": until.isoformat()}
 
 
-def _source(settings: Settings, database: str | None) -> dict[str, Any]:
+def _source_parameters(settings: Settings, database: str | None) -> dict[str, Any]:
     if database is not None:
         return {"DATABASE": database, "LAKE": None}
     return {"DATABASE": open_migrated_database(settings), "LAKE": settings.lake}
 
 
-def _others(known: dict[str, Any], others: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """The values as the types that the notebook has them in."""
+def _parse_values(defaults: dict[str, Any], parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The values with the types that they have in the notebook."""
     values: dict[str, Any] = {}
-    for name, text in others:
-        if name not in known or isinstance(known[name], (str, type(None))):
+    for name, text in parameters:
+        if name not in defaults or isinstance(defaults[name], (str, type(None))):
             values[name] = text
             continue
         try:
             values[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):
-            raise click.BadParameter(f"{name} must be like {known[name]!r}, not {text!r}", param_hint="-p") from None
+            raise click.BadParameter(f"{name} must be like {defaults[name]!r}, not {text!r}", param_hint="-p") from None
     return values
 
 
-def _write(made: bytes, to: str) -> None:
+def _write(html: bytes, to: str) -> None:
     if to == "-":
-        click.get_binary_stream("stdout").write(made)
+        click.get_binary_stream("stdout").write(html)
         return
     folder, name = split_url(to)
     with translate_store_errors(to):
-        Files(folder).put(name, made)
+        Files(folder).put(name, html)
     click.echo(f"the report is at {to}", err=True)

@@ -5,19 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leaderboard.cli.stores import open_migrated_database
 from leaderboard.cli.moments import Moment
-from leaderboard.cli.progress import shown
+from leaderboard.cli.progress import Progress, show_progress
+from leaderboard.cli.stores import open_migrated_database
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import Regions
 from leaderboard.results import writer
-from leaderboard.results.validation import InvalidResult
 from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
-from queries import StoreTimeout, StoreUnavailable
 
-BATCH_TIMEOUT = 600.0
-"""Seconds for one batch, or for counting all that there is; nobody waits for an answer."""
+BATCH_TIMEOUT_SECONDS = 600.0
+"""The limit for storing one batch, and for counting all results. No client waits for it."""
 
 
 @click.command()
@@ -27,19 +25,23 @@ BATCH_TIMEOUT = 600.0
     default=365.0,
     show_default=True,
     type=click.FloatRange(0, 36_500, min_open=True),
-    help="Length of the time they cover.",
+    help="Length of the time that the results cover.",
 )
-@click.option("--until", type=Moment(), help="End of that time, unix seconds or RFC 3339.  [default: now]")
-@click.option("--seed", default=1, show_default=True, help="The same seed and options make the same results.")
-@click.option("--orchestrators", default=100, show_default=True, type=click.IntRange(1), help="How many there are.")
-@click.option("--ai", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of AI jobs.")
 @click.option(
-    "--ndjson", is_flag=True, help="Write them to standard output, a line each, and leave the database alone."
+    "--until", type=Moment(), help="End of that time: unix seconds, RFC 3339 or a date (UTC midnight).  [default: now]"
 )
-@click.option("--append", is_flag=True, help="Store them though the database holds results already.")
+@click.option("--seed", default=1, show_default=True, help="The same seed and options make the same results.")
+@click.option(
+    "--orchestrators", default=100, show_default=True, type=click.IntRange(1), help="Number of orchestrators."
+)
+@click.option("--ai", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of AI jobs.")
+@click.option("--ndjson", is_flag=True, help="Print the results as lines of JSON, and do not use the database.")
+@click.option("--append", is_flag=True, help="Store the results even if the database already holds some.")
 @click.pass_obj
 def simulate(
     settings: Settings,
+    /,
+    *,
     events: int,
     days: float,
     until: datetime | None,
@@ -49,7 +51,11 @@ def simulate(
     ndjson: bool,
     append: bool,
 ) -> None:
-    """Makes EVENTS results as a network would, and stores them in the database."""
+    """Makes EVENTS results of a simulated network and stores them in the database.
+
+    Where the database already holds results, it asks on a terminal, and needs
+    --append elsewhere.
+    """
     until = until or datetime.now(UTC)
     try:
         since = until - timedelta(days=days)
@@ -60,25 +66,33 @@ def simulate(
         for frame in simulation.frames():
             sys.stdout.writelines(f"{payload}\n" for payload in frame["payload"])
         return
-    database = Database(open_migrated_database(settings), BATCH_TIMEOUT)
+    database = Database(open_migrated_database(settings), BATCH_TIMEOUT_SECONDS)
     try:
-        held = writer.count(database)
-        if held and not append:
-            raise click.ClickException(f"the database holds {held:,} results already; --append adds to them")
-        _store(simulation, database)
-    except (StoreUnavailable, StoreTimeout, InvalidResult) as error:
-        raise click.ClickException(str(error)) from None
+        if not append:
+            _confirm(writer.count(database))
+        with show_progress() as progress:
+            _store(simulation, database, progress)
     finally:
         database.close()
+    click.echo(f"{simulation.events:,} results stored", err=True)
 
 
-def _store(simulation: Simulation, database: Database) -> None:
+def _confirm(existing: int) -> None:
+    """Raises unless the database is empty, or a person at the terminal agrees to add to it."""
+    if not existing:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.ClickException(f"the database already holds {existing:,} results; --append adds to them")
+    click.confirm(f"The database already holds {existing:,} results. Add simulated ones to them?", abort=True, err=True)
+
+
+def _store(simulation: Simulation, database: Database, progress: Progress) -> None:
     regions = Regions(database, 0)
     stored = 0
-    with shown() as progress:
-        for frame in simulation.frames():
-            writer.copy(database, regions, frame)
-            stored += frame.height
-            progress("storing", stored, simulation.events)
+    progress("storing results", 0, simulation.events)
+    for frame in simulation.frames():
+        writer.copy(database, regions, frame)
+        stored += frame.height
+        progress("storing results", stored, simulation.events)
+    progress("updating the planner's statistics", 0, 0)
     writer.analyze(database)
-    click.echo(f"{simulation.events:,} results stored", err=True)

@@ -1,42 +1,37 @@
-"""How commands come to their database."""
+"""How commands open the database and the lake."""
 
-import click
+from typing import TYPE_CHECKING
 
-from leaderboard.postgres.admin import DatabaseUnavailable
-from leaderboard.postgres.embedded import database_url
-from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
-from leaderboard.postgres.migrations import migrate
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
-from queries import HybridEvents, LakeEvents, PostgresEvents
 
-
-class DatabaseAway(click.ClickException):
-    """The database cannot be reached; the same command may work later."""
+if TYPE_CHECKING:
+    from queries import HybridEvents
 
 
 def open_database(settings: Settings) -> str:
-    """The URL of the database, the embedded one running until the command ends."""
+    """The URL of the database. The embedded server runs until the command ends. Raises EmbeddedPostgresError."""
     exit_on_signals()
-    try:
-        return database_url(settings.postgres, settings.data_dir)
-    except EmbeddedPostgresError as error:
-        raise click.ClickException(str(error)) from None
+    if settings.postgres is not None:
+        return settings.postgres
+    # not needed where the settings name a database
+    from leaderboard.postgres.embedded import database_url
+
+    return database_url(settings.postgres, settings.data_dir)
 
 
 def open_migrated_database(settings: Settings) -> str:
-    """As ``open_database``, of a database at this release's schema."""
+    """As ``open_database``, after applying all migrations. Raises StoreUnavailable and MigrationError too."""
+    from leaderboard.postgres.migrations import migrate
+
     url = open_database(settings)
-    try:
-        migrate(url, settings.db_timeout)
-    except DatabaseUnavailable as error:
-        raise DatabaseAway(str(error)) from None
-    except MigrationError as error:
-        raise click.ClickException(str(error)) from None
+    migrate(url, settings.db_timeout)
     return url
 
 
-def open_stored_events(settings: Settings, timeout: float) -> HybridEvents:
-    """All events, of the database and its lake; ``timeout`` is seconds for one read."""
+def open_hybrid_events(settings: Settings, timeout: float) -> "HybridEvents":
+    """All events, from the database and its lake. ``timeout`` is the limit for one read, in seconds."""
+    from queries import HybridEvents, LakeEvents, PostgresEvents
+
     postgres = PostgresEvents(open_migrated_database(settings), timeout=timeout)
     return HybridEvents(postgres, LakeEvents(settings.lake, timeout=timeout))
