@@ -1,6 +1,7 @@
 """``leaderboard report``."""
 
 import ast
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -130,7 +131,7 @@ def _parse_values(defaults: dict[str, Any], parameters: tuple[tuple[str, str], .
 
 def _write(html: bytes, to: str) -> None:
     if to == "-":
-        click.get_binary_stream("stdout").write(html)
+        sys.stdout.buffer.write(html)
         return
     folder, name = split_url(to)
     with translate_store_errors(to):

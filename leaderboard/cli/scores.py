@@ -8,7 +8,6 @@ import msgspec
 import polars as pl
 
 import queries
-
 from leaderboard.cli.moments import Moment
 from leaderboard.cli.stores import open_hybrid_events
 from leaderboard.cli.tables import print_table
