@@ -73,7 +73,8 @@ _MOMENT = pl.Datetime("us", "UTC")
 
 def _score_history(events: pl.DataFrame, interval: str) -> pl.DataFrame:
     histories = [
-        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval) for job_type in (TRANSCODING, AI)
+        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval)
+        for job_type in (TRANSCODING, AI)
     ]
     # unlike the streaming engine, this one adds in the order of the rows, so that the last bit is always the same
     return pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)

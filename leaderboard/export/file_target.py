@@ -14,7 +14,7 @@ from leaderboard.storage.table_formats import TABLE_FORMATS, TableOptions, write
 
 DATE_PLACEHOLDER = "{date}"
 FILE_FORMATS = tuple(name for name in TABLE_FORMATS if name != "arrows")
-"""A stream of Arrow is for HTTP; the format arrow has the same as a file."""
+"""The format arrows, a stream of Arrow, is for HTTP only: as a file it is arrow."""
 STDOUT = "-"
 
 
@@ -49,9 +49,9 @@ class FileTarget:
 
 
 class StdoutTarget:
-    """Standard output, for a pipe. Rows go out while they are read; the exit code tells whether they are all."""
+    """Standard output, for a pipe. Rows go out while they are read, so only the exit code says that all are there."""
 
-    to = STDOUT
+    to = "standard output"
     by_day = False
 
     def __init__(self, file_format: str, *, keep_formulas: bool = False) -> None:
@@ -65,7 +65,7 @@ class StdoutTarget:
     def write(self, frames: Frames, _: date | None) -> int:
         """Writes the frames. Raises BrokenPipeError if the reader of the pipe ends early."""
         out = sys.stdout.buffer
-        with translate_store_errors("standard output"):
+        with translate_store_errors(self.to):
             rows = _write_frames(frames, out, self._format, keep_formulas=self._keep_formulas)
             out.flush()
         return rows

@@ -19,7 +19,6 @@ FIXED_LAYOUT_DECIMALS = 12
 FORMULA_START = r"^[=+\-@\t\r\n＝＋－＠]"
 """How text begins that a spreadsheet may run as a formula; the full-width signs count as well."""
 
-Frames = Iterable[pl.DataFrame]
 Table = TypeVar("Table", pl.DataFrame, pa.Table)
 
 
@@ -50,13 +49,15 @@ class TableOptions:
 DEFAULT_OPTIONS = TableOptions()
 
 
-def write_table(frames: Frames, out: BinaryIO, file_format: str, options: TableOptions = DEFAULT_OPTIONS) -> int:
+def write_table(
+    frames: Iterable[pl.DataFrame], out: BinaryIO, file_format: str, options: TableOptions = DEFAULT_OPTIONS
+) -> int:
     """Writes frames of the same columns to a binary file, one after another, and returns how many rows they have.
 
-    ``file_format`` is one of TABLE_FORMATS. Times must be in UTC.
-    Categorical text is written as plain text. Nested columns work in every format but
-    CSV. Raises ValueError where there is no frame, because the columns are
-    unknown then.
+    ``file_format`` is one of TABLE_FORMATS. Times must be in UTC. Categorical
+    text is written as plain text. CSV cannot have nested columns. Raises
+    ValueError if there is no frame, because the columns are unknown then;
+    NDJSON, which names them in each row, is empty in this case.
     """
     return sum(TABLE_FORMATS[file_format](map(_decode_categories, frames), out, options))
 
@@ -81,21 +82,24 @@ def write_parquet(tables: Iterable[pa.Table], out: BinaryIO, options: TableOptio
             yield table.num_rows
 
 
-def _write_parquet_frames(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator[int]:
+def _write_parquet_frames(frames: Iterable[pl.DataFrame], out: BinaryIO, options: TableOptions) -> Iterator[int]:
     return write_parquet(map(to_arrow, frames), out, options)
 
 
-def _write_arrow_file(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator[int]:
+def _write_arrow_file(frames: Iterable[pl.DataFrame], out: BinaryIO, options: TableOptions) -> Iterator[int]:
     return _write_arrow(pa.ipc.new_file, frames, out, None if options.fixed_layout else COMPRESSION)
 
 
-def _write_arrow_stream(frames: Frames, out: BinaryIO, _: TableOptions) -> Iterator[int]:
+def _write_arrow_stream(frames: Iterable[pl.DataFrame], out: BinaryIO, _: TableOptions) -> Iterator[int]:
     # HTTP compresses it on the way, where the client can read that
     return _write_arrow(pa.ipc.new_stream, frames, out, None)
 
 
 def _write_arrow(
-    open_writer: Callable[..., pa.ipc.RecordBatchStreamWriter], frames: Frames, out: BinaryIO, codec: str | None
+    open_writer: Callable[..., pa.ipc.RecordBatchStreamWriter],
+    frames: Iterable[pl.DataFrame],
+    out: BinaryIO,
+    codec: str | None,
 ) -> Iterator[int]:
     first, tables = _peek(map(to_arrow, frames))
     with open_writer(out, first.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
@@ -104,7 +108,7 @@ def _write_arrow(
             yield table.num_rows
 
 
-def _write_csv(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator[int]:
+def _write_csv(frames: Iterable[pl.DataFrame], out: BinaryIO, options: TableOptions) -> Iterator[int]:
     """RFC 4180 in UTF-8. Null is an empty field, and empty text is in quotes."""
     first, frames = _peek(frames)
     header = pl.DataFrame([first.columns], orient="row", schema=[f"{number}" for number in range(first.width)])
@@ -121,14 +125,14 @@ def _write_csv(frames: Frames, out: BinaryIO, options: TableOptions) -> Iterator
             yield frame.height
 
 
-def _write_ndjson(frames: Frames, out: BinaryIO, _: TableOptions) -> Iterator[int]:
+def _write_ndjson(frames: Iterable[pl.DataFrame], out: BinaryIO, _: TableOptions) -> Iterator[int]:
     """One JSON object on each line. NaN and infinity, which JSON lacks, are null."""
     for frame in frames:
         out.write(frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT)).write_ndjson().encode())
         yield frame.height
 
 
-TABLE_FORMATS: dict[str, Callable[[Frames, BinaryIO, TableOptions], Iterator[int]]] = {
+TABLE_FORMATS: dict[str, Callable[[Iterable[pl.DataFrame], BinaryIO, TableOptions], Iterator[int]]] = {
     "parquet": _write_parquet_frames,
     "csv": _write_csv,
     "ndjson": _write_ndjson,
