@@ -1,0 +1,187 @@
+"""What an administrator does to stored events shows in the next window, or soon after."""
+
+import threading
+
+import psycopg2
+import pytest
+
+from tests.conftest import clone, rows
+from tests.queries.sources.live.support import (
+    DAY,
+    EVER,
+    HOUR,
+    NOW,
+    Open,
+    WatchedEvents,
+    assert_equals_database,
+    content,
+    put,
+    rates,
+    rewrite,
+    set_rates,
+    stored,
+    touch,
+    unnoticed,
+    writing,
+)
+from tests.support.waiting import eventually
+
+EMPTIED = {
+    "emptied": "TRUNCATE events",
+    "emptied, and ids begin anew": "TRUNCATE events RESTART IDENTITY",
+    "emptied in a transaction that fills it again": """
+        CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM events WHERE id % 2 = 0;
+        TRUNCATE events RESTART IDENTITY;
+        INSERT INTO events (event_time, orchestrator, region_id, payload)
+            SELECT event_time, orchestrator, region_id, '{"success_rate": 0.5}' FROM kept""",
+    "all deleted": "DELETE FROM events",
+    "the newest deleted": "DELETE FROM events WHERE id > 5",
+}
+
+
+@pytest.mark.parametrize("change", EMPTIED.values(), ids=EMPTIED.keys())
+def test_emptied_table_is_empty_in_the_next_window(database: str, live: Open, change: str) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    events = live(database)
+    assert_equals_database(events, database, (NOW - 3 * DAY, NOW), EVER)
+    rows(database, change)
+    assert_equals_database(events, database, (NOW - 3 * DAY, NOW), EVER)
+    put(database, *(NOW - days * DAY for days in range(5)), rate=0.25)
+    assert_equals_database(events, database, (NOW - 3 * DAY, NOW), EVER)
+
+
+def test_rewritten_table_is_read_again(database: str, live: Open) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    events = live(database)
+    events.window(*EVER)
+    rows(
+        database, "UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 2; DELETE FROM events WHERE id = 3"
+    )
+    rewrite(database)
+    assert_equals_database(events, database, EVER, (NOW - 3 * DAY, NOW))
+
+
+def test_database_created_again_under_its_name_is_another_one(
+    server: str, template: str, database: str, empty_database: str, live: Open
+) -> None:
+    backup, name = (psycopg2.extensions.parse_dsn(url)["dbname"] for url in (database, empty_database))
+    clone(server, template, name)
+    for url, rate in ((empty_database, 1), (database, 0)):
+        put(url, NOW, NOW - DAY, rate=rate)
+    events = live(empty_database)
+    assert rates(events.window(*EVER)) == [1, 1]
+    with writing(server.format("postgres")) as administrator:
+        administrator.connection.autocommit = True
+        administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    clone(server, backup, name)
+    assert rates(events.window(*EVER)) == [0, 0]
+
+
+CHANGED = {
+    "an event deleted": "DELETE FROM events WHERE id = 3",
+    "an old event deleted": "DELETE FROM events WHERE id = 30",
+    "a payload changed": "UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 4",
+    "times changed": "UPDATE events SET event_time = event_time - interval '36 hours' WHERE id % 2 = 0",
+    "a region renamed": "UPDATE regions SET name = 'XYZ' WHERE name = 'FRA'",
+    "an event without a region": "UPDATE events SET region_id = NULL WHERE id = 2",
+}
+
+
+@pytest.mark.usefixtures("frequent_polls")
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
+def test_counted_change_is_seen_soon(database: str, live: Open, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 7)
+    put(database, *(NOW - days * DAY for days in range(40)))
+    events = live(database)
+    events.start()
+    assert_equals_database(events, database, EVER)
+    windows = (EVER, (NOW - 3 * DAY, NOW))
+    version = events.at(*EVER).version
+    rows(database, change)
+    assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+    assert_equals_database(events, database, *windows)
+    assert eventually(lambda: events.at(*EVER).version != version)
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_uncounted_change_is_seen_when_the_warm_window_is_reloaded(database: str, live: Open) -> None:
+    put(database, NOW, NOW - HOUR)
+    events = live(database, warm_window=DAY, reload_interval=0.1)
+    events.start()
+    events.window(NOW - DAY, NOW)
+    with unnoticed(database) as administrator:
+        administrator.execute("UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 1")
+        administrator.execute("DELETE FROM events WHERE id = 2")
+        administrator.connection.commit()
+    assert eventually(lambda: rates(events.window(NOW - DAY, NOW)) == [0.5])
+
+
+@pytest.mark.usefixtures("frequent_polls", "chunks_of_a_day")
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_rewrite_during_a_reload_leaves_windows_whole(database: str, live: Open, chunks: int) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    source = WatchedEvents(database)
+    events = live(source)
+    events.start()
+    source.wait_for_rounds()
+    events.window(*EVER)
+    rewritten = threading.Event()
+
+    def meanwhile() -> None:
+        rewrite(database)
+        events.at(NOW, NOW)
+        rewritten.set()
+
+    source.run_after(chunks, meanwhile)
+    touch(database)
+    assert rewritten.wait(60)
+    source.wait_for_rounds()
+    assert_equals_database(events, database, (NOW - 2 * DAY, NOW), (NOW - 4 * DAY, NOW), EVER)
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["some of it cached", "nothing cached"])
+def test_chunk_of_a_table_that_was_emptied_meanwhile_is_dropped(database: str, live: Open, cached: bool) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    source = WatchedEvents(database)
+    events = live(source)
+    if cached:
+        events.window(NOW - 2 * DAY, NOW)
+
+    def meanwhile() -> None:
+        rows(database, "TRUNCATE events RESTART IDENTITY")
+        put(database, NOW, NOW - 4 * DAY, rate=0.5)
+        events.at(NOW, NOW)
+
+    source.run_after(1, meanwhile)
+    events.window(NOW - 6 * DAY, NOW)
+    assert_equals_database(events, database, (NOW - 6 * DAY, NOW), (NOW - DAY, NOW), EVER)
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_change_during_a_backfill_is_seen(database: str, live: Open) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    source = WatchedEvents(database)
+    events = live(source)
+    events.start()
+    source.wait_for_rounds()
+    events.window(NOW - 3 * DAY, NOW)
+    # until then, only the window below reads
+    source.wait_for_rounds()
+
+    def meanwhile() -> None:
+        set_rates(database, 0.5)
+        assert eventually(lambda: rates(events.window(NOW - DAY, NOW)) == [0.5, 0.5])
+
+    source.run_after(1, meanwhile)
+    events.window(NOW - 6.5 * DAY, NOW)
+    assert eventually(lambda: set(rates(events.window(NOW - 6.5 * DAY, NOW))) == {0.5})
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_change_before_the_start_of_the_thread_is_seen(database: str, live: Open) -> None:
+    put(database, NOW, NOW - DAY)
+    events = live(database)
+    assert rates(events.window(NOW - 2 * DAY, NOW)) == [1, 1]
+    set_rates(database, 0.5)
+    events.start()
+    assert eventually(lambda: rates(events.window(NOW - 2 * DAY, NOW)) == [0.5, 0.5])
