@@ -164,3 +164,19 @@ def test_eviction_by_unsettled_events_during_a_backfill_leaves_windows_whole(dat
         source.run_after(1, meanwhile)
         events.window(NOW - 6.5 * DAY, NOW)
         assert_equals_database(events, database, (NOW - 6.5 * DAY, NOW), (NOW - 3 * DAY, NOW), EVER)
+
+
+def test_event_that_is_evicted_during_a_backfill_of_its_day_is_in_later_windows(database: str, live: Open) -> None:
+    put(database, *(NOW - days * DAY for days in range(8)))
+    source = WatchedEvents(database)
+    events = live(source, memory_bytes=10 * EVENT_BYTES)
+    events.window(NOW - 3 * DAY, NOW)
+
+    def meanwhile() -> None:
+        # the refresh evicts the older of these, and nothing else
+        put(database, NOW - 5 * DAY, *[NOW] * 6)
+        events.at(NOW, NOW)
+
+    source.run_after(1, meanwhile)
+    events.window(NOW - 6.5 * DAY, NOW)
+    assert_equals_database(events, database, (NOW - 6.5 * DAY, NOW), EVER)
