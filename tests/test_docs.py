@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
@@ -39,6 +40,7 @@ from tests.support.documents import PAGES, blocks, examples, headings, links, na
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 HTTP_API = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
 NOTEBOOKS = (PROJECT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+SOURCES = ("leaderboard", "queries", "tests", "docs", "benchmarks")
 PYTHON = [(name(page), block) for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "python")]
 SHELL = [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "sh")]
 
@@ -99,6 +101,16 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in headings(target)):
             broken.append(f"{path}#{anchor}")
     assert broken == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
+def test_modules_that_are_named_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(r"`((?:[\w-]+/)*\w+\.py)`", text)
+    modules = re.findall(r"`((?:queries|leaderboard)(?:\.\w+)+)`", text)
+    known = {f"/{path.relative_to(PROJECT)}" for folder in SOURCES for path in (PROJECT / folder).rglob("*.py")}
+    assert [file for file in files if not any(path.endswith(f"/{file}") for path in known)] == []
+    assert [module for module in modules if find_spec(module) is None] == []
 
 
 def test_every_page_is_in_the_index() -> None:
