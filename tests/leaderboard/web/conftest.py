@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
+from tests.support.endpoints import load_endpoint_events
 
 
 @pytest.fixture
@@ -30,3 +31,9 @@ def recorded(events_database: str) -> Iterator[FlaskClient]:
     app: Flask = create_app(Settings(postgres=events_database))
     yield app.test_client()
     app.extensions["leaderboard"].close()
+
+
+@pytest.fixture
+def endpoint_events(database: str) -> None:
+    """The events of tests.support.endpoints, in the database of the app."""
+    load_endpoint_events(database)
