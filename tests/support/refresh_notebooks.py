@@ -1,11 +1,12 @@
-"""Runs the notebooks and keeps what they show, so that it goes with their sources.
+"""Runs the notebooks and stores their outputs, so that the outputs match the cells.
 
-``python -m tests.support.refresh_notebooks`` does all of them, or those that are named,
-over a simulated network in a database of its own and a service over it. What
-is kept tells of neither: the notebooks' own parameters stay as they are.
+``python -m tests.support.refresh_notebooks`` refreshes all notebooks, or those
+that it names. They run over a week of a simulated network in a temporary
+database. The stored parameters keep their default values.
 """
 
 import sys
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +17,9 @@ import nbformat
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.reports import notebooks
 from tests.support.commands import PROJECT, run_leaderboard
-from tests.support.service import RunningService
 
-NETWORK = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")
+SIMULATION = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")
+WEEK = {"SINCE": "2026-08-25T00:00:00Z", "UNTIL": "2026-09-01T00:00:00Z"}
 
 
 def main() -> None:
@@ -28,30 +29,33 @@ def main() -> None:
         postgres = EmbeddedPostgres(Path(folder))
         url = postgres.acquire()
         try:
-            done = run_leaderboard("simulate", *NETWORK, POSTGRES=url)
-            if done.returncode:
-                raise SystemExit(done.stderr)
-            with RunningService({"POSTGRES": url}) as service:
-                given = {"DATABASE": url, "SERVICE": f"http://127.0.0.1:{service.port}"}
-                for name in names:
-                    print(name, file=sys.stderr)
-                    nbformat.write(refreshed(name, given), PROJECT / "notebooks" / f"{name}{notebooks.SUFFIX}")
+            simulated = run_leaderboard("simulate", *SIMULATION, POSTGRES=url)
+            if simulated.returncode:
+                raise SystemExit(simulated.stderr)
+            for name in names:
+                print(name, file=sys.stderr)
+                notebook = with_new_outputs(name, {"DATABASE": url} | WEEK)
+                nbformat.write(notebook, PROJECT / "notebooks" / f"{name}{notebooks.SUFFIX}")
         finally:
             postgres.release()
 
 
-def refreshed(name: str, given: dict[str, str]) -> Any:
-    """The notebook of this name with the outputs of a run with these values, and else as it was."""
-    kept = notebooks.load(name)
-    made = notebooks.run(deepcopy(kept), {key: given[key] for key in given if key in notebooks.parameters(kept)})
-    shown = [cell for cell in made.cells if notebooks.INJECTED_TAG not in cell.metadata.get("tags", ())]
-    code = [(old, new) for old, new in zip(kept.cells, shown, strict=True) if old.cell_type == "code"]
-    for number, (old, new) in enumerate(code, 1):
-        old.execution_count, old.outputs = number, new.outputs
-        for output in old.outputs:
+def with_new_outputs(name: str, values: Mapping[str, str]) -> Any:
+    """The notebook as it is stored, with the outputs of a run with these parameters."""
+    stored = notebooks.load(name)
+    executed = notebooks.run(deepcopy(stored), values)
+    executed_cells = [cell for cell in executed.cells if notebooks.INJECTED_TAG not in cell.metadata.get("tags", ())]
+    code_cells = [
+        (cell, executed_cell)
+        for cell, executed_cell in zip(stored.cells, executed_cells, strict=True)
+        if cell.cell_type == "code"
+    ]
+    for number, (cell, executed_cell) in enumerate(code_cells, 1):
+        cell.execution_count, cell.outputs = number, executed_cell.outputs
+        for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
-    return kept
+    return stored
 
 
 if __name__ == "__main__":
