@@ -1,9 +1,11 @@
-"""The notebooks run from top to bottom, and their figures are those of the service and of plain Python."""
+"""The notebooks run from top to bottom, and their figures equal those of the service and of plain Python."""
 
 import ast
 import json
-from collections.abc import Iterator
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ from urllib.parse import quote
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from leaderboard.reports import notebooks
 from tests.conftest import clone, drop, rows
 from tests.leaderboard.web.test_recomputed import SCORES, Jobs, by, close, moment, scored, summed_up, typical
 from tests.support.commands import PROJECT, run_leaderboard
@@ -22,11 +24,14 @@ pytestmark = pytest.mark.slow
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
-SINCE, UNTIL = "2026-08-25T00:00:00+00:00", "2026-09-01T00:00:00+00:00"
-"""The week that the notebooks are of."""
-LARGEST = 1_000_000
-"""Bytes of a notebook that a code host still shows."""
-PATHS = (str(PROJECT), "/home/", "/root/", "/tmp/", "/Users/", "site-packages")
+SINCE, UNTIL = "2026-08-25T00:00:00Z", "2026-09-01T00:00:00Z"
+"""The week that the stored outputs show."""
+MAX_NOTEBOOK_BYTES = 1_000_000
+"""Code hosts show notebooks up to this size."""
+PRIVATE_PATHS = (str(PROJECT), "/home/", "/root/", "/tmp/", "/Users/", "site-packages")
+
+
+Run = Callable[..., Any]
 
 
 def tagged(notebook: Any, tag: str) -> list[Any]:
@@ -34,20 +39,13 @@ def tagged(notebook: Any, tag: str) -> list[Any]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", ())]
 
 
-def with_parameters(notebook: Any, **values: str | None) -> Any:
-    """The notebook with other values in its first code cell, as papermill sets them."""
-    (cell,) = tagged(notebook, "parameters")
-    cell.source += "\n" + "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    return notebook
-
-
 def last_value(cell: Any) -> str:
     (output,) = (output for output in cell.outputs if output.output_type == "execute_result")
     return output.data["text/plain"]
 
 
-def shown(notebook: Any) -> str:
-    """All that its cells show."""
+def all_outputs(notebook: Any) -> str:
+    """The outputs of all cells as text."""
     return " ".join(str(output) for cell in notebook.cells for output in cell.get("outputs", ()))
 
 
@@ -68,25 +66,26 @@ def service(database: str) -> Iterator[RunningService]:
 
 
 @pytest.fixture(scope="module")
-def run(database: str, service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Runs a notebook over the week, once."""
+def service_url(service: RunningService) -> str:
+    return f"http://127.0.0.1:{service.port}"
+
+
+@pytest.fixture(scope="module")
+def run(database: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a notebook over the week, once for each set of parameters."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
     @cache
-    def run(name: str, **values: str | None) -> Any:
-        notebook = nbformat.read(PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
-        window = {"SINCE": SINCE, "UNTIL": UNTIL}
-        url = f"http://127.0.0.1:{service.port}"
-        with_parameters(notebook, **{"DATABASE": database, "SERVICE": url} | window | values)
-        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(elsewhere)}}).execute()
-        return notebook
+    def run(name: str, **values: Any) -> Any:
+        with chdir(elsewhere):
+            return notebooks.run(notebooks.load(name), {"DATABASE": database, "SINCE": SINCE, "UNTIL": UNTIL} | values)
 
     return run
 
 
 @pytest.fixture(scope="module")
 def jobs(database: str, service: RunningService) -> dict[str, Jobs]:
-    """All results of the week, by job type, as raw_stats answers them."""
+    """All results of the week by job type, as raw_stats returns them."""
     window = f"since={quote(SINCE)}&until={quote(UNTIL)}"
     found: dict[str, Jobs] = {"transcoding": [], "ai": []}
     for (orchestrator,) in rows(database, "SELECT DISTINCT orchestrator FROM events"):
@@ -103,23 +102,75 @@ def figures(notebook: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_and_shows_charts(run: Any, name: str) -> None:
+def test_notebook_runs_and_shows_charts(run: Run, name: str) -> None:
     outputs = [output for cell in run(name).cells if cell.cell_type == "code" for output in cell.outputs]
     assert [output for output in outputs if "image/svg+xml" in output.get("data", ())]
     assert [output.output_type for output in outputs if output.output_type in ("error", "stream")] == []
 
 
-@pytest.mark.parametrize("name", ["01-reproduce-scores", "04-your-own-score"])
-def test_what_a_notebook_computes_by_hand_differs_in_nothing(run: Any, name: str) -> None:
-    differences = [float(last_value(cell)) for cell in tagged(run(name), "difference")]
-    assert differences
-    assert max(differences) < 1e-9
+def differences(notebook: Any) -> list[float]:
+    return [float(last_value(cell)) for cell in tagged(notebook, "difference") if cell.outputs]
+
+
+@pytest.mark.parametrize(("name", "comparisons"), [("01-reproduce-scores", 3), ("04-your-own-score", 1)])
+def test_scores_by_hand_equal_those_of_the_functions(run: Run, name: str, comparisons: int) -> None:
+    found = differences(run(name))
+    assert len(found) == comparisons
+    assert max(found) < 1e-9
+
+
+def test_scores_of_a_service_are_compared_too(run: Run, service_url: str) -> None:
+    found = differences(run("01-reproduce-scores", SERVICE=service_url))
+    assert len(found) == 5
+    assert max(found) < 1e-9
+
+
+def test_error_of_the_service_names_url_status_and_reason(run: Run, service_url: str) -> None:
+    with pytest.raises(notebooks.NotebookError) as failed:
+        run("01-reproduce-scores", SERVICE=service_url, MODEL="")
+    assert str(failed.value).startswith(f"RuntimeError: {service_url}/api/aggregated_stats?since=2026-08-25")
+    assert str(failed.value).endswith(" responded with 400 BAD REQUEST: model required")
+
+
+def test_unreachable_service_is_named(run: Run) -> None:
+    with pytest.raises(notebooks.NotebookError, match=r"http://127\.0\.0\.1:1/api/.* cannot be reached: .*refused"):
+        run("01-reproduce-scores", SERVICE="http://127.0.0.1:1/")
+
+
+def heading(notebook: Any) -> str:
+    """The sentence about the window and its jobs."""
+    return next(
+        output.data["text/markdown"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "text/markdown" in output.get("data", {})
+    )
+
+
+def test_notebook_without_database_opens_what_the_settings_name(
+    run: Run, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTGRES", database)
+    monkeypatch.setenv("LAKE_URL", str(tmp_path / "lake"))
+    found = heading(run("03-network-week", DATABASE=None))
+    assert found == heading(run("03-network-week"))
+    assert "From 2026-08-25 00:00 to 2026-09-01 00:00" in found
+
+
+def test_window_is_the_last_seven_days_by_default(database: str) -> None:
+    before = datetime.now(UTC)
+    found = heading(notebooks.run(notebooks.load("03-network-week"), {"DATABASE": database}))
+    since, until = (
+        datetime.fromisoformat(f"{moment}+00:00") for moment in re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d", found)
+    )
+    assert until - since == timedelta(days=7)
+    assert before - timedelta(minutes=1) <= until <= datetime.now(UTC)
 
 
 def ranked(
     jobs: Jobs, weights: tuple[float, float] | None = None, at_median: float = 0.8
 ) -> dict[str, dict[str, float]]:
-    """The scores of each orchestrator: of transcoding, or with weights of AI jobs."""
+    """The scores of each orchestrator: its transcoding scores or, with weights, its AI scores."""
     references = {job: typical(group) for job, group in by(jobs, "pipeline", "model").items()} if weights else {}
     found = {}
     for (orchestrator,), own in by(jobs, "orchestrator").items():
@@ -144,10 +195,10 @@ def weighted(jobs: Jobs, reference: float | None, weights: tuple[float, float], 
     return parts | {"round_trip_score": speed, "score": of_success * success + of_speed * speed if success else 0}
 
 
-OFFICIAL = (0.65, 0.35)
+SERVICE_WEIGHTS = (0.65, 0.35)
 
 
-def test_the_week_of_the_network_is_that_of_its_raw_results(run: Any, jobs: dict[str, Jobs]) -> None:
+def test_figures_of_the_network_equal_those_of_its_raw_results(run: Run, jobs: dict[str, Jobs]) -> None:
     found = figures(run("03-network-week"))
     for job_type, results in jobs.items():
         assert found[job_type]["jobs"] == len(results)
@@ -155,16 +206,14 @@ def test_the_week_of_the_network_is_that_of_its_raw_results(run: Any, jobs: dict
         assert found[job_type]["regions"] == len(by(results, "region"))
         assert found[job_type]["succeeded"] == sum(job["success_rate"] >= 1 for job in results)
         assert found[job_type]["median_round_trip_time"] == pytest.approx(typical(results), **close)
-    for key, expected in (("scores", ranked(jobs["transcoding"])), ("ai scores", ranked(jobs["ai"], OFFICIAL))):
+    for key, expected in (("scores", ranked(jobs["transcoding"])), ("ai scores", ranked(jobs["ai"], SERVICE_WEIGHTS))):
         assert found[key] == pytest.approx({name: own["score"] for name, own in expected.items()}, **close)
 
 
-def test_the_report_on_an_orchestrator_is_that_of_its_raw_results(run: Any, jobs: dict[str, Jobs]) -> None:
-    notebook = nbformat.read(PROJECT / "notebooks" / "02-orchestrator-report.ipynb", as_version=4)
-    (cell,) = tagged(notebook, "parameters")
-    orchestrator = next(line for line in cell.source.splitlines() if line.startswith("ORCHESTRATOR")).split('"')[1]
+def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, jobs: dict[str, Jobs]) -> None:
+    orchestrator = notebooks.parameters(notebooks.load("02-orchestrator-report"))["ORCHESTRATOR"]
     found = figures(run("02-orchestrator-report"))
-    all_scores = {"transcoding": ranked(jobs["transcoding"]), "ai": ranked(jobs["ai"], OFFICIAL)}
+    all_scores = {"transcoding": ranked(jobs["transcoding"]), "ai": ranked(jobs["ai"], SERVICE_WEIGHTS)}
     errors = 0
     for job_type, expected in all_scores.items():
         own = [job for job in jobs[job_type] if job["orchestrator"] == orchestrator]
@@ -183,42 +232,42 @@ def test_the_report_on_an_orchestrator_is_that_of_its_raw_results(run: Any, jobs
     assert found["errors"] == errors
 
 
-def test_a_score_of_ones_own_is_what_its_formula_says(run: Any, jobs: dict[str, Jobs]) -> None:
+def test_own_score_equals_its_formula(run: Run, jobs: dict[str, Jobs]) -> None:
     found = figures(run("04-your-own-score"))
-    mine, theirs = ranked(jobs["ai"], (0.5, 0.5), at_median=0.5), ranked(jobs["ai"], OFFICIAL)
+    mine, theirs = ranked(jobs["ai"], (0.5, 0.5), at_median=0.5), ranked(jobs["ai"], SERVICE_WEIGHTS)
     assert found["scores"] == pytest.approx({name: own["score"] for name, own in mine.items()}, **close)
     assert found["service scores"] == pytest.approx({name: own["score"] for name, own in theirs.items()}, **close)
     assert 0 < found["correlation"] < 1
 
 
-def test_other_weights_make_other_rankings(run: Any) -> None:
+def test_other_weights_change_the_scores(run: Run) -> None:
     assert (
         figures(run("04-your-own-score", SUCCESS_WEIGHT=1.0))["scores"] != figures(run("04-your-own-score"))["scores"]
     )
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_window_without_events_is_no_error(run: Any, name: str) -> None:
+def test_window_without_events_is_no_error(run: Run, name: str) -> None:
     empty = run(name, SINCE="2020-01-01T00:00:00+00:00", UNTIL="2020-01-08T00:00:00+00:00")
-    assert ": 0 jobs." in shown(empty)
-    assert "NaN" not in shown(empty)
+    assert ": 0 jobs." in all_outputs(empty)
+    assert "NaN" not in all_outputs(empty)
 
 
-def test_an_orchestrator_without_events_is_no_error(run: Any) -> None:
-    nobody = run("02-orchestrator-report", ORCHESTRATOR="0x" + "0" * 40)
-    assert ": 0 jobs." in shown(nobody)
-    assert figures(nobody) == {"errors": 0}
+def test_orchestrator_without_events_is_no_error(run: Run) -> None:
+    notebook = run("02-orchestrator-report", ORCHESTRATOR="0x" + "0" * 40)
+    assert ": 0 jobs." in all_outputs(notebook)
+    assert figures(notebook) == {"errors": 0}
 
 
-def test_a_model_without_events_is_no_error_and_those_that_have_some_are_shown(run: Any) -> None:
+def test_model_without_events_is_no_error_and_other_models_are_listed(run: Run) -> None:
     found = run("01-reproduce-scores", MODEL="no/such-model")
-    assert "No job with this pipeline and model succeeded in this window." in shown(found)
-    assert "SG161222/RealVisXL_V4.0_Lightning" in shown(found)
-    assert [float(last_value(cell)) < 1e-9 for cell in tagged(found, "difference")] == [True] * 5
+    assert "No job with this pipeline and model succeeded in this window." in all_outputs(found)
+    assert "SG161222/RealVisXL_V4.0_Lightning" in all_outputs(found)
+    assert [difference < 1e-9 for difference in differences(found)] == [True] * 3
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
-def test_a_notebook_is_kept_with_its_outputs_and_without_errors(path: Path) -> None:
+def test_stored_notebook_has_outputs_and_no_errors(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -229,16 +278,14 @@ def test_a_notebook_is_kept_with_its_outputs_and_without_errors(path: Path) -> N
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
-def test_a_notebook_is_small_and_shows_its_charts_anywhere(path: Path) -> None:
+def test_stored_notebook_is_small_and_has_charts_as_pictures(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.encode()) < LARGEST
+    assert len(text.encode()) < MAX_NOTEBOOK_BYTES
     assert "image/svg+xml" in text
     assert "vega" not in text
-    assert [part for part in PATHS if part in text] == []
+    assert [part for part in PRIVATE_PATHS if part in text] == []
 
 
-def test_the_window_of_the_notebooks_is_a_week() -> None:
-    assert (datetime.fromisoformat(UNTIL) - datetime.fromisoformat(SINCE)).days == 7
-    for path in NOTEBOOKS[1:]:
-        (cell,) = tagged(nbformat.read(path, as_version=4), "parameters")
-        assert f'SINCE = "{SINCE}"\nUNTIL = "{UNTIL}"' in cell.source
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+def test_stored_outputs_show_the_same_week(path: Path) -> None:
+    assert "from 2026-08-25 00:00 to 2026-09-01 00:00" in heading(nbformat.read(path, as_version=4)).lower()
