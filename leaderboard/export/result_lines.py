@@ -7,7 +7,7 @@ import polars as pl
 from msgspec import Raw
 
 from leaderboard.export.datasets import Frames
-from leaderboard.results.completion import whole
+from leaderboard.results.completion import complete
 from queries.times import RFC_3339_FORMAT
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -25,7 +25,7 @@ def write_result_lines(frames: Frames, out: BinaryIO) -> int:
 
 
 def _result_line(event_time: str, payload: str, region: str, orchestrator: str, job_type: str) -> bytes:
-    result = whole(payload, region, orchestrator, job_type)
+    result = complete(payload, region, orchestrator, job_type)
     if b'"event_time"' in result:
         # the tester posted a field of this name, or text that contains it
         return msgspec.json.encode(_decode_fields(result) | {"event_time": event_time}) + b"\n"

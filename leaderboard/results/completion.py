@@ -1,7 +1,7 @@
-"""What is answered of a stored result: what was posted, made whole."""
+"""Completes stored results for ``/api/raw_stats``: each has every field that its job type must have."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -9,40 +9,45 @@ from msgspec import Meta, Raw, Struct
 
 from queries import AI, MAX_NUMBER_DIGITS, TRANSCODING
 
-COUNTS = frozenset({"timestamp", "segments_sent", "segments_received"})
+COUNT_FIELDS = frozenset({"timestamp", "segments_sent", "segments_received"})
+MAX_NUMBER = 1e100
+"""A stored result with a larger number is completed field by field."""
+CHUNK_RESULTS = 1000
+
+
+class _Field(NamedTuple):
+    """A field that a response always has: its JSON where none was posted, and how its JSON may begin."""
+
+    default: bytes
+    first_bytes: bytes
+
 
 _NUMBER, _TEXT, _LIST, _BOOL = b"-0123456789", b'"', b"[", b"tf"
-_ALWAYS = {
-    "success_rate": (b"0", _NUMBER),
-    "round_trip_time": (b"0", _NUMBER),
-    "errors": (b"[]", _LIST),
-    "timestamp": (b"0", _NUMBER),
+_NUMBER_FIELD = _Field(b"0", _NUMBER)
+_COMMON_FIELDS = {
+    "success_rate": _NUMBER_FIELD,
+    "round_trip_time": _NUMBER_FIELD,
+    "errors": _Field(b"[]", _LIST),
+    "timestamp": _NUMBER_FIELD,
 }
-_CARRIED = {
-    TRANSCODING: _ALWAYS
+_FIELDS = {
+    TRANSCODING: _COMMON_FIELDS
     | {
-        "seg_duration": (b"0", _NUMBER),
-        "segments_sent": (b"0", _NUMBER),
-        "segments_received": (b"0", _NUMBER),
-        "upload_time": (b"0", _NUMBER),
-        "download_time": (b"0", _NUMBER),
-        "transcode_time": (b"0", _NUMBER),
+        "seg_duration": _NUMBER_FIELD,
+        "segments_sent": _NUMBER_FIELD,
+        "segments_received": _NUMBER_FIELD,
+        "upload_time": _NUMBER_FIELD,
+        "download_time": _NUMBER_FIELD,
+        "transcode_time": _NUMBER_FIELD,
     },
-    AI: _ALWAYS | {"model": (b'""', _TEXT), "model_is_warm": (b"false", _BOOL), "pipeline": (b'""', _TEXT)},
+    AI: _COMMON_FIELDS
+    | {"model": _Field(b'""', _TEXT), "model_is_warm": _Field(b"false", _BOOL), "pipeline": _Field(b'""', _TEXT)},
 }
-"""What a result of each job type always carries: its JSON where none was posted, and how its JSON may begin."""
 
-LARGEST = 1e100
-"""Of the numbers of a result that is answered as it is stored."""
-PART = 1000
-"""Results in one part of an answer."""
-
-_fields = msgspec.json.Decoder(dict[str, Raw])
-
-_Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+_Number = Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 
 
-class _Whole(Struct):
+class _Complete(Struct):
     region: str
     orchestrator: str
     success_rate: _Number
@@ -51,7 +56,7 @@ class _Whole(Struct):
     timestamp: int
 
 
-class _WholeTranscoding(_Whole):
+class _CompleteTranscoding(_Complete):
     seg_duration: _Number
     segments_sent: int
     segments_received: int
@@ -60,81 +65,87 @@ class _WholeTranscoding(_Whole):
     transcode_time: _Number
 
 
-class _WholeAi(_Whole):
+class _CompleteAi(_Complete):
     model: str
     model_is_warm: bool
     pipeline: str
 
 
-_whole = {TRANSCODING: msgspec.json.Decoder(_WholeTranscoding), AI: msgspec.json.Decoder(_WholeAi)}
+_fields_decoder = msgspec.json.Decoder(dict[str, Raw])
+_complete_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    TRANSCODING: msgspec.json.Decoder(_CompleteTranscoding),
+    AI: msgspec.json.Decoder(_CompleteAi),
+}
 
 
-def by_region(frame: pl.DataFrame, job_type: str) -> Iterator[bytes]:
-    """The rows of raw_stats, of one job type, as the JSON of ``{region: [result, …]}``, in parts, in their order."""
+def json_by_region(frame: pl.DataFrame, job_type: str) -> Iterator[bytes]:
+    """Chunks of the JSON ``{region: [result, …]}``, with the rows of ``raw_stats`` for one job type, in their order."""
     yield b"{"
     for number, rows in enumerate(frame.partition_by("region", maintain_order=True)):
         yield (b"," if number else b"") + msgspec.json.encode(rows["region"][0]) + b":"
         separator = b"["
-        for part in rows.iter_slices(PART):
+        for chunk in rows.iter_slices(CHUNK_RESULTS):
             yield separator + b",".join(
-                whole(payload, region, orchestrator, job_type) for region, orchestrator, payload, _ in part.iter_rows()
+                complete(payload, region, orchestrator, job_type)
+                for region, orchestrator, payload, _ in chunk.iter_rows()
             )
             separator = b","
         yield b"]"
     yield b"}"
 
 
-def table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:
-    """The rows of raw_stats, of one job type, with a column for each field that a result always carries.
+def result_table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:
+    """The rows of ``raw_stats`` for one job type, with a column for each field that a result always has.
 
     Columns: event_time, region, orchestrator, the fields (numbers Float64,
-    counts Int64, errors String, as JSON), result (String, all of it as JSON).
+    counts Int64, errors String with JSON), and result (String, the complete
+    result as JSON).
     """
-    answered = [whole(*row, job_type) for row in frame.select("payload", "region", "orchestrator").iter_rows()]
-    documents = [msgspec.json.decode(result) for result in answered]
+    stored = frame.select("payload", "region", "orchestrator").iter_rows()
+    results = [complete(payload, region, orchestrator, job_type) for payload, region, orchestrator in stored]
+    documents = [msgspec.json.decode(result) for result in results]
     columns = [
-        _column(field, kind, [document[field] for document in documents])
-        for field, (_, kind) in _CARRIED[job_type].items()
+        _column(name, field, [document[name] for document in documents]) for name, field in _FIELDS[job_type].items()
     ]
-    result = pl.Series("result", [result.decode() for result in answered], pl.String)
+    result = pl.Series("result", [result.decode() for result in results], pl.String)
     return frame.select("event_time", "region", "orchestrator").with_columns(*columns, result)
 
 
-def _column(field: str, kind: bytes, values: list[Any]) -> pl.Series:
-    if kind is _LIST:
-        return pl.Series(field, [msgspec.json.encode(value).decode() for value in values], pl.String)
-    if kind is _NUMBER:
-        dtype = pl.Int64 if field in COUNTS else pl.Float64
-        # a count that no integer of this size holds is none that a tester posted
-        return pl.Series(field, values, dtype, strict=False).fill_null(0)
-    return pl.Series(field, values, pl.String if kind is _TEXT else pl.Boolean)
+def _column(name: str, field: _Field, values: list[Any]) -> pl.Series:
+    if field.first_bytes is _LIST:
+        return pl.Series(name, [msgspec.json.encode(value).decode() for value in values], pl.String)
+    if field.first_bytes is _NUMBER:
+        dtype = pl.Int64 if name in COUNT_FIELDS else pl.Float64
+        # no tester posts a count that Int64 cannot hold
+        return pl.Series(name, values, dtype, strict=False).fill_null(0)
+    return pl.Series(name, values, pl.String if field.first_bytes is _TEXT else pl.Boolean)
 
 
-def whole(payload: str, region: str, orchestrator: str, job_type: str) -> bytes:
-    """A stored payload as it is answered, as JSON.
+def complete(payload: str, region: str, orchestrator: str, job_type: str) -> bytes:
+    """The JSON of a stored payload with every field that its job type must have.
 
-    Every field is as posted, to the last digit. One that its job type always
-    carries is filled in where it is absent or, in a row that somebody else
-    wrote, of another type.
+    Fields stay as they were posted, to the last digit. A required field gets
+    its default where it is missing, or where another program stored it with
+    the wrong type.
     """
     try:
-        stored = _whole[job_type].decode(payload)
-        # nearly all are whole, and are not taken apart
+        stored = _complete_decoders[job_type].decode(payload)
+        # nearly all results are complete, and need not be taken apart
         if stored.region == region and stored.orchestrator == orchestrator:
             return payload.encode()
     except msgspec.ValidationError:
         pass
     try:
-        result: dict[str, Raw | str] = _fields.decode(payload)
+        result = _fields_decoder.decode(payload)
     except msgspec.ValidationError:
-        # a row of somebody else's that is no JSON object
+        # another program stored something that is not an object
         result = {}
-    for field, (absent, beginnings) in _CARRIED[job_type].items():
-        posted = bytes(result.get(field, absent))
-        if posted[0] not in beginnings or (beginnings is _NUMBER and len(posted) >= MAX_NUMBER_DIGITS):
-            posted = absent
-        elif field in COUNTS:
-            # JSONB tells a number in plain digits
+    for name, field in _FIELDS[job_type].items():
+        posted = bytes(result.get(name, field.default))
+        if posted[0] not in field.first_bytes or (field.first_bytes is _NUMBER and len(posted) >= MAX_NUMBER_DIGITS):
+            posted = field.default
+        elif name in COUNT_FIELDS:
+            # JSONB prints numbers without an exponent
             posted = posted.partition(b".")[0]
-        result[field] = Raw(posted)
+        result[name] = Raw(posted)
     return msgspec.json.encode(result | {"region": region, "orchestrator": orchestrator})

@@ -58,11 +58,11 @@ def render_results(frame: pl.DataFrame, job_type: str, file_format: Format) -> R
     """The rows of raw_stats as ``{region: [result, …]}``, or as a file. Long JSON is an iterator over its parts."""
     body: bytes | Iterator[bytes]
     if file_format != JSON:
-        body = encode_table(completion.table(frame, job_type), file_format)
+        body = encode_table(completion.result_table(frame, job_type), file_format)
     elif frame["payload"].str.len_bytes().sum() > STREAM_THRESHOLD_BYTES:
-        body = completion.by_region(frame, job_type)
+        body = completion.json_by_region(frame, job_type)
     else:
-        body = b"".join(completion.by_region(frame, job_type))
+        body = b"".join(completion.json_by_region(frame, job_type))
     return _rendered(body, frame, file_format, "raw_stats", job_type)
 
 

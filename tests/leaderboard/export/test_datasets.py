@@ -14,7 +14,7 @@ from leaderboard.export.datasets import DAILY_SCORES, EVENTS, RAW_RESULTS, SCORE
 from leaderboard.export.runner import ExportPeriod
 from leaderboard.export.targets import open_target
 from leaderboard.lake.sync import sync
-from leaderboard.results.completion import whole
+from leaderboard.results.completion import complete
 from queries import EventFilter, HybridEvents, LakeEvents, PostgresEvents, aggregated_stats
 from queries.times import day_bounds
 from tests.conftest import load_events
@@ -66,7 +66,7 @@ def test_line_of_raw_ndjson_is_the_answered_result_and_its_event_time(
     lines = [json.loads(line) for line in (tmp_path / "raw.ndjson").read_bytes().splitlines()]
     stored = read_week(past, RAW_RESULTS).select("event_time", "payload", "region", "orchestrator", "job_type").rows()
     assert lines == [
-        json.loads(whole(*result)) | {"event_time": f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"} for moment, *result in stored
+        json.loads(complete(*result)) | {"event_time": f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"} for moment, *result in stored
     ]
 
 
