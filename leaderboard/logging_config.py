@@ -1,9 +1,9 @@
-"""Where the service's words go: standard error, one line each."""
+"""Logging to standard error, one line for each message."""
 
 import logging
 
 TRACE = 5
-"""Below DEBUG, which tells of every request: what was posted as well."""
+"""A level below DEBUG. DEBUG logs each request, TRACE also what was posted."""
 
 
 def configure(level: str) -> None:

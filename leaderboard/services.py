@@ -1,25 +1,26 @@
-"""What the views are given to work with."""
+"""Builds and holds the stores of one process."""
 
 import logging
-from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
 
 from flask import current_app
 
 from leaderboard.lake.background import BackgroundSync
-from leaderboard.postgres.admin import DatabaseUnavailable
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migrations import migrate
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import Regions
-from leaderboard.results.writer import Ingest
+from leaderboard.regions.registry import RegionRegistry
+from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
-from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents, StoreUnavailable
+from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
 from queries.concurrency import CLIENT_MARGIN_SECONDS, run_in_thread
 from queries.db import DirectConnection
+from queries.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 log = logging.getLogger(__name__)
 
@@ -27,35 +28,37 @@ log = logging.getLogger(__name__)
 class Service:
     """The settings and the stores of one process.
 
-    The stores are given out once the database is at this release's schema;
-    until it can be reached they raise StoreUnavailable.
+    A store is available when the database has this release's schema. Until
+    then its property raises StoreUnavailable.
     """
 
     def __init__(self, settings: Settings, url: str) -> None:
         self.settings = settings
         self._url = url
-        self._database = Database(url, settings.db_timeout)
-        # asked through look and results
+        timeout = settings.db_timeout
+        self._database = Database(url, timeout)
+        # read through events_at and results_at
         self.live_events = LiveEvents(
-            HybridEvents(
-                PostgresEvents(url, timeout=settings.db_timeout),
-                LakeEvents(settings.lake, timeout=settings.db_timeout),
-            ),
+            HybridEvents(PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout)),
             warm_window=timedelta(hours=settings.start_time_window),
             memory_bytes=settings.live_memory << 20,
             reload_interval=settings.live_reread,
         )
-        self._regions = Regions(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
-        self._writer = DirectConnection(url, settings.db_timeout)
-        self._ingest = Ingest(self._database, self._regions, self._writer)
-        self._lake_keeper = BackgroundSync(url, settings.lake, settings.sync_interval, settings.db_timeout)
+        self._regions = RegionRegistry(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
+        self._insert_connection = DirectConnection(url, timeout)
+        self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
+        self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
         self._ready = False
         self._lock = Lock()
         self._migration: Future[None] | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Opens the stores and migrates the database, later where it is away just now."""
+        """Opens the stores and migrates the database.
+
+        Where the database is unavailable, the first request after it is back
+        migrates it. Raises EmbeddedPostgresError and MigrationError.
+        """
         url = settings.postgres
         if url is None:
             embedded = EmbeddedPostgres(settings.data_dir)
@@ -65,56 +68,61 @@ class Service:
         try:
             service.ensure_ready()
         except StoreUnavailable as error:
-            log.warning("starting without the database, which is not available: %s", error)
+            log.warning("starting without the database: %s", error)
         return service
 
     @property
     def database(self) -> Database:
-        """Where small things are asked and written."""
+        """The pool for small reads and writes."""
         self.ensure_ready()
         return self._database
 
     @property
-    def ingest(self) -> Ingest:
-        """What stores results."""
+    def result_writer(self) -> ResultWriter:
+        """The writer of posted results."""
         self.ensure_ready()
-        return self._ingest
+        return self._result_writer
+
+    @property
+    def regions(self) -> RegionRegistry:
+        """The registered regions."""
+        self.ensure_ready()
+        return self._regions
 
     def events_at(self, since: datetime, until: datetime) -> EventWindow:
-        """The events of a window; where the database is away, as far as memory and the lake have all of them."""
+        """The events from ``since`` to ``until``.
+
+        While the database is unavailable, the events of memory and the lake,
+        as of the moment for which they are complete.
+        """
         try:
             self.ensure_ready()
             return self.live_events.at(since, until)
         except StoreUnavailable as error:
-            return self._remembered(error, self.live_events.window_during_outage, since, until)
+            self._check_outage_is_bridged(error)
+            return self.live_events.window_during_outage(since, until)
 
     def results_at(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
-        """The results of one orchestrator; where the database is away, as far as the lake has all of them."""
+        """The results of one orchestrator. While the database is unavailable, the results of the lake."""
         try:
             self.ensure_ready()
             return self.live_events.results(orchestrator, since, until, job_type)
         except StoreUnavailable as error:
-            return self._remembered(error, self.live_events.results_during_outage, orchestrator, since, until, job_type)
+            self._check_outage_is_bridged(error)
+            return self.live_events.results_during_outage(orchestrator, since, until, job_type)
 
-    def _remembered(self, error: StoreUnavailable, read: Callable[..., EventWindow], *asked: object) -> EventWindow:
+    def _check_outage_is_bridged(self, error: StoreUnavailable) -> None:
+        """Raises the error where the lake may belong to another database, since this one was never seen."""
         if not (self._ready or self.settings.lake_is_ours):
-            # nothing has told yet whose the lake is
             raise error
-        log.warning("answering from memory and the lake: %s", error)
-        return read(*asked)
-
-    @property
-    def regions(self) -> Regions:
-        """Where regions are looked up."""
-        self.ensure_ready()
-        return self._regions
+        log.warning("responding from memory and the lake: %s", error)
 
     def ensure_ready(self) -> None:
-        """Returns once this process has seen the database migrated, or migrated it.
+        """Returns when the database has this release's schema, which it gets here if need be.
 
-        A migration may take longer than anybody waits for it; it goes on
-        while this raises StoreUnavailable. Raises MigrationError where the
-        database is in no state to be migrated.
+        A migration that takes longer than a request may wait goes on in the
+        background, and this raises StoreUnavailable meanwhile. Raises
+        MigrationError where the database cannot be migrated.
         """
         if self._ready:
             return
@@ -126,22 +134,20 @@ class Service:
             migration.result(self.settings.db_timeout + CLIENT_MARGIN_SECONDS)
         except TimeoutError as error:
             raise StoreUnavailable("the database is being migrated") from error
-        except DatabaseUnavailable as error:
-            raise StoreUnavailable(str(error)) from error
         with self._lock:
             if not self._ready:
                 self._ready = True
                 self.live_events.start()
-                self._lake_keeper.start()
+                self._lake_sync.start()
 
     def close(self) -> None:
-        """Closes the connections."""
-        self._lake_keeper.close()
+        """Closes the connections and ends the threads."""
+        self._lake_sync.close()
         self._database.close()
-        self._writer.close()
+        self._insert_connection.close()
         self.live_events.close()
 
 
 def service() -> Service:
     """The service of the current app."""
-    return current_app.extensions["leaderboard"]
+    return cast("Service", current_app.extensions["leaderboard"])

@@ -5,8 +5,10 @@ import sys
 
 
 def exit_on_signals() -> None:
-    """Has SIGTERM and SIGHUP end this process as an exit does, with what is to be done at one; nohup holds."""
+    """Makes SIGTERM and SIGHUP exit the process in the normal way, with its exit handlers.
+
+    A signal that is ignored stays so, as SIGHUP is under nohup.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            continue
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda received, _: sys.exit(128 + received))

@@ -26,8 +26,8 @@ from leaderboard.lake.background import KEEP_HOURS
 from leaderboard.lake.sync import sync
 from leaderboard.reports import notebooks
 from leaderboard.results.auth import sign
-from leaderboard.results.batches import MAX_BATCH, MOST_RESULTS
-from leaderboard.results.validation import MAX_BODY
+from leaderboard.results.batches import MAX_BATCH_BYTES, MAX_BATCH_RESULTS
+from leaderboard.results.validation import MAX_RESULT_BYTES
 from leaderboard.settings import Settings
 from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
 from leaderboard.web.rendering import MAX_HISTORY_ROWS
@@ -281,8 +281,8 @@ def test_python_examples_run(
     [
         ("http-api", f"numbers have {FIXED_LAYOUT_DECIMALS} decimals"),
         ("http-api", f"An answer has at most {MAX_HISTORY_ROWS:,} rows"),
-        ("http-api", f"a JSON object of at most {MAX_BODY >> 20} MiB"),
-        ("http-api", f"at most {MOST_RESULTS:,} results and {MAX_BATCH >> 20} MiB"),
+        ("http-api", f"a JSON object of at most {MAX_RESULT_BYTES >> 20} MiB"),
+        ("http-api", f"at most {MAX_BATCH_RESULTS:,} results and {MAX_BATCH_BYTES >> 20} MiB"),
         ("lake", f"deletes replaced files after {KEEP_HOURS} hours"),
     ],
 )

@@ -21,7 +21,6 @@ FAILURES: dict[str, type[click.ClickException]] = {
     "leaderboard.export.errors.TargetError": CannotWrite,
     "leaderboard.lake.errors.LakeConflict": TryAgain,
     "leaderboard.lake.errors.LakeError": click.ClickException,
-    "leaderboard.postgres.admin.DatabaseUnavailable": TryAgain,
     "leaderboard.postgres.errors.EmbeddedPostgresError": click.ClickException,
     "leaderboard.postgres.errors.MigrationError": click.ClickException,
     "leaderboard.results.validation.InvalidResult": click.ClickException,

@@ -9,7 +9,7 @@ from leaderboard.cli.moments import Moment
 from leaderboard.cli.progress import Progress, show_progress
 from leaderboard.cli.stores import open_migrated_database
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import Regions
+from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
@@ -87,7 +87,7 @@ def _confirm(existing: int) -> None:
 
 
 def _store(simulation: Simulation, database: Database, progress: Progress) -> None:
-    regions = Regions(database, 0)
+    regions = RegionRegistry(database, 0)
     stored = 0
     progress("storing results", 0, simulation.events)
     for frame in simulation.frames():

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 import psycopg2
 
 from leaderboard.lake.errors import LakeConflict
-from leaderboard.postgres.admin import DatabaseUnavailable, connect
-from queries import StoreUnavailable
+from leaderboard.postgres.admin import connect
 from queries.db import translate_psycopg2_error
 
 LOCK_ID = zlib.crc32(b"leaderboard lake")
@@ -22,10 +21,7 @@ def exclusive_lock(url: str, timeout: float) -> Iterator[None]:
     Raises LakeConflict at once if another process, on any machine, holds the
     lock, and StoreUnavailable if the database cannot be reached.
     """
-    try:
-        connection = connect(url, timeout)
-    except DatabaseUnavailable as error:
-        raise StoreUnavailable(str(error)) from error
+    connection = connect(url, timeout)
     # the lock ends with its session
     try:
         if not _try_lock(connection, url):

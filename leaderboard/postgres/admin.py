@@ -1,29 +1,27 @@
-"""Connects to the database before there is a schema, and makes the database where it is not there."""
+"""Connections for administration, from before the database exists."""
 
 import logging
-from math import ceil
 
 import psycopg2
 from psycopg2.errors import DuplicateDatabase, ObjectInUse, UniqueViolation
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.sql import SQL, Identifier
+
+from queries.db import conninfo, translate_psycopg2_error
+from queries.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 
-class DatabaseUnavailable(Exception):
-    """The database cannot be reached, or made; the same call may work later."""
-
-
 def connect(url: str, timeout: float) -> Connection:
-    """A connection in autocommit that no time-out of the database's own ends; ``timeout`` in seconds is for connecting.
+    """A connection in autocommit whose statements may take as long as they need.
 
-    Creates the database where there is none and the role may. Raises
-    DatabaseUnavailable.
+    Creates the database where it does not exist and the role may create it.
+    ``timeout`` is the limit for connecting, in seconds. Raises
+    StoreUnavailable.
     """
-    # libpq counts whole seconds and takes 1 for 2; what the URL itself says holds
-    dsn = make_dsn(**({"connect_timeout": max(2, ceil(timeout))} | parse_dsn(url)))
+    dsn = conninfo(url, timeout)
     try:
         try:
             return _open(dsn)
@@ -32,12 +30,7 @@ def connect(url: str, timeout: float) -> Connection:
                 raise
             return _open(dsn)
     except psycopg2.OperationalError as error:
-        raise unavailable(error) from error
-
-
-def unavailable(error: psycopg2.Error) -> DatabaseUnavailable:
-    """What an error of a connection means to a caller, on one line."""
-    return DatabaseUnavailable(" ".join(str(error).split()))
+        raise translate_psycopg2_error(error, dsn) from error
 
 
 def _open(dsn: str) -> Connection:
@@ -50,7 +43,7 @@ def _open(dsn: str) -> Connection:
 
 
 def _create_database(dsn: str) -> bool:
-    """Whether the database is there, made here or by another process that was as quick."""
+    """Creates the database if it does not exist. False where nobody can tell, because the server is unavailable."""
     parameters = parse_dsn(dsn)
     name = parameters.get("dbname") or parameters.get("user")
     if not name:
@@ -70,7 +63,7 @@ def _create_database(dsn: str) -> bool:
             except (DuplicateDatabase, UniqueViolation, ObjectInUse):
                 log.info("another process created the database %s", name)
             except psycopg2.Error as error:
-                raise DatabaseUnavailable(
+                raise StoreUnavailable(
                     f"the database {name} does not exist and cannot be created: {error.diag.message_primary}"
                 ) from error
     finally:

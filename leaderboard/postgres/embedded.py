@@ -107,7 +107,7 @@ class EmbeddedPostgres:
                     if not self._released.is_set():
                         self._server.start()
             except (EmbeddedPostgresError, OSError) as error:
-                log.error("the embedded PostgreSQL has died and cannot be restarted: %s", error)
+                log.error("the embedded PostgreSQL has died and cannot be restarted: %s", error)  # noqa: TRY400  a traceback would say no more
 
     def _unusable(self, error: OSError) -> EmbeddedPostgresError:
         return EmbeddedPostgresError(f"DATA_DIR {self._data.path} cannot be used: {error}")

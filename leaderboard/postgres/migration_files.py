@@ -1,4 +1,4 @@
-"""The migrations: SQL files that lead from one version of the schema to the next and back."""
+"""The files of the migrations: SQL that changes the schema from one version to the next, and back."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FILE_NAME = re.compile(r"([0-9]+)_(.*)\.(down|up)\.sql")
 
 @dataclass(frozen=True)
 class Migration:
-    """One version of the schema: its number, its name, and the SQL that leads to it and away from it."""
+    """One version of the schema: its number, its name, and the SQL that applies and reverts it."""
 
     version: int
     name: str
@@ -21,16 +21,23 @@ class Migration:
 
 
 def load(folder: Traversable | None = None) -> list[Migration]:
-    """The migrations of a folder, this project's by default, in the order of their numbers."""
-    found: dict[int, dict[str, str]] = {}
+    """The migrations of a folder, by default this project's, in the order of their numbers.
+
+    Raises MigrationError where two files have the same number and direction.
+    """
+    names: dict[int, str] = {}
+    scripts: dict[tuple[int, str], str] = {}
     for file in (folder or _folder()).iterdir():
         if match := FILE_NAME.fullmatch(file.name):
             version, name, direction = int(match[1]), match[2], match[3]
-            parts = found.setdefault(version, {"name": name})
-            if direction in parts:
-                raise MigrationError(f"two migrations lead {direction} at version {version}: rename one")
-            parts[direction] = file.read_text(encoding="utf-8")
-    return [Migration(version, **parts) for version, parts in sorted(found.items())]
+            if (version, direction) in scripts:
+                raise MigrationError(f"there are two {direction} files for version {version}: rename one")
+            names.setdefault(version, name)
+            scripts[version, direction] = file.read_text(encoding="utf-8")
+    return [
+        Migration(version, name, scripts.get((version, "up")), scripts.get((version, "down")))
+        for version, name in sorted(names.items())
+    ]
 
 
 def _folder() -> Traversable:

@@ -1,4 +1,4 @@
-"""Regions named by the network's own list of sites, the JSON document behind CATALYST_REGION_URL."""
+"""Reads regions from the network's own list of sites, the JSON document at CATALYST_REGION_URL."""
 
 import http.client
 import urllib.error
@@ -6,21 +6,21 @@ import urllib.request
 
 import msgspec
 
-from queries import StoreTimeout
 from queries.concurrency import call_with_timeout
+from queries.errors import StoreTimeout
 
-TIMEOUT = 3.0
-"""Seconds for the whole document; a tester waits eight for its answer."""
-LARGEST = 1 << 20
-LONGEST_NAME, LONGEST_DISPLAY_NAME = 56, 128
+TIMEOUT_SECONDS = 3.0
+"""For the whole document. A tester waits 8 s for its response."""
+MAX_DOCUMENT_BYTES = 1 << 20
+MAX_CODE_LENGTH, MAX_DISPLAY_NAME_LENGTH = 56, 128
 
 
 class CatalystError(Exception):
-    """The document cannot be had or read."""
+    """The document cannot be fetched or read."""
 
 
 class Site(msgspec.Struct):
-    """The part of the document that counts: code, in any case, to display name."""
+    """The part of the document that is used: display names by code. Codes are in any case."""
 
     full_name: dict[str, str] = {}
 
@@ -31,28 +31,30 @@ class Sites(msgspec.Struct):
     prod: Site
 
 
-def read_regions(url: str) -> dict[str, str]:
-    """Code, in upper case, to display name. Raises CatalystError."""
+def read_regions(url: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
+    """Display names by code. Codes are in upper case. ``timeout`` is in seconds. Raises CatalystError."""
     try:
-        # a server may drip its headers as well as its body, so the time is taken from outside
-        sites = msgspec.json.decode(call_with_timeout(TIMEOUT, _read, url), type=Sites)
+        # urllib's timeout starts again with each byte, so a slow server could take for ever
+        document = call_with_timeout(timeout, _fetch, url, timeout)
+        sites = msgspec.json.decode(document, type=Sites)
     except (OSError, http.client.HTTPException, StoreTimeout, ValueError, RecursionError) as error:
         raise CatalystError(f"{type(error).__name__}: {error}") from error
-    return {
-        code.upper(): name
-        for code, name in sites.prod.full_name.items()
-        if 0 < len(code.upper()) <= LONGEST_NAME and len(name) <= LONGEST_DISPLAY_NAME and "\0" not in code + name
-    }
+    return {code.upper(): name for code, name in sites.prod.full_name.items() if _fits(code.upper(), name)}
 
 
-def _read(url: str) -> bytes:
+def _fits(code: str, name: str) -> bool:
+    """Whether PostgreSQL can store a region."""
+    return 0 < len(code) <= MAX_CODE_LENGTH and len(name) <= MAX_DISPLAY_NAME_LENGTH and "\0" not in code + name
+
+
+def _fetch(url: str, timeout: float) -> bytes:
     request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "leaderboard"})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            document = response.read(LARGEST + 1)
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            document: bytes = response.read(MAX_DOCUMENT_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:
             raise CatalystError(f"{error.code} {error.reason}") from None
-    if len(document) > LARGEST:
-        raise CatalystError(f"the document is larger than {LARGEST} bytes")
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise CatalystError(f"the document is larger than {MAX_DOCUMENT_BYTES} bytes")
     return document

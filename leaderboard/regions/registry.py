@@ -1,114 +1,140 @@
-"""The regions: where jobs are tested from, per job type."""
+"""The registered regions. A region is registered for one job type."""
 
 import logging
-from dataclasses import dataclass
+import time
 from datetime import UTC, datetime
 from typing import NamedTuple, TypedDict
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.catalyst import CatalystError, read_regions
-from leaderboard.web.cache import get_readthrough
-from queries import TRANSCODING, StoreTimeout, StoreUnavailable
+from leaderboard.regions.catalyst import TIMEOUT_SECONDS, CatalystError, read_regions
+from queries import TRANSCODING
+from queries.concurrency import CLIENT_MARGIN_SECONDS, SingleFlight
+from queries.errors import StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 
 class Region(TypedDict):
-    """A region as it is answered: its code, its display name, its job type."""
+    """A region as ``/api/regions`` has it: its code, its display name and its job type."""
 
     id: str
     name: str
     type: str
 
 
-class Known(NamedTuple):
-    """The regions in the order of registration; ``as_of`` is None but where the database is away since then."""
+class RegionList(NamedTuple):
+    """Regions in the order of registration.
+
+    ``as_of`` is when they were read, where the database is unavailable since
+    then, else None.
+    """
 
     regions: list[Region]
     as_of: datetime | None = None
 
 
-@dataclass
-class Regions:
-    """The registered regions of a database, and those that a catalyst document adds to them."""
+class RegionRegistry:
+    """The regions of a database, and those that the document at ``catalyst_url`` adds to them.
 
-    database: Database
-    cache_timeout: float
-    catalyst_url: str | None = None
+    The list is kept in memory for ``cache_timeout`` seconds. One thread at a
+    time reads it again, so the document is fetched at most once in that time.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, database: Database, cache_timeout: float, catalyst_url: str | None = None) -> None:
+        self._database = database
+        self._cache_timeout = cache_timeout
+        self._catalyst_url = catalyst_url
         self._ids: dict[tuple[str, str], int] = {}
-        self._last: Known | None = None
+        self._cached: RegionList | None = None
+        self._expires_at = 0.0
+        self._last_read: RegionList | None = None
+        max_wait = database.timeout + CLIENT_MARGIN_SECONDS + TIMEOUT_SECONDS
+        self._refresh_once = SingleFlight(self._refresh_if_expired, max_wait)
 
-    def all(self) -> Known:
-        """Every region, kept for ``cache_timeout`` seconds; first asks the catalyst."""
-        return get_readthrough("regions", self.cache_timeout, self._refreshed)
+    def all(self) -> RegionList:
+        """Every region, as of at most ``cache_timeout`` seconds ago.
+
+        While the database is unavailable, the regions as they were last read.
+        Raises StoreUnavailable where they were never read, and StoreTimeout.
+        """
+        return self._unexpired() or self._refresh_once()
 
     def id_of(self, code: str, job_type: str) -> int | None:
-        """The id of the region with this code, in any case, for this job type; None where it is not registered."""
+        """The id of the region with this code, in any case, for this job type. None where it is not registered."""
         key = code.upper(), job_type
         if key not in self._ids:
-            self._read()
+            self._read_database()
         if key not in self._ids:
-            # the catalyst may know it by now
+            # the document may have it by now
             self.all()
         return self._ids.get(key)
 
-    def forget(self) -> None:
-        """Has the ids read again before the next is told, as somebody may have deleted one."""
+    def forget_ids(self) -> None:
+        """Makes the next ``id_of`` read the ids again, because somebody may have deleted a region."""
         self._ids = {}
 
-    def _refreshed(self) -> Known:
+    def _unexpired(self) -> RegionList | None:
+        return self._cached if time.monotonic() < self._expires_at else None
+
+    def _refresh_if_expired(self) -> RegionList:
+        if (cached := self._unexpired()) is not None:
+            # another thread read them while this one waited
+            return cached
+        self._cached = current = self._read_or_last()
+        self._expires_at = time.monotonic() + self._cache_timeout
+        return current
+
+    def _read_or_last(self) -> RegionList:
         now = datetime.now(UTC)
         try:
-            known = Known(self._refresh())
+            current = RegionList(self._read_all())
         except StoreUnavailable as error:
-            if self._last is None:
+            if self._last_read is None:
                 raise
-            log.warning("answering with the regions that were known: %s", error)
-            return self._last
-        self._last = known._replace(as_of=now)
-        return known
+            log.warning("the regions are those that were last read: %s", error)
+            return self._last_read
+        self._last_read = current._replace(as_of=now)
+        return current
 
-    def _refresh(self) -> list[Region]:
-        known = self._read()
-        if self.catalyst_url is None:
-            return known
+    def _read_all(self) -> list[Region]:
+        """The regions of the database, with new ones of the document added."""
+        registered = self._read_database()
+        if self._catalyst_url is None:
+            return registered
         try:
-            found = read_regions(self.catalyst_url)
-            codes = {region["id"].upper() for region in known if region["type"] == TRANSCODING}
-            if new := {code: name for code, name in found.items() if code not in codes}:
-                self.database.run(lambda connection: _insert(connection, new))
-                log.info("added the regions %s", ", ".join(sorted(new)))
-                return self._read()
-        except (CatalystError, StoreUnavailable, StoreTimeout, SQLAlchemyError) as error:
-            log.warning("CATALYST_REGION_URL adds no regions now: %s", error)
-        return known
+            codes = {region["id"].upper() for region in registered if region["type"] == TRANSCODING}
+            names = {code: name for code, name in read_regions(self._catalyst_url).items() if code not in codes}
+            if names:
+                self._database.run(lambda cursor: _insert(cursor, names))
+                log.info("added the regions %s", ", ".join(sorted(names)))
+                return self._read_database()
+        except (CatalystError, StoreError, psycopg2.Error) as error:
+            log.warning("no regions are added from CATALYST_REGION_URL: %s", error)
+        return registered
 
-    def _read(self) -> list[Region]:
-        rows = self.database.run(_select)
-        self._ids = {(region["id"].upper(), region["type"]): id_ for id_, region in rows}
+    def _read_database(self) -> list[Region]:
+        rows = self._database.run(_select)
+        self._ids = {(region["id"].upper(), region["type"]): region_id for region_id, region in rows}
         return [region for _, region in rows]
 
 
-def _select(connection: Connection) -> list[tuple[int, Region]]:
-    rows = connection.execute(
-        text(
-            "SELECT regions.id, regions.name AS code, display_name, job_types.name AS job_type "
-            "FROM regions JOIN job_types ON job_types.id = job_type_id ORDER BY regions.id"
-        )
+def _select(cursor: Cursor) -> list[tuple[int, Region]]:
+    cursor.execute(
+        "SELECT regions.id, regions.name, display_name, job_types.name "
+        "FROM regions JOIN job_types ON job_types.id = job_type_id ORDER BY regions.id"
     )
-    return [(row.id, Region(id=row.code, name=row.display_name, type=row.job_type)) for row in rows]
+    return [
+        (region_id, Region(id=code, name=display_name, type=job_type))
+        for region_id, code, display_name, job_type in cursor.fetchall()
+    ]
 
 
-def _insert(connection: Connection, names: dict[str, str]) -> None:
-    connection.execute(
-        text(
-            "INSERT INTO regions (name, display_name, job_type_id) "
-            "SELECT :code, :name, id FROM job_types WHERE name = :job_type ON CONFLICT DO NOTHING"
-        ),
-        [{"code": code, "name": name, "job_type": TRANSCODING} for code, name in names.items()],
+def _insert(cursor: Cursor, names: dict[str, str]) -> None:
+    cursor.executemany(
+        "INSERT INTO regions (name, display_name, job_type_id) "
+        "SELECT %s, %s, id FROM job_types WHERE name = %s ON CONFLICT DO NOTHING",
+        [(code, name, TRANSCODING) for code, name in names.items()],
     )

@@ -1,40 +1,43 @@
-"""Many requests, each with a row of its own, written in few transactions."""
+"""Group commit: the rows of many requests are written in few transactions."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from queries import StoreTimeout, StoreUnavailable
 from queries.concurrency import CallBatcher
+from queries.errors import StoreError
 
 Row = TypeVar("Row")
 
 
 class GroupCommit(Generic[Row]):
-    """Hands rows to ``write``, which commits those it is given in one transaction, one transaction at a time.
+    """Passes rows to ``write``, which commits them in one transaction, one transaction at a time.
 
-    Rows that come while one is under way are written together by the next.
+    Rows that arrive during a transaction are written together in the next.
+    A row waits at most ``timeout`` seconds for the transaction before it.
     """
 
-    def __init__(self, write: Callable[[list[Row]], None], seconds: float) -> None:
+    def __init__(self, write: Callable[[list[Row]], object], timeout: float) -> None:
         self._write = write
-        self._gathered: CallBatcher[Row, list[Exception | None]] = CallBatcher(self._commit, seconds)
+        self._batcher: CallBatcher[Row, list[Exception | None]] = CallBatcher(self._write_batch, timeout)
 
     def add(self, row: Row) -> None:
-        """Returns once the row is committed.
+        """Returns when the row is committed.
 
-        Raises what ``write`` raises of this row alone: where it refuses
-        several rows, each is written by itself. Raises StoreTimeout after
-        ``seconds`` of waiting for a turn, in which case it is not written.
+        Raises what ``write`` raises for this row alone: where it refuses
+        several rows, each is written by itself. Raises StoreTimeout where the
+        row waits too long; then it is not written.
         """
-        errors, place = self._gathered(row)
-        if (error := errors[place]) is not None:
+        errors, index = self._batcher(row)
+        if (error := errors[index]) is not None:
             raise error
 
-    def _commit(self, rows: list[Row]) -> list[Exception | None]:
+    def _write_batch(self, rows: list[Row]) -> list[Exception | None]:
+        """The error of each row, None where it was committed."""
         try:
             self._write(rows)
-        except (StoreUnavailable, StoreTimeout) as error:
+        except StoreError as error:
+            # no row is at fault, so writing each by itself would only take longer
             return [error] * len(rows)
-        except Exception as error:  # noqa: BLE001  raised to those who wait
-            return [error] if len(rows) == 1 else [self._commit([row])[0] for row in rows]
+        except Exception as error:  # noqa: BLE001  add raises it
+            return [error] if len(rows) == 1 else [self._write_batch([row])[0] for row in rows]
         return [None] * len(rows)

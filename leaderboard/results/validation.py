@@ -1,10 +1,10 @@
-"""Whether a posted result can be taken, and if not, the sentence that says why."""
+"""Checks posted results. A refusal is one sentence that names the field."""
 
 import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,26 +13,23 @@ from queries import AI, MAX_MEASURE, TRANSCODING
 
 Measure = Annotated[float, Meta(ge=0, le=MAX_MEASURE)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# PostgreSQL indexes them, and an entry of an index holds 2,704 bytes
+# PostgreSQL indexes these, and an index entry holds at most 2,704 bytes
 Name = Annotated[str, Meta(max_length=512)]
 
-MAX_BODY = 1 << 20
-"""Bytes of the largest result that is taken."""
+MAX_RESULT_BYTES = 1 << 20
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
-LARGEST_EXPONENT = 100
-"""Of any number in a result: PostgreSQL writes out every zero, and no further than float8 goes."""
-
-
-LARGEST_DEPTH = 100
-"""How deep a result may be nested; below what PostgreSQL and any JSON reader take."""
+MAX_EXPONENT = 100
+"""Of any number in a result. PostgreSQL writes out every zero, and a float8 goes no further than 1e308."""
+MAX_DEPTH = 100
+"""How deep a result may be nested. It is less than PostgreSQL and any JSON reader take."""
 
 
 class InvalidResult(ValueError):
-    """A posted result that cannot be taken; the message names the field."""
+    """A posted result that cannot be stored. The message names the field."""
 
 
 class ErrorCount(Struct):
-    """How often a job met with one error."""
+    """How many times a job met an error."""
 
     error_code: str = ""
     message: str = ""
@@ -40,7 +37,7 @@ class ErrorCount(Struct):
 
 
 class Result(Struct):
-    """The fields of a posted result; times are seconds, the timestamp is unix seconds. Others are kept unread."""
+    """The known fields of a posted result. Times are in seconds, the timestamp in unix seconds."""
 
     region: str
     orchestrator: str
@@ -67,26 +64,34 @@ class Result(Struct):
 
 
 def parse(body: bytes) -> Result:
-    """The result in a request's body. Raises InvalidResult, one sentence that names the field."""
+    """The result in the body of a request. Raises InvalidResult."""
     document = _decode(body)
     if not isinstance(document, dict):
         raise InvalidResult("the body must be a JSON object")
-    if misfit := _misfit(document):
-        raise InvalidResult(misfit)
+    if reason := _reason_not_storable(document):
+        raise InvalidResult(reason)
     try:
         result = msgspec.convert(document, Result)
     except msgspec.ValidationError as error:
-        raise InvalidResult(_sentence(str(error))) from None
+        raise InvalidResult(_to_sentence(str(error))) from None
     if not ADDRESS.fullmatch(result.orchestrator):
         raise InvalidResult("orchestrator must be an address, 0x and 40 hexadecimal digits")
     return result
 
 
-_decoder = msgspec.json.Decoder(float_hook=lambda text: _number(text))
+def _parse_number(text: str) -> float:
+    """The number, or NaN where PostgreSQL cannot store it. JSON itself has no NaN."""
+    mantissa, _, exponent = text.lower().partition("e")
+    value = float(text)
+    if abs(int(exponent or 0)) > MAX_EXPONENT or (value == 0 and mantissa.strip("-0.")):
+        return math.nan
+    return value
+
+
+_decoder = msgspec.json.Decoder(float_hook=_parse_number)
 
 
 def _decode(body: bytes) -> object:
-    """The document; a number that cannot be kept is NaN in it, which no JSON number is."""
     try:
         body.decode()
         return _decoder.decode(body)
@@ -95,30 +100,23 @@ def _decode(body: bytes) -> object:
     except RecursionError:
         raise InvalidResult("the body is nested too deeply") from None
     except msgspec.DecodeError as error:
-        # the standard library reads NaN, Infinity and half characters, so that their field can be named
+        # the standard library accepts NaN, Infinity and half surrogate pairs, so the sentence can name their field
         try:
-            misfit = _misfit(json.loads(body))
+            reason = _reason_not_storable(json.loads(body))
         except (ValueError, RecursionError):
-            misfit = None
-        reason = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidResult(misfit or f"the body must be a JSON object: {reason}") from None
+            reason = None
+        malformed = str(error).removeprefix("JSON is malformed: ")
+        raise InvalidResult(reason or f"the body must be a JSON object: {malformed}") from None
 
 
-def _number(text: str) -> float:
-    mantissa, _, exponent = text.lower().partition("e")
-    value = float(text)
-    if abs(int(exponent or 0)) > LARGEST_EXPONENT or (value == 0 and mantissa.strip("-0.")):
-        return math.nan
-    return value
-
-
-def _misfit(document: object) -> str | None:
-    """The sentence for the first value or name that PostgreSQL cannot store."""
-    for path, value, depth in _leaves(document):
-        if depth > LARGEST_DEPTH:
+def _reason_not_storable(document: object) -> str | None:
+    """A sentence about the first name or value that PostgreSQL cannot store, or None."""
+    for leaf in _leaves(document):
+        path, value = leaf.path, leaf.value
+        if leaf.depth > MAX_DEPTH:
             return f"{path.partition('.')[0].partition('[')[0]} is nested too deeply"
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{path} must be a finite number, 0 or between 1e-{LARGEST_EXPONENT} and 1e{LARGEST_EXPONENT}"
+            return f"{path} must be a finite number, 0 or between 1e-{MAX_EXPONENT} and 1e{MAX_EXPONENT}"
         texts = (path, value) if isinstance(value, str) else (path,)
         for text in texts:
             if "\0" in text:
@@ -130,20 +128,27 @@ def _misfit(document: object) -> str | None:
     return None
 
 
-def _leaves(document: object) -> Iterator[tuple[str, object, int]]:
-    """Every value that holds no others, or none that is looked into, with its path and how deep it lies."""
-    left = [("", document, 0)]
-    while left:
-        path, value, depth = left.pop()
-        if isinstance(value, dict) and value and depth <= LARGEST_DEPTH:
-            left += [(f"{path}.{key}" if path else key, inner, depth + 1) for key, inner in value.items()]
-        elif isinstance(value, list) and value and depth <= LARGEST_DEPTH:
-            left += [(f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(value)]
+class _Leaf(NamedTuple):
+    path: str
+    value: object
+    depth: int
+
+
+def _leaves(document: object) -> Iterator[_Leaf]:
+    """Every value without values inside it, and every value below MAX_DEPTH, which is not searched further."""
+    stack = [_Leaf("", document, 0)]
+    while stack:
+        leaf = stack.pop()
+        path, value, depth = leaf
+        if isinstance(value, dict) and value and depth <= MAX_DEPTH:
+            stack += [_Leaf(f"{path}.{key}" if path else key, inner, depth + 1) for key, inner in value.items()]
+        elif isinstance(value, list) and value and depth <= MAX_DEPTH:
+            stack += [_Leaf(f"{path}[{index}]", inner, depth + 1) for index, inner in enumerate(value)]
         else:
-            yield path, value, depth
+            yield leaf
 
 
-_WORDS = {
+_MSGSPEC_WORDS = {
     "Expected": "must be",
     "got": "not",
     "`float` >=": "a number of at least",
@@ -162,14 +167,15 @@ _WORDS = {
     "`object`": "an object",
     "`null`": "null",
 }
+"""What msgspec writes in its messages, and what the service's sentences say instead."""
 
 
-def _sentence(message: str) -> str:
-    """Msgspec's message about a field as one sentence that begins with the field."""
+def _to_sentence(message: str) -> str:
+    """A message of msgspec as a sentence that begins with the field."""
     if match := re.search("missing required field `(.+?)`", message):
         return f"{match[1]} is required"
-    what, _, path = message.partition(" - at `$")
+    reason, _, path = message.partition(" - at `$")
     field = path.rstrip("`").removeprefix(".") or "the body"
-    for name, words in _WORDS.items():
-        what = what.replace(name, words)
-    return f"{field} {what}"
+    for original, words in _MSGSPEC_WORDS.items():
+        reason = reason.replace(original, words)
+    return f"{field} {reason}"

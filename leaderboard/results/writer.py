@@ -1,4 +1,4 @@
-"""Takes results into the database: one that was posted, or a frame of them."""
+"""Writes results to the database: one that was posted, a batch, or a frame of them."""
 
 import json
 import logging
@@ -18,14 +18,13 @@ from psycopg2.errors import (
     StatementTooComplex,
     UntranslatableCharacter,
 )
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
 from leaderboard.logging_config import TRACE
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import Regions
-from leaderboard.results import auth, validation
-from leaderboard.results.batches import within_batch
+from leaderboard.regions.registry import RegionRegistry
+from leaderboard.results import validation
+from leaderboard.results.batches import parse_each
 from leaderboard.results.group_commit import GroupCommit
 from leaderboard.results.validation import InvalidResult
 from queries.concurrency import CLIENT_MARGIN_SECONDS
@@ -34,8 +33,7 @@ from queries.times import RFC_3339_FORMAT
 
 log = logging.getLogger(__name__)
 
-
-WHAT_CANNOT_BE_STORED = (
+VALUE_ERRORS = (
     CharacterNotInRepertoire,
     InvalidTextRepresentation,
     NumericValueOutOfRange,
@@ -43,22 +41,11 @@ WHAT_CANNOT_BE_STORED = (
     StatementTooComplex,
     UntranslatableCharacter,
 )
-
-
-class NotAuthenticated(Exception):
-    """The request does not carry the signature of its body."""
-
-
-def authenticate(secret: str | None, body: bytes, signature: str) -> None:
-    """Raises NotAuthenticated unless the body was signed with the secret, and always where there is none."""
-    if secret is None:
-        raise NotAuthenticated("posting is off on this server, which has no SECRET")
-    if not auth.is_signed(secret, body, signature):
-        raise NotAuthenticated("the Authorization header is not the signature of this body")
+"""Errors with which PostgreSQL refuses a value. The result is at fault, not the database."""
 
 
 class Row(NamedTuple):
-    """A result as it is stored."""
+    """A result as the table ``events`` has it."""
 
     event_time: datetime
     orchestrator: str
@@ -66,61 +53,66 @@ class Row(NamedTuple):
     payload: str
 
 
-class Ingest:
-    """Stores what is posted: a result at a time, many together in one transaction, or a batch as one."""
+class ResultWriter:
+    """Writes what testers post.
 
-    def __init__(self, database: Database, regions: Regions, direct: DirectConnection) -> None:
+    Single results of several requests share a transaction on a connection of
+    their own. A batch is one transaction on a connection of ``database``.
+    """
+
+    def __init__(self, database: Database, regions: RegionRegistry, connection: DirectConnection) -> None:
         self._database = database
         self._regions = regions
-        self._direct = direct
-        self._rows = GroupCommit(self._insert, direct.timeout + CLIENT_MARGIN_SECONDS)
+        self._connection = connection
+        self._group_commit = GroupCommit(self._insert, connection.timeout + CLIENT_MARGIN_SECONDS)
 
     def store(self, body: bytes) -> None:
-        """Stores one result; it is committed once this returns.
+        """Stores one result. It is committed when this returns.
 
-        It is stored as posted, unknown fields included, with its orchestrator
-        in lower case and its region in upper case. Raises InvalidResult, and
-        what ``Database.run`` raises.
+        It is stored as it was posted, with unknown fields, except for the
+        orchestrator in lower case and the region in upper case. Raises
+        InvalidResult, StoreUnavailable and StoreTimeout.
         """
-        row = self._row(body, datetime.now(UTC))
+        row = self._parse(body, datetime.now(UTC))
         log.log(TRACE, "storing %r", row.payload)
         try:
-            self._rows.add(row)
+            self._group_commit.add(row)
         except psycopg2.Error as error:
-            raise self._refusal(error, "the body", "its region") from error
+            raise self._to_invalid_result(error, "the body", "its region") from error
 
     def store_batch(self, bodies: list[bytes]) -> None:
-        """Stores all of these results, or none; they are committed once this returns. Raises as ``store`` does."""
+        """Stores all of these results or none. They are committed when this returns. Raises what ``store`` raises."""
         received = datetime.now(UTC)
-        rows = [within_batch(number, self._row, body, received) for number, body in enumerate(bodies)]
+        rows = parse_each(lambda body: self._parse(body, received), bodies)
         log.log(TRACE, "storing a batch of %s results", len(rows))
-        lines = StringIO("".join(map(_line, rows)))
+        lines = StringIO("".join(map(_copy_line, rows)))
         try:
-            self._database.run(lambda connection: _copy(connection, lines, "text"))
-        except DBAPIError as error:
-            at = re.search(r"line (\d+)", getattr(error.orig.diag, "context", None) or "")
-            what = f"results[{int(at[1]) - 1}]" if at else "the batch"
-            raise self._refusal(error.orig, what, "a region of the batch") from error
+            self._database.run(lambda cursor: _copy(cursor, lines, "text"))
+        except psycopg2.Error as error:
+            line = re.search(r"line (\d+)", error.diag.context or "")
+            subject = f"results[{int(line[1]) - 1}]" if line else "the batch"
+            raise self._to_invalid_result(error, subject, "a region of the batch") from error
 
-    def _row(self, body: bytes, received: datetime) -> Row:
+    def _parse(self, body: bytes, received: datetime) -> Row:
         result = validation.parse(body)
         orchestrator, region = result.orchestrator.lower(), result.region.upper()
         region_id = _region_id(self._regions, result.region, result.job_type)
-        # of two fields of one name JSONB keeps the last
-        whole = body.decode().rstrip().removesuffix("}")
-        payload = f'{whole},"orchestrator":"{orchestrator}","region":{json.dumps(region)}}}'
+        # JSONB keeps the last of two fields with one name
+        without_end = body.decode().rstrip().removesuffix("}")
+        payload = f'{without_end},"orchestrator":"{orchestrator}","region":{json.dumps(region)}}}'
         return Row(received, orchestrator, region_id, payload)
 
     def _insert(self, rows: list[Row]) -> None:
         columns = dict(zip(Row._fields, map(list, zip(*rows, strict=True)), strict=True))
-        self._direct.run(_INSERT, columns)
+        self._connection.run(_INSERT, columns)
 
-    def _refusal(self, error: psycopg2.Error, what: str, region: str) -> Exception:
-        if isinstance(error, WHAT_CANNOT_BE_STORED):
-            return InvalidResult(f"{what} holds what PostgreSQL cannot store: {error.diag.message_primary}")
+    def _to_invalid_result(self, error: psycopg2.Error, subject: str, region: str) -> Exception:
+        """The InvalidResult where the result is at fault, else the error itself."""
+        if isinstance(error, VALUE_ERRORS):
+            return InvalidResult(f"{subject} holds what PostgreSQL cannot store: {error.diag.message_primary}")
         if isinstance(error, ForeignKeyViolation):
-            # it was deleted since it was looked up
-            self._regions.forget()
+            # somebody deleted the region after its id was read
+            self._regions.forget_ids()
             return InvalidResult(f"{region} is not registered any more")
         return error
 
@@ -131,49 +123,54 @@ _INSERT = """
         %(payload)s::jsonb[])"""
 
 
-def _region_id(regions: Regions, region: str, job_type: str) -> int:
-    region_id = regions.id_of(region, job_type)
-    if region_id is None:
-        raise InvalidResult(f"region {region!r} is not registered for {job_type} results")
-    return region_id
+def copy(database: Database, regions: RegionRegistry, frame: pl.DataFrame) -> None:
+    """Stores a frame with the columns event_time, orchestrator, region, job_type and payload (JSON as String).
+
+    All rows are committed when this returns, in one transaction. Raises
+    InvalidResult for a region that is not registered, and StoreUnavailable
+    and StoreTimeout.
+    """
+    places = frame.select("region", "job_type").unique()
+    ids = [_region_id(regions, region, job_type) for region, job_type in places.iter_rows()]
+    region_ids = places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64))
+    rows = frame.join(region_ids, on=["region", "job_type"])
+    lines = BytesIO()
+    rows.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
+        lines, include_header=False, datetime_format=RFC_3339_FORMAT
+    )
+    lines.seek(0)
+    database.run(lambda cursor: _copy(cursor, lines, "csv"))
 
 
-def _line(row: Row) -> str:
+def count(database: Database) -> int:
+    """The number of results in the database."""
+    return database.run(_count)
+
+
+def analyze(database: Database) -> None:
+    """Updates the statistics that PostgreSQL plans with, as is needed after many results were stored."""
+    database.run(lambda cursor: cursor.execute("ANALYZE events, regions, job_types"))
+
+
+def _count(cursor: Cursor) -> int:
+    cursor.execute("SELECT count(*) FROM events")
+    ((number,),) = cursor.fetchall()
+    return int(number)
+
+
+def _copy(cursor: Cursor, lines: IO[Any], copy_format: str) -> None:
+    cursor.copy_expert(
+        f"COPY events (event_time, orchestrator, region_id, payload) FROM STDIN (FORMAT {copy_format})", lines
+    )
+
+
+def _copy_line(row: Row) -> str:
     payload = row.payload.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     return f"{row.event_time.isoformat()}\t{row.orchestrator}\t{row.region_id}\t{payload}\n"
 
 
-def copy(database: Database, regions: Regions, frame: pl.DataFrame) -> None:
-    """Stores a frame of results at once: event_time, orchestrator, region, job_type, payload (JSON in a String).
-
-    They are committed, all of them, once this returns. Raises InvalidResult
-    for a region that is not registered, and what ``Database.run`` raises.
-    """
-    places = frame.select("region", "job_type").unique()
-    ids = [_region_id(regions, region, job_type) for region, job_type in places.iter_rows()]
-    hash64 = frame.join(places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64)), on=["region", "job_type"])
-    lines = BytesIO()
-    hash64.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
-        lines, include_header=False, datetime_format=RFC_3339_FORMAT
-    )
-    lines.seek(0)
-    database.run(lambda connection: _copy(connection, lines, "csv"))
-
-
-def _copy(connection: Connection, lines: IO[Any], form: str) -> None:
-    into = f"COPY events (event_time, orchestrator, region_id, payload) FROM STDIN (FORMAT {form})"
-    with connection.connection.cursor() as cursor:
-        try:
-            cursor.copy_expert(into, lines)
-        except psycopg2.Error as error:
-            raise DBAPIError(into, None, error) from error
-
-
-def count(database: Database) -> int:
-    """How many results the database holds."""
-    return database.run(lambda connection: connection.execute(text("SELECT count(*) FROM events")).scalar_one())
-
-
-def analyze(database: Database) -> None:
-    """Has the planner know the tables as they are after many results have come at once."""
-    database.run(lambda connection: connection.execute(text("ANALYZE events, regions, job_types")))
+def _region_id(regions: RegionRegistry, region: str, job_type: str) -> int:
+    region_id = regions.id_of(region, job_type)
+    if region_id is None:
+        raise InvalidResult(f"region {region!r} is not registered for {job_type} results")
+    return region_id

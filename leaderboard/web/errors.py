@@ -6,9 +6,9 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from leaderboard.postgres.errors import MigrationError
-from leaderboard.results.batches import MAX_BATCH
+from leaderboard.results.auth import NotAuthenticated
+from leaderboard.results.batches import MAX_BATCH_BYTES
 from leaderboard.results.validation import InvalidResult
-from leaderboard.results.writer import NotAuthenticated
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
@@ -74,7 +74,7 @@ def _sentence(error: HTTPException) -> str:
         case MethodNotAllowed():
             return f"this endpoint takes {', '.join(sorted(error.valid_methods or ()))}"
         case RequestEntityTooLarge() if error.description == RequestEntityTooLarge.description:
-            return f"the body is larger than {MAX_BATCH} bytes, the limit for a batch of results"
+            return f"the body is larger than {MAX_BATCH_BYTES} bytes, the limit for a batch of results"
         case _:
             return error.description or error.name
 

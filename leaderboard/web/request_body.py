@@ -6,7 +6,7 @@ import time
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from leaderboard.results.batches import MAX_BATCH
+from leaderboard.results.batches import MAX_BATCH_BYTES
 from leaderboard.results.validation import InvalidResult
 
 MAX_DRAIN_BYTES, MAX_DRAIN_SECONDS = 32 << 20, 10
@@ -17,12 +17,12 @@ CHUNK_BYTES = 1 << 16
 def init_app(app: Flask) -> None:
     """Limits the size of bodies, and reads refused bodies to their end."""
     # one byte more than is allowed, so that a chunked body that is too large can be told from one that fits
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH + 1
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES + 1
     app.after_request(drain)
 
 
 def read_body(request: Request) -> bytes:
-    """The whole body. Raises InvalidResult if it breaks off, and RequestEntityTooLarge above MAX_BATCH bytes."""
+    """The whole body. Raises InvalidResult if it breaks off, and RequestEntityTooLarge above MAX_BATCH_BYTES."""
     try:
         body = request.get_data(cache=False)
     except HTTPException:
@@ -30,7 +30,7 @@ def read_body(request: Request) -> bytes:
     # each WSGI server raises its own errors for a body that breaks off
     except Exception as error:
         raise InvalidResult("the body did not arrive completely") from error
-    if len(body) > MAX_BATCH:
+    if len(body) > MAX_BATCH_BYTES:
         raise RequestEntityTooLarge
     return body
 

@@ -4,8 +4,8 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 import queries
-from leaderboard.results import batches, writer
-from leaderboard.results.validation import MAX_BODY
+from leaderboard.results import auth, batches
+from leaderboard.results.validation import MAX_RESULT_BYTES
 from leaderboard.services import service
 from leaderboard.web import params
 from leaderboard.web.media_types import negotiate
@@ -30,11 +30,11 @@ def raw_stats() -> Response:
 def post_stats() -> Response:
     """Stores one signed result, or a batch of them. They are committed before the response is sent."""
     body = read_body(request)
-    writer.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
+    auth.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
     if (results := batches.split(body, request.mimetype)) is not None:
-        service().ingest.store_batch(results)
-    elif len(body) > MAX_BODY:
-        raise RequestEntityTooLarge(f"a result is larger than {MAX_BODY} bytes")
+        service().result_writer.store_batch(results)
+    elif len(body) > MAX_RESULT_BYTES:
+        raise RequestEntityTooLarge(f"a result is larger than {MAX_RESULT_BYTES} bytes")
     else:
-        service().ingest.store(body)
+        service().result_writer.store(body)
     return Response("ok", mimetype="text/plain")

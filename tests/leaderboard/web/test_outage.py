@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import Regions
+from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
@@ -164,7 +164,7 @@ class TestASlowStatement:
         until = datetime(2026, 1, 1, tzinfo=UTC)
         frame = next(Simulation(10, until - timedelta(days=1), until).frames())
         with pytest.raises(StoreTimeout):
-            writer.copy(store, Regions(store, 0), frame)
+            writer.copy(store, RegionRegistry(store, 0), frame)
         store.close()
 
     @pytest.mark.usefixtures("slow")

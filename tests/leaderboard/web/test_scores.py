@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import Regions
+from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
@@ -61,7 +61,7 @@ def test_etag_ignores_the_last_bits_of_scores(database: str) -> None:
     until = datetime(2026, 1, 1, tzinfo=UTC)
     store = Database(database, 60)
     for frame in Simulation(120_000, until - timedelta(days=1), until, ai_share=0).frames():
-        writer.copy(store, Regions(store, 0), frame)
+        writer.copy(store, RegionRegistry(store, 0), frame)
     store.close()
     app = create_app(Settings(postgres=database, cache_type="NullCache"))
     asked = f"/api/aggregated_stats?until={until.timestamp()}"
