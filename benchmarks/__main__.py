@@ -1,36 +1,36 @@
-"""Times the service's answers over HTTP against the same questions in plain SQL over the same database.
+"""Measures the service over HTTP against the same queries in plain SQL over the same database.
 
-``python -m benchmarks --events 1000000`` makes the data once, in a folder that
-is kept between runs. Then it asks the service and the database in turn, in the
-same run, since machines are noisy, and prints the medians and their ratio. The
-service keeps no answers meanwhile, so each is computed. With wrk on the PATH it
-then measures load, over a service that keeps them.
+``python -m benchmarks --events 1000000`` creates the data once, in a folder
+that is kept between runs. It then asks the service and the database in turn,
+since machines are noisy, and prints medians and their ratio. The service
+caches no responses, so each one is computed. If wrk is on the PATH, the load
+on a service with its cache is measured as well.
 """
 
 import json
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 import psycopg2
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from benchmarks.lake import lake, live
-from benchmarks.load import loads
-from benchmarks.questions import DAYS, UNTIL, Question, questions
-from benchmarks.running import LEADERBOARD, Running, environment
+from benchmarks.database import fill, run_sql
+from benchmarks.figures import Figure, figures_table
+from benchmarks.lake import measure_lake, measure_live_lake
+from benchmarks.loads import measure_loads
+from benchmarks.measured_queries import DAYS, MeasuredQuery, measured_queries
+from benchmarks.service import MeasuredService
 from leaderboard.postgres.embedded import EmbeddedPostgres
-from leaderboard.postgres.migrations import migrate
+
+Figures = dict[str, list[Figure]]
 
 
 @click.command()
@@ -41,139 +41,99 @@ from leaderboard.postgres.migrations import migrate
     show_default=True,
     type=click.IntRange(1),
     multiple=True,
-    help="Results over a year; several times to see the growth.",
+    help="Results in a year. Repeat it to compare sizes.",
 )
-@click.option("--runs", default=5, show_default=True, type=click.IntRange(1), help="Times each question is asked.")
-@click.option("--seconds", default=5, show_default=True, type=click.IntRange(1), help="How long each load lasts.")
+@click.option("--runs", default=5, show_default=True, type=click.IntRange(1), help="Repetitions of each query.")
+@click.option("--seconds", default=5, show_default=True, type=click.IntRange(1), help="Duration of each load.")
 @click.option("--json", "json_file", type=click.File("w"), help="File for the figures as JSON.")
 def main(sizes: tuple[int, ...], runs: int, seconds: int, json_file: TextIO | None) -> None:
-    """Times the service against plain SQL over the same database."""
+    """Measure the service against plain SQL over the same database."""
     console = Console(width=None if sys.stdout.isatty() else 120)
-    figures = []
+    results = []
     for events in sizes:
-        figures.append(_benchmark(events, runs, seconds))
-        console.print(_questions_table(figures[-1]), _service_table(figures[-1]), _lake_table(figures[-1]["lake"]))
+        sections = _measure(events, runs, seconds)
+        for section, figures in sections.items():
+            console.print(figures_table(f"{section}, {events:,} results in a year", figures))
+        as_json = {section: [figure.as_json() for figure in figures] for section, figures in sections.items()}
+        results.append({"events": events} | as_json)
     if json_file:
-        json.dump({"runs": runs, "figures": figures}, json_file, indent=1)
+        json.dump({"runs": runs, "results": results}, json_file, indent=1)
 
 
-def _benchmark(events: int, runs: int, seconds: int) -> dict[str, Any]:
-    data = Path(tempfile.gettempdir()) / f"leaderboard-benchmark-{events}"
-    postgres = EmbeddedPostgres(data)
+def _measure(events: int, runs: int, seconds: int) -> Figures:
+    """The figures of all sections over a database with so many events."""
+    data_dir = Path(tempfile.gettempdir()) / f"leaderboard-benchmark-{events}"
+    lake, no_lake = data_dir / "lake", data_dir / "no-lake"
+    postgres = EmbeddedPostgres(data_dir)
     url = postgres.acquire()
     try:
-        _fill(data, url, events)
+        fill(url, events, data_dir / f"{events}.made")
         with closing(psycopg2.connect(url)) as connection:
-            asked = questions(connection)
-            with _alone(url, data / "no-lake") as service:
-                first = service.first_answer(asked[0].path)
-                shown = track(asked, "asking", console=Console(stderr=True))
-                answers = [_measure(question, service, connection, runs) for question in shown]
-                memory = service.memory()
-        figures = {"events": events, "answers": answers, "first_answer_s": first, "memory_mib": memory}
-        figures["loads"] = _loads(url, asked[0].path, seconds)
-        figures["lake"] = lake(url, data / "lake", events, runs)
-        year = next(question.path for question in asked if question.days == max(DAYS))
-        for name, folder in (("with", data / "lake"), ("without", data / "no-lake")):
-            with _alone(url, folder) as service:
-                figures["lake"][f"first_answer_of_a_year_{name}_lake_s"] = service.first_answer(year)
-        figures["lake"] |= live(url, data / "lake", seconds)
-        return figures
+            queries = measured_queries(connection)
+            with _uncached_service(url, no_lake) as service:
+                figures = _measure_queries(queries, service, connection, runs)
+                memory = Figure("memory of a worker that holds the year", "MiB", [service.memory_mib()])
+        by_days = {query.days: query for query in queries if query.name == queries[0].name}
+        day, year = by_days[min(DAYS)], by_days[max(DAYS)]
+        sql_ms = {days: figures[queries.index(query)].sql_values for days, query in by_days.items()}
+        loads = _measure_loads_if_possible(url, day.path, sql_ms[day.days], seconds)
+        lake_figures = measure_lake(url, lake, events, runs, sql_ms[year.days])
+        starts = [
+            _measure_start("first response of a worker, one day", url, no_lake, day, sql_ms),
+            _measure_start("first response of a worker, a year, without a lake", url, no_lake, year, sql_ms),
+            _measure_start("first response of a worker, a year, with a lake", url, lake, year, sql_ms),
+        ]
+        return {
+            "queries": figures,
+            "service": [*starts, memory, *loads],
+            "lake": lake_figures + measure_live_lake(url, lake, seconds),
+        }
     finally:
         postgres.release()
 
 
-def _alone(url: str, folder: Path) -> Running:
-    """The service as one worker that keeps no answers."""
-    return Running(url, 1, LAKE_URL=str(folder), CACHE_TYPE="NullCache", PIPELINES_CACHE_TIMEOUT="0")
+def _uncached_service(url: str, lake: Path) -> MeasuredService:
+    """The service with one worker and no cache of responses."""
+    return MeasuredService(url, 1, LAKE_URL=str(lake), CACHE_TYPE="NullCache", PIPELINES_CACHE_TIMEOUT="0")
 
 
-def _fill(data: Path, url: str, events: int) -> None:
-    migrate(url, 20)
-    made = data / f"{events}.made"
-    if made.exists():
-        return
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        # what a run that was cut short has left
-        cursor.execute("TRUNCATE events")
-    command = [LEADERBOARD, "simulate", str(events), "--until", UNTIL.isoformat()]
-    subprocess.run(command, env=environment(POSTGRES=url), check=True)
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        # as autovacuum would by and by
-        cursor.execute("VACUUM ANALYZE")
-    made.touch()
+def _measure_queries(
+    queries: list[MeasuredQuery], service: MeasuredService, connection: psycopg2.extensions.connection, runs: int
+) -> list[Figure]:
+    progress = track(queries, "measuring", console=Console(stderr=True))
+    return [_measure_query(query, service, connection, runs) for query in progress]
 
 
-def _measure(
-    question: Question, service: Running, connection: psycopg2.extensions.connection, runs: int
-) -> dict[str, Any]:
-    size = service.get(question.path)
-    _query(connection, question)
-    answer, sql = [], []
+def _measure_query(
+    query: MeasuredQuery, service: MeasuredService, connection: psycopg2.extensions.connection, runs: int
+) -> Figure:
+    # once without a clock, so that both have what they need in memory
+    size = service.get(query.path)
+    run_sql(connection, query)
+    service_ms, sql_ms = [], []
     for _ in range(runs):
-        answer.append(_milliseconds(lambda: service.get(question.path)))
-        sql.append(_milliseconds(lambda: _query(connection, question)))
-    return {"question": question.name, "days": question.days, "bytes": size, "service_ms": answer, "sql_ms": sql}
+        service_ms.append(_milliseconds(lambda: service.get(query.path)))
+        sql_ms.append(_milliseconds(lambda: run_sql(connection, query)))
+    return Figure(f"{query.name}, {query.days} d, {size / 1000:,.1f} kB", "ms", service_ms, sql_ms)
 
 
-def _query(connection: psycopg2.extensions.connection, question: Question) -> None:
-    with connection, connection.cursor() as cursor:
-        for statement in question.sql:
-            cursor.execute(statement, question.parameters)
-            cursor.fetchall()
+def _measure_start(name: str, url: str, lake: Path, query: MeasuredQuery, sql_ms: dict[int, list[float]]) -> Figure:
+    with _uncached_service(url, lake) as service:
+        seconds = service.first_response_seconds(query.path)
+    return Figure(name, "s", [seconds], [milliseconds / 1000 for milliseconds in sql_ms[query.days]])
+
+
+def _measure_loads_if_possible(url: str, path: str, sql_ms: list[float], seconds: int) -> list[Figure]:
+    if shutil.which("wrk") is None:
+        click.echo("wrk is not installed, so load is not measured", err=True)
+        return []
+    return measure_loads(url, path, sql_ms, seconds)
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1000
-
-
-def _loads(url: str, path: str, seconds: int) -> list[dict[str, Any]]:
-    if shutil.which("wrk") is None:
-        click.echo("wrk is not installed, so load is not measured", err=True)
-        return []
-    secret = "benchmark"
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        cursor.execute("SELECT max(id) FROM events")
-        (last,) = cursor.fetchone()
-        try:
-            with tempfile.TemporaryDirectory() as folder, Running(url, SECRET=secret) as service:
-                service.get(path)
-                return loads(service.url, secret, path, Path(folder), seconds)
-        finally:
-            cursor.execute("DELETE FROM events WHERE id > %s", (last,))
-            cursor.execute("VACUUM ANALYZE events")
-
-
-def _questions_table(figures: dict[str, Any]) -> Table:
-    table = Table(title=f"{figures['events']:,} results over a year, medians")
-    for heading in ("question", "days", "answer", "service", "plain SQL", "SQL / service"):
-        table.add_column(heading, justify="left" if heading == "question" else "right")
-    for answer in figures["answers"]:
-        service, sql = statistics.median(answer["service_ms"]), statistics.median(answer["sql_ms"])
-        row = (f"{answer['bytes'] / 1000:,.1f} kB", f"{service:,.1f} ms", f"{sql:,.1f} ms", f"{sql / service:.1f} ×")
-        table.add_row(answer["question"], str(answer["days"]), *row)
-    return table
-
-
-def _service_table(figures: dict[str, Any]) -> Table:
-    table = Table("the service", "figure")
-    table.add_row("first good answer of a worker after its start, one day", f"{figures['first_answer_s']:.2f} s")
-    table.add_row("memory of a worker that holds the year", f"{figures['memory_mib']:,.0f} MiB")
-    for load in figures["loads"]:
-        table.add_row(f"{load['load']}, {load['connections']} connections", f"{load['per_second']:,.0f} per second")
-    return table
-
-
-def _lake_table(figures: dict[str, Any]) -> Table:
-    table = Table("the lake", "figure")
-    for name, figure in figures.items():
-        value = statistics.median(figure) if isinstance(figure, list) else figure
-        table.add_row(name.replace("_", " "), f"{value:,.2f}" if value < 10 else f"{value:,.0f}")
-    return table
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the lake takes and gives: its commands, as processes of their own, and a year's scores read from it."""
+"""The lake: its commands in processes of their own, and a year's scores read from its files."""
 
 import json
 import os
@@ -6,26 +6,25 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg2
 import pyarrow.parquet
 
-from benchmarks.load import RESULT
-from benchmarks.questions import UNTIL
-from benchmarks.running import LEADERBOARD, Running, environment
+from benchmarks.database import RESULT, copy_seconds, discard_new_events, fetch_value
+from benchmarks.figures import Figure
+from benchmarks.measured_queries import UNTIL
+from benchmarks.service import LEADERBOARD, MeasuredService, environment
 from queries import LakeEvents
 
-NEW = 1000
-"""Results that a sync finds which has little to do."""
-INTERVAL = 1
-"""Seconds between two syncs of a service."""
-_COPY = """COPY (SELECT id, event_time, orchestrator, region_name, job_type_name, payload->>'pipeline',
-    payload->>'model', success_rate, round_trip_time, seg_duration, payload FROM event_details) TO STDOUT"""
-_COLD = """if True:
+NEW_RESULTS = 1000
+"""Results that a sync finds when it has little to do."""
+SYNC_INTERVAL_SECONDS = 1
+POSTS_PER_SECOND = 10
+_EXPORTS = {"events": [], "raw": [], "scores": ["--by", "day"]}
+# a new process each time, so that nothing is loaded or cached
+_YEAR_FROM_FILES = """if True:
     import sys, time
     from datetime import datetime, timedelta
     from queries import EventFilter, aggregated_stats, collect, open_events
@@ -36,118 +35,107 @@ _COLD = """if True:
     print((time.perf_counter() - began) * 1000)"""
 
 
-class Done(NamedTuple):
-    """What a command took: seconds, and MiB at its peak."""
+class CommandUsage(NamedTuple):
+    """What a command took."""
 
     seconds: float
     peak_mib: float
 
 
-def lake(url: str, folder: Path, events: int, runs: int) -> dict[str, Any]:
-    """Figures of a lake that is made in ``folder``, which is emptied before, of a database with so many events."""
+def measure_lake(url: str, folder: Path, events: int, runs: int, year_sql_ms: list[float]) -> list[Figure]:
+    """Figures of a new lake in ``folder``, which is emptied first, of a database with so many events.
+
+    Rates are compared with a plain COPY of the same columns, and a year's
+    scores with those in plain SQL, which take ``year_sql_ms``.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
-    copied = _copied(url)
-    first = _run("lake", "sync", **settings)
-    scattered = [_cold(folder) for _ in range(runs)]
-    optimized = _run("lake", "optimize", "--keep-hours", "0", **settings)
-    figures = {
-        "copy_per_second": events / copied,
-        "first_sync_per_second": events / first.seconds,
-        "first_sync_peak_mib": first.peak_mib,
-        "optimize_s": optimized.seconds,
-        "optimize_peak_mib": optimized.peak_mib,
-        "year_cold_ms": [_cold(folder) for _ in range(runs)],
-        "year_cold_before_optimize_ms": scattered,
-        "lake_bytes_per_event": _size(folder) / events,
-        "postgres_bytes_per_event": _one(url, "SELECT pg_total_relation_size('events')") / events,
-    }
-    verified = _run("lake", "verify", **settings)
-    figures |= {"verify_per_second": events / verified.seconds, "verify_peak_mib": verified.peak_mib}
-    return figures | _exports(folder.with_name("exports"), settings)
+    copy_rate = [events / copy_seconds(url)]
+    first_sync = _run_leaderboard("lake", "sync", **settings)
+    before_optimize = [_year_from_files_ms(folder) for _ in range(runs)]
+    optimize = _run_leaderboard("lake", "optimize", "--keep-hours", "0", **settings)
+    after_optimize = [_year_from_files_ms(folder) for _ in range(runs)]
+    verify = _run_leaderboard("lake", "verify", **settings)
+    postgres_bytes = fetch_value(url, "SELECT pg_total_relation_size('events')")
+    return [
+        Figure("first sync", "per second", [events / first_sync.seconds], copy_rate),
+        Figure("first sync, peak memory", "MiB", [first_sync.peak_mib]),
+        Figure("optimize", "s", [optimize.seconds]),
+        Figure("optimize, peak memory", "MiB", [optimize.peak_mib]),
+        Figure("a year's scores from files, before optimize", "ms", before_optimize, year_sql_ms),
+        Figure("a year's scores from files", "ms", after_optimize, year_sql_ms),
+        Figure("size of a result", "bytes", [_parquet_bytes(folder) / events], [postgres_bytes / events]),
+        Figure("verify", "per second", [events / verify.seconds], copy_rate),
+        Figure("verify, peak memory", "MiB", [verify.peak_mib]),
+        *_measure_exports(folder.with_name("exports"), settings, copy_rate),
+    ]
 
 
-def _exports(folder: Path, settings: dict[str, str]) -> dict[str, float]:
-    """Rows per second, and peaks, of exports of the last month, which end with one file for each of its days."""
-    figures: dict[str, float] = {}
+def measure_live_lake(url: str, folder: Path, seconds: int) -> list[Figure]:
+    """Figures of the lake in ``folder`` while results come in. They are deleted from the database afterwards."""
+    settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
+    with discard_new_events(url):
+        append = [LEADERBOARD, "simulate", str(NEW_RESULTS), "--append", "--days", "1", "--until", UNTIL.isoformat()]
+        subprocess.run(append, env=environment(**settings), check=True, stderr=subprocess.DEVNULL)
+        small_sync, empty_sync = (_run_leaderboard("lake", "sync", **settings) for _ in range(2))
+        lags = _background_lags(url, folder, seconds * POSTS_PER_SECOND)
+    return [
+        Figure(f"sync of {NEW_RESULTS:,} results", "s", [small_sync.seconds]),
+        Figure("sync of nothing", "s", [empty_sync.seconds]),
+        Figure(f"lag of a lake that is synced every {SYNC_INTERVAL_SECONDS} s", "s", lags),
+    ]
+
+
+def _measure_exports(folder: Path, settings: dict[str, str], copy_rate: list[float]) -> list[Figure]:
+    """Figures of exports of the last month, with one file per day."""
+    figures = []
     month = ["--month", f"{UNTIL - timedelta(days=1):%Y-%m}"]
-    for name, of in (("events", []), ("raw", []), ("scores", ["--by", "day"])):
+    for dataset, options in _EXPORTS.items():
         shutil.rmtree(folder, ignore_errors=True)
-        done = _run("export", name, *of, *month, "--to", f"{folder}/{{date}}.parquet", **settings)
+        target = f"{folder}/{{date}}.parquet"
+        usage = _run_leaderboard("export", dataset, *options, *month, "--to", target, **settings)
         rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
-        figures |= {f"export_{name}_rows_per_second": rows / done.seconds, f"export_{name}_peak_mib": done.peak_mib}
+        figures.append(Figure(f"export {dataset}, rows", "per second", [rows / usage.seconds], copy_rate))
+        figures.append(Figure(f"export {dataset}, peak memory", "MiB", [usage.peak_mib]))
     shutil.rmtree(folder)
     return figures
 
 
-def live(url: str, folder: Path, seconds: int) -> dict[str, Any]:
-    """Figures of the lake in ``folder`` while results come in, which the database has no more afterwards.
-
-    They are the seconds of a sync that finds little to add, and of one that
-    finds nothing, starting included; and, for so many seconds, how many the
-    lake of a service is behind that syncs every INTERVAL.
-    """
-    settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
-    last = _one(url, "SELECT max(id) FROM events")
-    try:
-        append = [LEADERBOARD, "simulate", str(NEW), "--append", "--days", "1", "--until", UNTIL.isoformat()]
-        subprocess.run(append, env=environment(**settings), check=True, stderr=subprocess.DEVNULL)
-        some, none = _run("lake", "sync", **settings), _run("lake", "sync", **settings)
-        lag = _lag(url, folder, seconds)
-    finally:
-        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("DELETE FROM events WHERE id > %s", (last,))
-    return {f"sync_of_{NEW}_s": some.seconds, "sync_of_nothing_s": none.seconds, "background_lag_s": lag}
-
-
-def _lag(url: str, folder: Path, seconds: int) -> list[float]:
-    """For each of the results that are posted for so many seconds, the age of the lake by then, once syncs began."""
+def _background_lags(url: str, folder: Path, posts: int) -> list[float]:
+    """The age of the lake in seconds, at each of so many posts after the first background sync."""
     secret, result, lake = "benchmark", json.dumps(RESULT).encode(), LakeEvents(str(folder))
-    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(INTERVAL), "SECRET": secret}
-    lag: list[float] = []
-    with Running(url, 1, **settings) as service:
-        before = lake.require_snapshot().version
-        while len(lag) < seconds * 10:
+    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(SYNC_INTERVAL_SECONDS), "SECRET": secret}
+    lags: list[float] = []
+    with MeasuredService(url, 1, **settings) as service:
+        version = lake.require_snapshot().version
+        while len(lags) < posts:
             service.post(result, secret)
-            time.sleep(0.1)
+            time.sleep(1 / POSTS_PER_SECOND)
             snapshot = lake.require_snapshot()
-            if snapshot.version > before:
-                lag.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
-    return lag
+            if snapshot.version > version:
+                lags.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
+    return lags
 
 
-def _run(*arguments: str, **settings: str) -> Done:
+def _run_leaderboard(*arguments: str, **settings: str) -> CommandUsage:
     began = time.perf_counter()
-    process = subprocess.Popen([LEADERBOARD, *arguments], env=environment(**settings), stderr=subprocess.PIPE)
-    with process.stderr as stderr:
-        said = stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(
+        [LEADERBOARD, *arguments], env=environment(**settings), stderr=subprocess.PIPE, text=True
+    ) as process:
+        messages = process.stderr.read() if process.stderr else ""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"leaderboard {' '.join(arguments)}: {said}")
-    # of Linux in KiB, of macOS in bytes
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return Done(time.perf_counter() - began, usage.ru_maxrss / scale)
+        raise RuntimeError(f"leaderboard {' '.join(arguments)}: {messages}")
+    # KiB on Linux, bytes on macOS
+    units_per_mib = 2**20 if sys.platform == "darwin" else 2**10
+    return CommandUsage(time.perf_counter() - began, usage.ru_maxrss / units_per_mib)
 
 
-def _cold(folder: Path) -> float:
-    command = [sys.executable, "-c", _COLD, str(folder), UNTIL.isoformat()]
+def _year_from_files_ms(folder: Path) -> float:
+    command = [sys.executable, "-c", _YEAR_FROM_FILES, str(folder), UNTIL.isoformat()]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def _copied(url: str) -> float:
-    """Seconds in which the database gives all its events to whoever only takes them."""
-    began = time.perf_counter()
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor, open(os.devnull, "wb") as nowhere:
-        cursor.copy_expert(_COPY, nowhere)
-    return time.perf_counter() - began
-
-
-def _one(url: str, statement: str) -> Any:
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0]
-
-
-def _size(folder: Path) -> int:
+def _parquet_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*.parquet"))

@@ -1,4 +1,4 @@
-"""Each question twice: as a request to the service, and in plain SQL over the view ``event_details``."""
+"""Each query twice: as a request to the service, and in plain SQL over the view ``event_details``."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,21 +8,23 @@ from urllib.parse import urlencode
 import psycopg2.extensions
 
 UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
+"""The end of all windows and of the simulated results."""
 DAYS = (1, 30, 365)
+"""Lengths of the windows."""
 
 _WINDOW = "event_time >= %(since)s AND event_time <= %(until)s"
 _AVERAGES = "avg(coalesce(success_rate, 0)), avg(coalesce(seg_duration, 0)), avg(coalesce(round_trip_time, 0))"
 _MEANS = f"SELECT orchestrator, region_name, {_AVERAGES}"
 _DAILY = f"SELECT date_trunc('day', event_time, 'UTC'), region_name, count(*), {_AVERAGES}"
-_JOB = "job_type_name = 'ai' AND payload->>'pipeline' = %(pipeline)s AND payload->>'model' = %(model)s"
+_AI_JOB = "job_type_name = 'ai' AND payload->>'pipeline' = %(pipeline)s AND payload->>'model' = %(model)s"
 SQL = {
     "transcoding scores": [
         f"{_MEANS} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' GROUP BY 1, 2"
     ],
     "AI scores": [
-        f"{_MEANS} FROM event_details WHERE {_WINDOW} AND {_JOB} GROUP BY 1, 2",
+        f"{_MEANS} FROM event_details WHERE {_WINDOW} AND {_AI_JOB} GROUP BY 1, 2",
         f"""SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY round_trip_time) FROM event_details
-            WHERE {_WINDOW} AND {_JOB} AND success_rate = 1 AND round_trip_time <> 0""",
+            WHERE {_WINDOW} AND {_AI_JOB} AND success_rate = 1 AND round_trip_time <> 0""",
     ],
     "raw results": [
         f"""SELECT payload FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding'
@@ -50,8 +52,8 @@ SQL = {
 
 
 @dataclass(frozen=True)
-class Question:
-    """One question over one window."""
+class MeasuredQuery:
+    """One query over one window."""
 
     name: str
     days: int
@@ -60,14 +62,12 @@ class Question:
     parameters: dict[str, Any]
 
 
-def questions(connection: psycopg2.extensions.connection) -> list[Question]:
-    """The questions, about an orchestrator and an AI job that the database holds."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT orchestrator FROM events WHERE NOT payload ? 'model' LIMIT 1")
-        (orchestrator,) = cursor.fetchone()
-        cursor.execute("SELECT payload->>'pipeline', payload->>'model' FROM events WHERE payload ? 'model' LIMIT 1")
-        pipeline, model = cursor.fetchone()
-    asked = {
+def measured_queries(connection: psycopg2.extensions.connection) -> list[MeasuredQuery]:
+    """Every query over every window, for an orchestrator and an AI job that the database has."""
+    (orchestrator,) = _fetch_row(connection, "SELECT orchestrator FROM events WHERE NOT payload ? 'model' LIMIT 1")
+    ai_job = "SELECT payload->>'pipeline', payload->>'model' FROM events WHERE payload ? 'model' LIMIT 1"
+    pipeline, model = _fetch_row(connection, ai_job)
+    endpoints: dict[str, tuple[str, dict[str, str]]] = {
         "transcoding scores": ("aggregated_stats", {}),
         "AI scores": ("aggregated_stats", {"pipeline": pipeline, "model": model}),
         "raw results": ("raw_stats", {"orchestrator": orchestrator}),
@@ -76,11 +76,24 @@ def questions(connection: psycopg2.extensions.connection) -> list[Question]:
         "ranking": ("leaderboard", {}),
         "pipelines": ("pipelines", {}),
     }
-    found = []
-    for name, (endpoint, chosen) in asked.items():
-        for days in DAYS:
-            since = UNTIL - timedelta(days=days)
-            ends = {"since": since.timestamp(), "until": UNTIL.timestamp()}
-            parameters = {"since": since, "until": UNTIL} | chosen
-            found.append(Question(name, days, f"/api/{endpoint}?{urlencode(ends | chosen)}", SQL[name], parameters))
-    return found
+    return [
+        _measured_query(name, days, endpoint, filters)
+        for name, (endpoint, filters) in endpoints.items()
+        for days in DAYS
+    ]
+
+
+def _measured_query(name: str, days: int, endpoint: str, filters: dict[str, str]) -> MeasuredQuery:
+    since = UNTIL - timedelta(days=days)
+    query_string = urlencode({"since": since.timestamp(), "until": UNTIL.timestamp()} | filters)
+    parameters = {"since": since, "until": UNTIL} | filters
+    return MeasuredQuery(name, days, f"/api/{endpoint}?{query_string}", SQL[name], parameters)
+
+
+def _fetch_row(connection: psycopg2.extensions.connection, statement: str) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        row = cursor.fetchone()
+    if row is None:
+        raise RuntimeError("the database has too few events: there must be transcoding and AI results")
+    return row
