@@ -1,105 +1,108 @@
 """``leaderboard post``."""
 
-import http.client
-import json
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from typing import BinaryIO
 
 import click
-from rich.console import Console
-from rich.progress import track
 
-from leaderboard.results.auth import sign
+from leaderboard.cli.errors import TryAgain
+from leaderboard.cli.progress import Progress, show_progress
+from leaderboard.posting.batches import BatchPoster, PostEvents, PostOptions, PostReport
+from leaderboard.posting.client import Client, OutcomeUnknown, PostError, ServiceRefused, ServiceUnavailable
+from leaderboard.posting.reader import NumberedResult, read_results
+from leaderboard.results.batches import MOST_RESULTS
 from leaderboard.settings import Settings
-
-TIMEOUT = 30.0
-
-
-class Refused(Exception):
-    """The service did not take a result; the message is its own sentence."""
+from leaderboard.signals import exit_on_signals
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the service is.")
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="The URL of the service.")
+@click.option(
+    "--batch-size",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1, MOST_RESULTS),
+    help="Results in a batch. The service stores a batch whole or not at all.",
+)
+@click.option(
+    "--retry-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, 86_400),
+    help="How long to try again while the service is unavailable.",
+)
+@click.option(
+    "--resend",
+    is_flag=True,
+    help="Send a batch again even if it may have been stored, so that results may be stored twice.",
+)
+@click.option(
+    "--from-line", default=1, show_default=True, type=click.IntRange(1), help="Skip what is before this line."
+)
 @click.pass_obj
-def post(settings: Settings, file: BinaryIO, url: str) -> None:
-    """Signs the results in FILE (- for standard input) with SECRET and posts them one by one.
+def post(
+    settings: Settings, /, file: BinaryIO, url: str, batch_size: int, retry_seconds: float, resend: bool, from_line: int
+) -> None:
+    """Signs results in a file and posts them to a service.
 
-    FILE holds one JSON object, or one on each line. Every line is tried; the
-    command fails where any was refused, and stops where the service cannot be
-    reached.
+    FILE (- for standard input) holds one result on each line, one result over
+    several lines, or a JSON array of results; in an array, the position of a
+    result counts as its line. SECRET is the key of the signature.
+
+    A result that the service refuses is reported with its line, and the others
+    are posted. If the answer to a batch is lost, the batch may have been
+    stored or not. The command then stops and says which lines these are; with
+    --resend it sends them again.
+
+    Exit codes: 0 all results are stored; 1 some were refused, there were none,
+    or another failure; 2 wrong usage; 75 the service is unavailable, or the
+    answer to a batch was lost.
     """
     if settings.secret is None:
-        raise click.ClickException("SECRET is not set, so nothing can be signed")
-    taken = refused = 0
-    console = Console(stderr=True)
-    lines = track(
-        _results(file),
-        "posting",
-        total=None,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    for number, body in lines:
+        raise click.ClickException("SECRET is not set; it is needed to sign results")
+    exit_on_signals()
+    results = (result for result in read_results(file) if result.number >= from_line)
+    with show_progress() as progress:
+        poster = BatchPoster(
+            Client(url, settings.secret),
+            PostOptions(batch_size, retry_seconds, resend),
+            _report_events(url, progress),
+        )
         try:
-            _post(f"{url.rstrip('/')}/api/post_stats", settings.secret, body)
-            taken += 1
-        except Refused as error:
-            click.echo(f"line {number}: {error}", err=True)
-            refused += 1
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise click.ClickException(
-                f"line {number}: {url} cannot be reached ({reason}); {taken} posted before"
-            ) from None
-    click.echo(f"{taken} posted, {refused} refused", err=True)
-    if refused or not taken:
+            poster.post(results)
+        except (ServiceUnavailable, OutcomeUnknown) as error:
+            raise TryAgain(f"{url} is unavailable: {error}") from error
+        except ServiceRefused as error:
+            raise click.ClickException(f"{url} accepts no results: {error}") from error
+        finally:
+            _print_summary(poster.report)
+    if poster.report.refused or not poster.report.posted:
         sys.exit(1)
 
 
-def _results(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The number of the line on which each result begins, and its bytes."""
-    first = b""
-    for number, line in enumerate(file, 1):
-        if number == 1 and not _is_json(line):
-            # one object over several lines, unless it is lines after all
-            rest = file.read()
-            if _is_json(line + rest):
-                yield 1, (line + rest).strip()
-                return
-            first = rest
-        if line.strip():
-            yield number, line.strip()
-    for number, line in enumerate(first.splitlines(), 2):
-        if line.strip():
-            yield number, line.strip()
+def _report_events(url: str, progress: Progress) -> PostEvents:
+    def show_posted(report: PostReport) -> None:
+        progress("posting results", report.posted, 0)
+
+    def print_refusal(result: NumberedResult, sentence: str) -> None:
+        click.echo(f"line {result.number}: {sentence}", err=True)
+
+    def print_pause(reason: PostError, seconds: float) -> None:
+        click.echo(f"{url} is unavailable ({reason}); trying again in {seconds:g} s", err=True)
+
+    return PostEvents(show_posted, print_refusal, print_pause)
 
 
-def _is_json(text: bytes) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _post(url: str, secret: str, body: bytes) -> None:
-    headers = {"Authorization": sign(secret, body), "Content-Type": "application/json"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=TIMEOUT) as response:
-            response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            raise Refused(_sentence(error.read()) or f"{error.code} {error.reason}") from None
-
-
-def _sentence(body: bytes) -> str | None:
-    try:
-        return json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return None
+def _print_summary(report: PostReport) -> None:
+    lines = [f"{report.posted} posted, {report.refused} refused"]
+    if in_flight := report.in_flight:
+        first, last = in_flight[0].number, in_flight[-1].number
+        lines.append(
+            f"lines {first} to {last} may have been stored: the service did not confirm them. "
+            f"--from-line {first} sends them again"
+        )
+    if report.first_unsent is not None:
+        first = report.first_unsent
+        lines.append(f"line {first} and after were not posted; run again with --from-line {first}")
+    click.echo("\n".join(lines), err=True)

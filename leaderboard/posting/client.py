@@ -1,0 +1,123 @@
+"""Sends signed batches of results to a service, and says what became of each one.
+
+Two kinds of failure must not be confused. If no whole request reached the
+service, or the service answers 503, nothing was stored and the batch can be
+sent again. If the answer is lost after the request, or a proxy answers in
+place of the service (502, 504), the batch may have been stored: sending it
+again might store its results twice.
+"""
+
+import http.client
+import json
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+
+from leaderboard.results.auth import sign
+from leaderboard.results.batches import NDJSON
+
+ANSWER_TIMEOUT_SECONDS = 60.0
+RETRYABLE_STATUS = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+UNCERTAIN_STATUS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+INVALID_STATUS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+_RESULT_REFUSED = re.compile(r"results\[(\d+)\]:? *(.*)", re.DOTALL)
+
+
+class PostError(Exception):
+    """The service did not confirm a batch. The message says why. ``retry_after`` is its advice in seconds, or 0."""
+
+    def __init__(self, sentence: str, retry_after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class ResultRefused(PostError):
+    """The service refused the batch because of the result at ``index``, and stored nothing of it."""
+
+    def __init__(self, index: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.index = index
+
+
+class BatchRefused(PostError):
+    """The service refused the batch without naming a result, and stored nothing of it."""
+
+
+class ServiceRefused(PostError):
+    """The service accepts no batch at all, for example because of a wrong signature or URL."""
+
+
+class ServiceUnavailable(PostError):
+    """The service cannot accept results now, and stored nothing."""
+
+
+class OutcomeUnknown(PostError):
+    """The batch may have been stored or not."""
+
+
+class Client:
+    """Posts to the service at a URL such as ``http://127.0.0.1:8080``."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._endpoint = f"{url.rstrip('/')}/api/post_stats"
+        self._secret = secret
+
+    def post(self, bodies: list[bytes]) -> None:
+        """Returns when the service has confirmed all of these results, none of which has a line break.
+
+        Raises PostError. Raises ValueError for a URL that is none.
+        """
+        body = b"\n".join(bodies)
+        headers = {"Authorization": sign(self._secret, body), "Content-Type": NDJSON}
+        request = urllib.request.Request(self._endpoint, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS):
+                return
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _read_refusal(error, len(bodies)) from error
+        except urllib.error.URLError as error:
+            # urllib raises it before the whole request has been sent, but not while it waits for the answer
+            raise _read_connection_error(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise OutcomeUnknown(
+                f"the connection was lost before the answer: {str(error) or type(error).__name__}"
+            ) from error
+
+
+def _read_connection_error(error: urllib.error.URLError) -> PostError:
+    reason = error.reason
+    unknown_host = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME
+    if unknown_host or isinstance(reason, (str, ssl.SSLCertVerificationError)):
+        return ServiceRefused(str(reason))
+    return ServiceUnavailable(str(reason))
+
+
+def _read_refusal(response: urllib.error.HTTPError, count: int) -> PostError:
+    sentence = _read_sentence(response) or f"{response.code} {response.reason}"
+    if response.code in RETRYABLE_STATUS:
+        return ServiceUnavailable(sentence, _retry_after(response))
+    if response.code in UNCERTAIN_STATUS:
+        return OutcomeUnknown(f"{response.code}: {sentence}")
+    if response.code not in INVALID_STATUS:
+        return ServiceRefused(sentence)
+    if (match := _RESULT_REFUSED.match(sentence)) and int(match[1]) < count:
+        return ResultRefused(int(match[1]), match[2])
+    return ResultRefused(0, sentence) if count == 1 else BatchRefused(sentence)
+
+
+def _read_sentence(response: urllib.error.HTTPError) -> str | None:
+    try:
+        return str(json.loads(response.read())["error"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return None
+
+
+def _retry_after(response: urllib.error.HTTPError) -> float:
+    text = response.headers.get("Retry-After", "")
+    # a date is legal as well; our own pause does for it
+    return float(text) if text.isdecimal() else 0.0
