@@ -61,11 +61,15 @@ def post(
     """
     if settings.secret is None:
         raise click.ClickException("SECRET is not set; it is needed to sign results")
+    try:
+        client = Client(url, settings.secret)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--url") from None
     exit_on_signals()
     results = (result for result in read_results(file) if result.number >= from_line)
     with show_progress() as progress:
         poster = BatchPoster(
-            Client(url, settings.secret),
+            client,
             PostOptions(batch_size, retry_seconds, resend),
             _report_events(url, progress),
         )
@@ -74,7 +78,7 @@ def post(
         except (ServiceUnavailable, OutcomeUnknown) as error:
             raise TryAgain(f"{url} is unavailable: {error}") from error
         except ServiceRefused as error:
-            raise click.ClickException(f"{url} accepts no results: {error}") from error
+            raise click.ClickException(f"posting to {url} failed: {error}") from error
         finally:
             _print_summary(poster.report)
     if poster.report.refused or not poster.report.posted:

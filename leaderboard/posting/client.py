@@ -15,6 +15,7 @@ import ssl
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from leaderboard.results.auth import sign
 from leaderboard.results.batches import NDJSON
@@ -60,16 +61,20 @@ class OutcomeUnknown(PostError):
 
 
 class Client:
-    """Posts to the service at a URL such as ``http://127.0.0.1:8080``."""
+    """Posts to the service at a URL such as ``http://127.0.0.1:8080``. Raises ValueError for another kind of URL."""
 
     def __init__(self, url: str, secret: str) -> None:
+        parts = urlsplit(url)
+        # reading the port raises ValueError where it is not a number
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError(f"must be a URL such as http://127.0.0.1:8080, not {url!r}")
         self._endpoint = f"{url.rstrip('/')}/api/post_stats"
         self._secret = secret
 
     def post(self, bodies: list[bytes]) -> None:
         """Returns when the service has confirmed all of these results, none of which has a line break.
 
-        Raises PostError. Raises ValueError for a URL that is none.
+        Raises PostError.
         """
         body = b"\n".join(bodies)
         headers = {"Authorization": sign(self._secret, body), "Content-Type": NDJSON}
@@ -93,8 +98,8 @@ def _read_connection_error(error: urllib.error.URLError) -> PostError:
     reason = error.reason
     unknown_host = isinstance(reason, socket.gaierror) and reason.errno == socket.EAI_NONAME
     if unknown_host or isinstance(reason, (str, ssl.SSLCertVerificationError)):
-        return ServiceRefused(str(reason))
-    return ServiceUnavailable(str(reason))
+        return ServiceRefused(getattr(reason, "strerror", None) or str(reason))
+    return ServiceUnavailable(getattr(reason, "strerror", None) or str(reason))
 
 
 def _read_refusal(response: urllib.error.HTTPError, count: int) -> PostError:
