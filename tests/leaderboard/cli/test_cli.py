@@ -139,12 +139,17 @@ class TestPost:
 
     def test_without_a_secret_nothing_is_posted(self, run: Run) -> None:
         done = run("post", "-", stdin=json.dumps(RESULT), SECRET="")
-        assert (done.returncode, done.stderr) == (1, "Error: SECRET is not set, so nothing can be signed\n")
+        assert (done.returncode, done.stderr) == (1, "Error: SECRET is not set; it is needed to sign results\n")
 
-    def test_a_service_that_is_away_is_one_line(self, run: Run) -> None:
-        done = run("post", "-", "--url", "http://127.0.0.1:1", stdin=json.dumps(RESULT))
-        assert done.returncode == 1
-        assert done.stderr.startswith("Error: line 1: http://127.0.0.1:1 cannot be reached")
+    def test_unavailable_service_exits_with_75_and_says_what_is_left(self, run: Run) -> None:
+        options = ("--url", "http://127.0.0.1:1", "--retry-seconds", "0")
+        done = run("post", "-", *options, stdin=json.dumps(RESULT))
+        assert done.returncode == 75
+        assert done.stderr.splitlines() == [
+            "0 posted, 0 refused",
+            "line 1 and after were not posted; run again with --from-line 1",
+            "Error: http://127.0.0.1:1 is unavailable: Connection refused",
+        ]
 
     def test_nothing_to_post_is_a_failure(self, run: Run) -> None:
         done = run("post", "-")
