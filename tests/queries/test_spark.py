@@ -1,4 +1,4 @@
-"""On Spark, the questions give the numbers that they give on Polars, over the files of a real lake."""
+"""Query functions return the same numbers on Spark as on Polars, over the files of a real lake."""
 
 import shutil
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from queries.times import MAX_TIME, MIN_TIME
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
 pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java, which Spark runs on"),
-    # pyspark's own, and what it leaves open to the end of the process
+    # pyspark warns, and leaves resources open until the process ends
     pytest.mark.filterwarnings("ignore"),
 ]
 
@@ -41,8 +41,8 @@ CASES = {
     "pipelines": (pipelines, EventFilter(job_type=AI)),
     "score_history, transcoding": (score_history, EventFilter()),
     "score_history, AI": (score_history, EventFilter(job_type=AI)),
-    "leaderboard, transcoding": (ranking, EventFilter()),
-    "leaderboard, AI": (ranking, EventFilter(job_type=AI)),
+    "ranking, transcoding": (ranking, EventFilter()),
+    "ranking, AI": (ranking, EventFilter(job_type=AI)),
     "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
     "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),
 }
@@ -59,7 +59,7 @@ def lake(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Lake
 
 @pytest.fixture(scope="module")
 def spark_events(lake: LakeSnapshot) -> Iterator[Any]:
-    """Its files as Spark reads them."""
+    """The lake's files in Spark."""
     session = (
         spark_sql.SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
@@ -74,10 +74,12 @@ def spark_events(lake: LakeSnapshot) -> Iterator[Any]:
     session.stop()
 
 
-@pytest.mark.parametrize(("question", "query"), CASES.values(), ids=CASES.keys())
-def test_spark_agrees_with_polars(lake: LakeSnapshot, spark_events: Any, question: Any, query: EventFilter) -> None:
-    expected = collect(question(lake.window(MIN_TIME, MAX_TIME), query))
-    answer = pl.DataFrame(pl.from_arrow(question(spark_events, query).toArrow()))
+@pytest.mark.parametrize(("query_function", "event_filter"), CASES.values(), ids=CASES.keys())
+def test_spark_agrees_with_polars(
+    lake: LakeSnapshot, spark_events: Any, query_function: Any, event_filter: EventFilter
+) -> None:
+    expected = collect(query_function(lake.window(MIN_TIME, MAX_TIME), event_filter))
+    answer = pl.DataFrame(pl.from_arrow(query_function(spark_events, event_filter).toArrow()))
     assert not answer.is_empty()
     times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
     assert_frame_equal(answer.with_columns(times), expected, rel_tol=1e-9, abs_tol=1e-9)

@@ -1,6 +1,5 @@
-"""What an analyst sees through SQL is what there is, and all that there is to see."""
+"""SQL sees all events and nothing else."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,14 +25,15 @@ from queries import (
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import collected
+from tests.support.waiting import eventually
 
 DAY = datetime(2026, 9, 2, tzinfo=UTC)
 SPLIT = 1000
-"""How many events the lake has; the database alone has the others."""
+"""How many events the lake has. Only the database has the others."""
 
 
 def export(url: str, lake: str) -> None:
-    """Brings a lake up to date."""
+    """Syncs a lake."""
     postgres = PostgresEvents(url)
     try:
         sync(postgres, lake, lambda *_: None)
@@ -71,18 +71,18 @@ def everything(url: str, lake: str | None = None) -> pl.DataFrame:
     return collected(events).sort("id")
 
 
-def test_the_lake_and_what_it_lacks_are_one_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+def test_view_has_the_events_of_lake_and_database(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     events = collected(both.sql("FROM events ORDER BY id"))
     assert_frame_equal(events.drop("payload"), everything(places[0]))
     assert events.height > SPLIT
 
 
-def test_a_database_without_a_lake_is_whole(places: tuple[str, str]) -> None:
+def test_database_without_a_lake_has_all_events(places: tuple[str, str]) -> None:
     with connect(places[0]) as connection:
         assert_frame_equal(collected(connection.sql("FROM events ORDER BY id")).drop("payload"), everything(places[0]))
 
 
-def test_a_lake_alone_has_what_was_exported(places: tuple[str, str]) -> None:
+def test_lake_without_its_database_has_the_synced_events(places: tuple[str, str]) -> None:
     with connect(places[1]) as connection:
         events = collected(connection.sql("FROM events ORDER BY id"))
         regions = connection.sql("FROM regions").fetchall()
@@ -92,18 +92,17 @@ def test_a_lake_alone_has_what_was_exported(places: tuple[str, str]) -> None:
     assert sorted(regions) == sorted((region, None, job_type) for region, job_type in seen.iter_rows())
 
 
-def test_what_is_changed_in_the_database_counts(database: str, tmp_path: Path) -> None:
+def test_change_in_the_database_wins_over_the_lake(database: str, tmp_path: Path) -> None:
     load_events(database, [result(DAY, success_rate=1), result(DAY, success_rate=1)])
     export(database, str(tmp_path))
     rows(database, "DELETE FROM events WHERE id = (SELECT min(id) FROM events)")
-    # the server counts what has been changed when the session ends
-    while len(everything(database, str(tmp_path))) != 1:
-        time.sleep(0.05)
+    # the server counts changes when the session ends
+    assert eventually(lambda: len(everything(database, str(tmp_path))) == 1)
     with connect(database, lake=str(tmp_path)) as connection:
         assert connection.sql("SELECT count(*) FROM events").fetchall() == [(1,)]
 
 
-def test_no_events_are_no_rows(database: str, tmp_path: Path) -> None:
+def test_views_of_no_events_are_empty(database: str, tmp_path: Path) -> None:
     export(database, str(tmp_path))
     for url, lake in ((database, None), (database, str(tmp_path)), (str(tmp_path), None)):
         with connect(url, lake=lake) as connection:
@@ -111,7 +110,7 @@ def test_no_events_are_no_rows(database: str, tmp_path: Path) -> None:
                 assert connection.sql(f"FROM {view}").fetchall() == []
 
 
-def test_event_details_is_the_databases_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+def test_event_details_equals_the_view_in_postgresql(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     columns = "id, region_name, job_type_name, event_time, success_rate, seg_duration, round_trip_time, orchestrator"
     statement = f"SELECT {columns} FROM event_details ORDER BY id"
     ours = [(*row[:3], row[3].astimezone(UTC), *row[4:]) for row in both.sql(statement).fetchall()]
@@ -123,26 +122,26 @@ def test_event_details_is_the_databases_view(both: duckdb.DuckDBPyConnection, pl
     ]
 
 
-def test_a_measure_that_was_not_posted_is_null_in_event_details(database: str) -> None:
+def test_missing_measure_is_null_in_event_details(database: str) -> None:
     load_events(database, [result(DAY, success_rate=1), result(DAY, success_rate="many", round_trip_time=2)])
     with connect(database) as connection:
         statement = "SELECT success_rate, seg_duration, round_trip_time FROM event_details ORDER BY id"
         assert connection.sql(statement).fetchall() == [(1, None, None), (None, None, 2)]
 
 
-def test_the_payload_is_json(both: duckdb.DuckDBPyConnection) -> None:
+def test_payload_is_json(both: duckdb.DuckDBPyConnection) -> None:
     counts = both.sql("SELECT count(*) FILTER (payload->>'model' = model), count(model) FROM events").fetchall()[0]
     assert counts[0] == counts[1] > 0
 
 
-def test_regions_are_the_databases(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+def test_regions_equal_the_database(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     theirs = rows(
         places[0], "SELECT r.name, r.display_name, j.name FROM regions r JOIN job_types j ON j.id = r.job_type_id"
     )
     assert sorted(both.sql("SELECT name, display_name, job_type FROM regions").fetchall()) == sorted(theirs)
 
 
-def test_scores_daily_is_the_score_history(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+def test_scores_daily_equals_score_history(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     events = everything(places[0])
     expected = pl.concat(
         [score_history(events, EventFilter()), score_history(events, EventFilter(job_type=AI))], how="vertical_relaxed"
@@ -153,7 +152,7 @@ def test_scores_daily_is_the_score_history(both: duckdb.DuckDBPyConnection, plac
     assert set(answer["job_type"]) == {"ai", "transcoding"}
 
 
-def test_the_questions_take_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
+def test_query_functions_accept_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
     answer = collected(aggregated_stats(both.table("events"), EventFilter()))
     expected = aggregated_stats(everything(places[0]), EventFilter())
     assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9)
@@ -167,7 +166,7 @@ def test_the_questions_take_the_view(both: duckdb.DuckDBPyConnection, places: tu
         "date_trunc('day', event_time) = '2026-03-04'",
     ],
 )
-def test_a_question_about_a_day_opens_its_files_alone(database: str, tmp_path: Path, condition: str) -> None:
+def test_condition_on_time_limits_the_files_that_are_opened(database: str, tmp_path: Path, condition: str) -> None:
     moments = [datetime(2026, month, 4, 12, tzinfo=UTC) for month in range(1, 9)]
     load_events(database, [result(moment, success_rate=1) for moment in moments])
     export(database, str(tmp_path))
@@ -181,7 +180,7 @@ def test_a_question_about_a_day_opens_its_files_alone(database: str, tmp_path: P
             connection.sql("SELECT sum(success_rate) FROM events").fetchall()
 
 
-def test_no_event_at_the_edge_of_a_compacted_file_is_missed(database: str, tmp_path: Path) -> None:
+def test_event_at_the_end_of_a_compacted_file_is_read(database: str, tmp_path: Path) -> None:
     last = DAY + timedelta(microseconds=1_234_567)
     for moment in (DAY, last):
         load_events(database, [result(moment, success_rate=1)])
@@ -193,7 +192,7 @@ def test_no_event_at_the_edge_of_a_compacted_file_is_missed(database: str, tmp_p
     assert open_events(str(tmp_path)).window(last, last).collect().height == 1
 
 
-def test_a_folder_may_have_any_name(database: str, tmp_path: Path) -> None:
+def test_folder_may_have_any_name(database: str, tmp_path: Path) -> None:
     folder = str(tmp_path / "der See é")
     load_events(database, [result(DAY, success_rate=1)])
     export(database, folder)
@@ -228,7 +227,7 @@ def test_a_folder_may_have_any_name(database: str, tmp_path: Path) -> None:
         "SELECT * FROM statement",
     ],
 )
-def test_statements_reach_nothing_else(
+def test_statement_cannot_reach_anything_else(
     both: duckdb.DuckDBPyConnection, statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -238,7 +237,7 @@ def test_statements_reach_nothing_else(
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_url_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="names no source of events"):
         connect("mysql://host/x")
     with pytest.raises(StoreUnavailable, match="there is no lake in"):
@@ -247,5 +246,5 @@ def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
         connect("postgresql://u@127.0.0.1:1/x")
 
 
-def test_the_schema_is_that_of_events(both: duckdb.DuckDBPyConnection) -> None:
+def test_events_view_has_the_schema(both: duckdb.DuckDBPyConnection) -> None:
     assert both.table("events").columns == [*EVENT_SCHEMA, "payload"]

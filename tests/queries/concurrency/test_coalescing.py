@@ -1,9 +1,11 @@
-"""Who asks at the same time shares one call, and nobody is given what was known before it asked."""
+"""Callers at the same time share one call, which never began before they asked."""
 
 import itertools
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -12,12 +14,13 @@ import pytest
 from queries import StoreTimeout
 from queries.concurrency.coalescing import CallBatcher, SingleFlight
 from queries.concurrency.timeouts import call_with_timeout
+from tests.support.waiting import eventually
 
 SHARING = 6
 
 
 class Gate:
-    """A call that tells how many there have been, and waits in each until it is let through."""
+    """A call that returns its number, and blocks each time until it is opened."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -32,61 +35,79 @@ class Gate:
         return number
 
 
-def asked_while_one_is_under_way(shared: SingleFlight[int], gate: Gate, pool: ThreadPoolExecutor) -> list[Future[int]]:
-    """The first who asks, and others who have asked before it got its answer."""
+class WaitingCallers:
+    """Knows which of the callers that it runs wait for a turn, or for the one that does."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+
+    def run(self, call: Callable[..., object], *args: object) -> object:
+        """Runs a call on the present thread."""
+        self.threads.add(threading.get_ident())
+        return call(*args)
+
+    def wait_for(self, callers: int) -> None:
+        """Returns once so many callers wait."""
+        assert eventually(lambda: sum(map(is_waiting, tuple(self.threads))) == callers)
+
+
+def is_waiting(thread: int) -> bool:
+    """Whether a caller has joined a batch: it leads the batch, or waits for its result."""
+    frame = sys._current_frames().get(thread)
+    functions = {frame.f_code.co_name for frame, _ in traceback.walk_stack(frame)} if frame else set()
+    return bool(functions & {"_lead", "result"})
+
+
+def call_while_one_runs(shared: SingleFlight[int], gate: Gate, pool: ThreadPoolExecutor) -> list[Future[int]]:
+    """The first caller, and others that wait while its call runs."""
     first = pool.submit(shared)
     assert gate.entered.acquire(timeout=20)
-    asking = threading.Barrier(SHARING + 1)
-
-    def ask() -> int:
-        asking.wait(20)
-        return shared()
-
-    others = [pool.submit(ask) for _ in range(SHARING)]
-    asking.wait(20)
-    time.sleep(0.1)
+    waiting = WaitingCallers()
+    others = [pool.submit(waiting.run, shared) for _ in range(SHARING)]
+    waiting.wait_for(SHARING)
     return [first, *others]
 
 
-def test_one_after_the_other_each_makes_a_call() -> None:
+def test_callers_one_after_the_other_make_a_call_each() -> None:
     shared = SingleFlight(itertools.count(1).__next__, 5)
     assert [shared(), shared(), shared()] == [1, 2, 3]
 
 
-def test_those_who_wait_share_the_next_call_and_not_the_one_under_way() -> None:
+def test_waiting_callers_share_the_next_call() -> None:
     gate = Gate()
     shared = SingleFlight(gate, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
-        first, *others = asked_while_one_is_under_way(shared, gate, pool)
+        first, *others = call_while_one_runs(shared, gate, pool)
         gate.opened.release(2)
         assert first.result(20) == 1
         assert [other.result(20) for other in others] == [2] * SHARING
     assert gate.calls == 2
 
 
-def test_who_asks_during_the_shared_call_waits_for_one_more() -> None:
+def test_caller_during_the_shared_call_waits_for_one_more() -> None:
     gate = Gate()
     shared = SingleFlight(gate, 20)
     with ThreadPoolExecutor(SHARING + 2) as pool:
-        asked = asked_while_one_is_under_way(shared, gate, pool)
+        asked = call_while_one_runs(shared, gate, pool)
         gate.opened.release()
         assert gate.entered.acquire(timeout=20)
-        late = pool.submit(shared)
-        time.sleep(0.1)
+        waiting = WaitingCallers()
+        late = pool.submit(waiting.run, shared)
+        waiting.wait_for(1)
         gate.opened.release(2)
         assert [each.result(20) for each in asked] == [1] + [2] * SHARING
         assert late.result(20) == 3
 
 
-def test_nobody_is_given_what_was_known_before_it_asked() -> None:
+def test_call_never_began_before_its_caller() -> None:
     clock = itertools.count()
 
-    def look() -> int:
+    def read_clock() -> int:
         began = next(clock)
         time.sleep(0.0005)
         return began
 
-    shared = SingleFlight(look, 20)
+    shared = SingleFlight(read_clock, 20)
 
     def ask(_: int) -> bool:
         asked = next(clock)
@@ -94,17 +115,17 @@ def test_nobody_is_given_what_was_known_before_it_asked() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(1000)))
-    # and they did share
+    # fewer calls than callers: they did share
     assert next(clock) < 1900
 
 
 def test_calls_never_overlap() -> None:
-    under_way = threading.Lock()
+    running = threading.Lock()
 
     def call() -> bool:
-        alone = under_way.acquire(blocking=False)
+        alone = running.acquire(blocking=False)
         time.sleep(0.001)
-        under_way.release()
+        running.release()
         return alone
 
     shared = SingleFlight(call, 20)
@@ -112,7 +133,7 @@ def test_calls_never_overlap() -> None:
         assert all(pool.map(lambda _: shared(), range(100)))
 
 
-def test_an_error_is_raised_to_all_who_share_it_and_not_kept() -> None:
+def test_error_is_raised_to_all_who_share_the_call_and_not_kept() -> None:
     gate, errors = Gate(), iter([False, True, False])
 
     def call() -> int:
@@ -123,7 +144,7 @@ def test_an_error_is_raised_to_all_who_share_it_and_not_kept() -> None:
 
     shared = SingleFlight(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
-        first, *others = asked_while_one_is_under_way(shared, gate, pool)
+        first, *others = call_while_one_runs(shared, gate, pool)
         gate.opened.release(3)
         assert first.result(20) == 1
         assert [str(other.exception(20)) for other in others] == ["2"] * SHARING
@@ -131,20 +152,20 @@ def test_an_error_is_raised_to_all_who_share_it_and_not_kept() -> None:
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_a_call_that_is_broken_off_is_made_anew(stop: type[BaseException]) -> None:
-    outcomes: list[Callable[[], int]] = [lambda: 1, lambda: broken_off(stop), lambda: 3]
-    shared = SingleFlight(lambda: outcomes.pop(0)(), 5)
+def test_call_after_an_interrupted_one_is_made(stop: type[BaseException]) -> None:
+    outcomes: list[Callable[[], int]] = [lambda: 1, lambda: interrupt(stop), lambda: 3]
+    shared = SingleFlight(lambda: outcomes.pop(0)(), 5)  # noqa: PLW0108  each call takes the next outcome
     assert shared() == 1
     with pytest.raises(stop):
         shared()
     assert shared() == 3
 
 
-def broken_off(stop: type[BaseException]) -> int:
+def interrupt(stop: type[BaseException]) -> int:
     raise stop
 
 
-def test_who_gets_no_turn_in_time_is_told() -> None:
+def test_caller_without_a_turn_in_time_gets_a_timeout() -> None:
     gate = Gate()
     shared = SingleFlight(gate, 0.05)
     with ThreadPoolExecutor(1) as pool:
@@ -153,19 +174,19 @@ def test_who_gets_no_turn_in_time_is_told() -> None:
         with pytest.raises(StoreTimeout, match=r"0\.05 s"):
             shared()
         gate.opened.release(2)
-        # the limit is on waiting for others, not on the call
+        # the timeout limits the wait for other calls, not the call itself
         assert first.result(20) == 1
     assert shared() == 2
 
 
-def test_who_is_broken_off_while_waiting_for_a_turn_keeps_nobody_waiting() -> None:
+def test_caller_interrupted_while_it_waits_blocks_no_other() -> None:
     gate = Gate()
     shared = SingleFlight(gate, 20)
 
-    def break_off(*_: object) -> None:
+    def interrupt_by_signal(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, break_off)
+    before = signal.signal(signal.SIGALRM, interrupt_by_signal)
     try:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(shared)
@@ -180,7 +201,7 @@ def test_who_is_broken_off_while_waiting_for_a_turn_keeps_nobody_waiting() -> No
     assert call_with_timeout(5, shared) == 2
 
 
-def test_who_shares_a_call_that_is_broken_off_is_told_and_not_broken_off_with_it() -> None:
+def test_callers_that_share_an_interrupted_call_get_an_error() -> None:
     gate, stops = Gate(), iter([False, True])
 
     def call() -> int:
@@ -191,7 +212,7 @@ def test_who_shares_a_call_that_is_broken_off_is_told_and_not_broken_off_with_it
 
     shared = SingleFlight(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
-        first, *others = asked_while_one_is_under_way(shared, gate, pool)
+        first, *others = call_while_one_runs(shared, gate, pool)
         gate.opened.release(2)
         assert first.result(20) == 1
         kinds = [type(other.exception(20)) for other in others]
@@ -199,7 +220,7 @@ def test_who_shares_a_call_that_is_broken_off_is_told_and_not_broken_off_with_it
     assert all(issubclass(kind, Exception) for kind in kinds if kind is not SystemExit)
 
 
-def test_items_are_given_to_one_call_in_the_order_of_their_places() -> None:
+def test_batch_has_the_items_in_the_order_of_their_indexes() -> None:
     given: list[list[int]] = []
     first, opened = threading.Event(), threading.Event()
 
@@ -209,19 +230,20 @@ def test_items_are_given_to_one_call_in_the_order_of_their_places() -> None:
         assert opened.wait(20)
         return [10 * item for item in items]
 
-    gathered = CallBatcher(call, 20)
+    batcher = CallBatcher(call, 20)
     with ThreadPoolExecutor(SHARING + 1) as pool:
-        answers = [pool.submit(gathered, 0)]
+        answers = [pool.submit(batcher, 0)]
         assert first.wait(20)
-        answers += [pool.submit(gathered, item) for item in range(1, SHARING + 1)]
-        time.sleep(0.1)
+        waiting = WaitingCallers()
+        answers += [pool.submit(waiting.run, batcher, item) for item in range(1, SHARING + 1)]
+        waiting.wait_for(SHARING)
         opened.set()
         results = [answer.result(20) for answer in answers]
     assert [len(items) for items in given] == [1, SHARING]
-    assert [result[place] for result, place in results] == [10 * item for item in range(SHARING + 1)]
+    assert [result[index] for result, index in results] == [10 * item for item in range(SHARING + 1)]
 
 
-def test_items_of_those_who_got_no_turn_are_never_given() -> None:
+def test_items_of_timed_out_callers_are_never_passed() -> None:
     given: list[int] = []
     first, opened = threading.Event(), threading.Event()
 
@@ -230,13 +252,13 @@ def test_items_of_those_who_got_no_turn_are_never_given() -> None:
         first.set()
         assert opened.wait(20)
 
-    gathered = CallBatcher(call, 0.1)
+    batcher = CallBatcher(call, 0.1)
     with ThreadPoolExecutor(SHARING + 1) as pool:
-        slow = pool.submit(gathered, 0)
+        slow = pool.submit(batcher, 0)
         assert first.wait(20)
-        late = [pool.submit(gathered, item) for item in range(1, SHARING + 1)]
+        late = [pool.submit(batcher, item) for item in range(1, SHARING + 1)]
         assert {type(each.exception(20)) for each in late} == {StoreTimeout}
         opened.set()
         slow.result(20)
-    gathered(SHARING + 1)
+    batcher(SHARING + 1)
     assert given == [0, SHARING + 1]

@@ -1,4 +1,4 @@
-"""A caller waits for a blocking call no longer than it said."""
+"""A caller waits for a blocking call no longer than its timeout."""
 
 from concurrent.futures import Future
 from threading import Event
@@ -9,16 +9,16 @@ from queries import StoreTimeout
 from queries.concurrency.timeouts import call_with_timeout
 
 
-def test_what_the_call_returns_is_returned() -> None:
+def test_result_of_the_call_is_returned() -> None:
     assert call_with_timeout(5, max, 1, 2) == 2
 
 
-def test_what_the_call_raises_is_raised() -> None:
+def test_error_of_the_call_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         call_with_timeout(5, lambda: 1 / 0)
 
 
-def test_a_time_out_of_the_call_itself_is_its_own() -> None:
+def test_timeout_error_of_the_call_itself_is_raised() -> None:
     def call() -> None:
         raise TimeoutError("its own")
 
@@ -26,7 +26,7 @@ def test_a_time_out_of_the_call_itself_is_its_own() -> None:
         call_with_timeout(5, call)
 
 
-def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_result_at_the_last_moment_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     class JustInTime(Future):
         def result(self, timeout: float | None = None) -> object:
             if timeout is not None:
@@ -38,7 +38,7 @@ def test_a_call_that_ends_at_the_last_moment_is_heard(monkeypatch: pytest.Monkey
     assert call_with_timeout(5, max, 1, 2) == 2
 
 
-def test_a_call_that_takes_longer_is_left_behind() -> None:
+def test_call_that_takes_longer_goes_on_in_its_thread() -> None:
     end, ended = Event(), Event()
 
     def call() -> None:

@@ -1,4 +1,4 @@
-"""One connection for small statements, and what it makes of a database that is silent."""
+"""The direct connection, and what it does when the database is silent."""
 
 import socket
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from queries.db.direct_connection import DirectConnection
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and never says a word."""
+    """A server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         yield server
@@ -21,8 +21,8 @@ def url(server: socket.socket) -> str:
     return f"postgresql://postgres@127.0.0.1:{server.getsockname()[1]}/leaderboard?sslmode=disable"
 
 
-def asked(server: socket.socket) -> int:
-    """How many connections were asked for since the last time."""
+def count_connections(server: socket.socket) -> int:
+    """How many connections were opened since the last call."""
     found = 0
     while True:
         try:
@@ -33,19 +33,17 @@ def asked(server: socket.socket) -> int:
 
 
 @pytest.mark.parametrize("only_reads", [True, False])
-def test_a_database_that_takes_no_connection_is_away_and_asked_again_at_once_by_what_writes(
-    silent: socket.socket, only_reads: bool
-) -> None:
+def test_after_a_connection_timeout_only_writers_try_again_immediately(silent: socket.socket, only_reads: bool) -> None:
     connection = DirectConnection(url(silent), 0.1, only_reads=only_reads)
     with pytest.raises(StoreUnavailable):
         connection.run("SELECT 1")
-    assert asked(silent) == 1
+    assert count_connections(silent) == 1
     with pytest.raises(StoreUnavailable):
         connection.run("SELECT 1")
-    assert asked(silent) == (0 if only_reads else 1)
+    assert count_connections(silent) == (0 if only_reads else 1)
 
 
-def test_a_database_that_refuses_a_connection_is_asked_again_at_once() -> None:
+def test_refused_connection_is_tried_again_immediately() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     connection = DirectConnection(
@@ -57,10 +55,10 @@ def test_a_database_that_refuses_a_connection_is_asked_again_at_once() -> None:
         server.settimeout(0.2)
         with pytest.raises(StoreUnavailable):
             connection.run("SELECT 1")
-        assert asked(server) == 1
+        assert count_connections(server) == 1
 
 
-def test_a_statement_that_takes_too_long_is_too_late_and_the_next_one_works(database: str) -> None:
+def test_slow_statement_is_a_timeout_and_the_next_one_works(database: str) -> None:
     connection = DirectConnection(database, 1)
     with pytest.raises(StoreTimeout):
         connection.run("SELECT pg_sleep(30)")

@@ -22,11 +22,11 @@ def read(url: object, since: datetime = ALWAYS[0], until: datetime = ALWAYS[1]) 
 
 @pytest.fixture(scope="module")
 def exports(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one export in every format, one in files of a day each, and one in a Delta table."""
+    """A folder with an export in each format, one with a file per day, and one in a Delta table."""
     folder = tmp_path_factory.mktemp("exports")
-    for form in FORMATS:
+    for file_format in FORMATS:
         done = run_leaderboard(
-            "export", "events", "--since", "0", "--to", f"{folder}/all.{form}", POSTGRES=events_database
+            "export", "events", "--since", "0", "--to", f"{folder}/all.{file_format}", POSTGRES=events_database
         )
         assert done.returncode == 0, done.stderr
     for to in (("--to", f"{folder}/days/{{date}}.parquet"), ("--format", "delta", "--to", f"{folder}/table")):
@@ -35,36 +35,36 @@ def exports(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def write_table(events: pl.DataFrame, folder: Path, partition_by: str | None = None) -> str:
-    """A Delta table, or more rows for it."""
+def append_to_table(events: pl.DataFrame, folder: Path, partition_by: str | None = None) -> str:
+    """Creates a Delta table, or appends to it."""
     table = events.to_arrow(compat_level=pl.CompatLevel.oldest())
     write_deltalake(str(folder), table, mode="append", partition_by=partition_by)
     return str(folder)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_an_export_has_the_events_of_its_database(exports: Path, events_database: str, form: str) -> None:
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_export_equals_its_database(exports: Path, events_database: str, file_format: str) -> None:
     with closing(open_events(events_database)) as source:
-        of_database = source.window(*ALWAYS).collect().cast({pl.Categorical: pl.String})
-    assert of_database.height > 1000
-    assert_frame_equal(read(exports / f"all.{form}"), of_database.sort("id"), check_exact=True)
+        expected = source.window(*ALWAYS).collect()
+    assert expected.height > 1000
+    assert_frame_equal(read(exports / f"all.{file_format}"), expected.sort("id"), check_exact=True)
 
 
-def test_files_of_days_are_read_together(exports: Path) -> None:
+def test_pattern_reads_the_files_of_all_days(exports: Path) -> None:
     assert len(list((exports / "days").iterdir())) > 1
     assert_frame_equal(read(exports / "days" / "*.parquet"), read(exports / "all.parquet"))
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_window_has_both_its_ends(exports: Path, form: str) -> None:
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_window_includes_both_ends(exports: Path, file_format: str) -> None:
     times = read(exports / "all.parquet")["event_time"].sort()
     since, until = times[10], times[-10]
-    found = read(exports / f"all.{form}", since, until)["event_time"]
+    found = read(exports / f"all.{file_format}", since, until)["event_time"]
     assert (found.min(), found.max()) == (since, until)
-    assert read(exports / f"all.{form}", until + timedelta(days=999), ALWAYS[1]).is_empty()
+    assert read(exports / f"all.{file_format}", until + timedelta(days=999), ALWAYS[1]).is_empty()
 
 
-def test_a_table_is_read_as_the_files_of_its_days_are(exports: Path) -> None:
+def test_delta_table_equals_files_of_its_days(exports: Path) -> None:
     of_files = read(exports / "days" / "*.parquet")
     for url in (exports / "table", f"{exports}/table/", f"file://{exports}/table"):
         assert_frame_equal(read(url), of_files, check_exact=True)
@@ -74,9 +74,9 @@ def test_a_table_is_read_as_the_files_of_its_days_are(exports: Path) -> None:
     assert read(exports / "table", until + timedelta(days=999), ALWAYS[1]).is_empty()
 
 
-def test_of_a_table_only_the_files_of_the_window_are_opened(tmp_path: Path) -> None:
+def test_only_files_of_the_window_are_opened(tmp_path: Path) -> None:
     events = sample_data.events()
-    table = write_table(events.with_columns(day=pl.col("event_time").dt.date()), tmp_path / "table", "day")
+    table = append_to_table(events.with_columns(day=pl.col("event_time").dt.date()), tmp_path / "table", "day")
     first, *others = sorted((tmp_path / "table").glob("day=*/*.parquet"))
     assert others
     first.unlink()
@@ -86,80 +86,80 @@ def test_of_a_table_only_the_files_of_the_window_are_opened(tmp_path: Path) -> N
         read(table)
 
 
-def test_the_last_microsecond_of_a_table_that_was_compacted_is_read(tmp_path: Path) -> None:
+def test_last_microsecond_of_a_compacted_table_is_read(tmp_path: Path) -> None:
     early, late = (datetime(2026, 9, 1, 12, 0, 0, micro, tzinfo=UTC) for micro in (1001, 1999))
     for moment in (early, late):
         at = pl.lit(moment).cast(pl.Datetime("us", "UTC"))
-        table = write_table(sample_data.events().head(1).with_columns(event_time=at), tmp_path / "table")
+        table = append_to_table(sample_data.events().head(1).with_columns(event_time=at), tmp_path / "table")
     DeltaTable(table).optimize.compact()
     assert [read(table, moment, moment).height for moment in (early, late)] == [1, 1]
 
 
-def test_a_table_of_anything_else_is_told_by_its_columns(exports: Path, tmp_path: Path) -> None:
-    table = write_table(sample_data.events().drop("seg_duration"), tmp_path / "table")
+def test_table_without_an_event_column_names_the_column(exports: Path, tmp_path: Path) -> None:
+    table = append_to_table(sample_data.events().drop("seg_duration"), tmp_path / "table")
     with pytest.raises(SchemaError, match="no column 'seg_duration'"):
         read(table)
 
 
-def test_a_table_that_is_broken_is_named(tmp_path: Path) -> None:
-    table = write_table(sample_data.events(), tmp_path / "table")
+def test_broken_table_is_named(tmp_path: Path) -> None:
+    table = append_to_table(sample_data.events(), tmp_path / "table")
     source = open_events(table)
     (log,) = (tmp_path / "table" / "_delta_log").glob("*.json")
-    log.write_text("no such thing")
+    log.write_text("not a table")
     with pytest.raises(StoreUnavailable, match="table cannot be read"):
         source.window(*ALWAYS)
     with pytest.raises(StoreUnavailable, match="table cannot be read"):
         open_events(table)
 
 
-def test_sql_says_that_it_has_no_views_of_exports(exports: Path) -> None:
+def test_sql_refuses_exports(exports: Path) -> None:
     for url in (exports / "table", exports / "all.parquet"):
         with pytest.raises(ValueError, match="is an export, which DuckDB reads itself"):
             connect(str(url))
 
 
-def test_text_that_is_absent_at_first_and_named_later_is_read(tmp_path: Path) -> None:
+def test_text_that_is_null_in_the_first_row_is_read(tmp_path: Path) -> None:
     events = sample_data.events()
-    for form in ("csv", "ndjson"):
-        getattr(events, f"write_{form}")(tmp_path / f"events.{form}")
-        assert read(tmp_path / f"events.{form}")["model"].to_list() == events["model"].to_list()
+    for file_format in ("csv", "ndjson"):
+        getattr(events, f"write_{file_format}")(tmp_path / f"events.{file_format}")
+        assert read(tmp_path / f"events.{file_format}")["model"].to_list() == events["model"].to_list()
 
 
-def test_further_columns_are_left_out(tmp_path: Path) -> None:
+def test_other_columns_are_left_out(tmp_path: Path) -> None:
     sample_data.results().write_parquet(tmp_path / "results.parquet")
     assert_frame_equal(read(tmp_path / "results.parquet"), sample_data.events())
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_file_that_is_not_there_is_named(tmp_path: Path, form: str) -> None:
-    with pytest.raises(StoreUnavailable, match=rf"there is no file .*none\.{form}$"):
-        read(tmp_path / f"none.{form}")
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_missing_file_is_named(tmp_path: Path, file_format: str) -> None:
+    with pytest.raises(StoreUnavailable, match=rf"there is no file .*none\.{file_format}$"):
+        read(tmp_path / f"none.{file_format}")
 
 
-def test_files_of_which_there_are_none_are_named(tmp_path: Path) -> None:
+def test_pattern_without_a_match_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"there is no file .*\*\.parquet$"):
         read(tmp_path / "*.parquet")
 
 
-@pytest.mark.parametrize("form", ["parquet", "arrow"])
-def test_a_file_of_another_kind_is_named(tmp_path: Path, form: str) -> None:
-    (tmp_path / f"odd.{form}").write_text("no such thing")
-    with pytest.raises(StoreUnavailable, match=rf"odd\.{form} cannot be read"):
-        read(tmp_path / f"odd.{form}")
+@pytest.mark.parametrize("file_format", ["parquet", "arrow"])
+def test_file_of_another_format_is_named(tmp_path: Path, file_format: str) -> None:
+    (tmp_path / f"odd.{file_format}").write_text("not a table")
+    with pytest.raises(StoreUnavailable, match=rf"odd\.{file_format} cannot be read"):
+        read(tmp_path / f"odd.{file_format}")
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])
-def test_a_column_that_is_missing_is_named(tmp_path: Path, form: str) -> None:
-    getattr(sample_data.events().drop("seg_duration"), f"write_{form}")(tmp_path / f"events.{form}")
+@pytest.mark.parametrize("file_format", ["parquet", "csv", "ndjson"])
+def test_missing_column_is_named(tmp_path: Path, file_format: str) -> None:
+    getattr(sample_data.events().drop("seg_duration"), f"write_{file_format}")(tmp_path / f"events.{file_format}")
     with pytest.raises(SchemaError, match="no column 'seg_duration'"):
-        read(tmp_path / f"events.{form}")
+        read(tmp_path / f"events.{file_format}")
 
 
-def test_a_path_is_of_files_by_its_end_and_of_a_lake_without(exports: Path, tmp_path: Path) -> None:
+def test_extension_tells_files_from_a_lake(exports: Path, tmp_path: Path) -> None:
     assert isinstance(open_events("s3://bucket/events/*.parquet"), FileEvents)
     assert isinstance(open_events(str(exports / "table")), FileEvents)
     assert isinstance(open_events(str(tmp_path)), LakeEvents)
-    # as a sync leaves it that did not come to its end
+    # a sync that failed leaves an empty table
     unfilled = DeltaTable.create(str(tmp_path / "lake"), pl.DataFrame(sample_data.events()).to_arrow().schema)
     assert isinstance(open_events(unfilled.table_uri), LakeEvents)
     with pytest.raises(ValueError, match=r"a file that ends with \.parquet, \.csv"):

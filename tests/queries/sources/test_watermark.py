@@ -1,4 +1,4 @@
-"""Which ids are settled: none that is can appear later, whatever the writers do."""
+"""No id up to the watermark can appear later, whatever the writers do."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,15 +19,15 @@ EVENT = ("0x" + "ab" * 20, 1, "{}")
 INSERT = "INSERT INTO events (orchestrator, region_id, payload) VALUES (%s, %s, %s) RETURNING id"
 
 
-def snapshot(newest: int, *writers: str) -> WriterSnapshot:
-    return WriterSnapshot(newest, frozenset(writers), 1)
+def snapshot(max_id: int, *writers: str) -> WriterSnapshot:
+    return WriterSnapshot(max_id, frozenset(writers), "storage")
 
 
 @pytest.mark.parametrize(
     ("before", "now", "after"),
     [
         pytest.param(Watermark(), snapshot(5), Watermark(5), id="nobody writes"),
-        pytest.param(Watermark(), snapshot(0), Watermark(0), id="there are none"),
+        pytest.param(Watermark(), snapshot(0), Watermark(0), id="no events"),
         pytest.param(
             Watermark(), snapshot(5, "a"), Watermark(-1, snapshot(5, "a")), id="somebody writes from the start"
         ),
@@ -54,20 +54,22 @@ def snapshot(newest: int, *writers: str) -> WriterSnapshot:
             id="all have ended, another writes",
         ),
         pytest.param(Watermark(3, snapshot(5, "a")), snapshot(9), Watermark(9), id="all have ended, nobody writes"),
-        pytest.param(Watermark(7), snapshot(5), Watermark(7), id="the newest were deleted"),
+        pytest.param(Watermark(7), snapshot(5), Watermark(7), id="the newest events were deleted"),
         pytest.param(
             Watermark(7, snapshot(5, "a")),
             snapshot(5, "b"),
             Watermark(7, snapshot(5, "b")),
-            id="the newest were deleted, others write",
+            id="the newest events were deleted, others write",
         ),
     ],
 )
-def test_what_is_settled_by_a_look(before: Watermark, now: WriterSnapshot, after: Watermark) -> None:
+def test_watermark_after_a_snapshot(before: Watermark, now: WriterSnapshot, after: Watermark) -> None:
     assert before.advance(now) == after
 
 
-@given(st.lists(st.tuples(st.sampled_from(["draw", "commit", "roll back", "look"]), st.integers(0, 3)), max_size=60))
+@given(
+    st.lists(st.tuples(st.sampled_from(["draw", "commit", "roll back", "snapshot"]), st.integers(0, 3)), max_size=60)
+)
 def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
     """Four sessions draw ids and end their transactions in any order."""
     settled, drawn = Watermark(), 0
@@ -77,9 +79,9 @@ def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
         if step == "draw":
             drawn += 1
             transactions.setdefault(session, []).append(drawn)
-        elif step == "look":
+        elif step == "snapshot":
             before = settled.id
-            # a transaction is known by what no other one has, here its first id
+            # the first id identifies a transaction
             writers = (f"{session}/{ids[0]}" for session, ids in transactions.items())
             settled = settled.advance(snapshot(max(committed, default=0), *writers))
             assert settled.id >= before
@@ -92,7 +94,7 @@ def test_no_settled_id_appears_later(steps: list[tuple[str, int]]) -> None:
 
 
 @given(st.integers(1, 4))
-def test_the_settled_id_is_not_held_back_by_those_who_came_later(generations: int) -> None:
+def test_later_writers_do_not_hold_the_watermark_back(generations: int) -> None:
     settled = Watermark().advance(snapshot(1, "0"))
     for n in range(generations):
         settled = settled.advance(snapshot(n + 2, f"{n}", f"{n + 1}")).advance(snapshot(n + 2, f"{n + 1}"))
@@ -113,7 +115,7 @@ def events(database: str) -> Iterator[PostgresEvents]:
     events.close()
 
 
-def test_a_writer_is_seen_from_its_first_id_to_its_end(database: str, events: PostgresEvents) -> None:
+def test_writer_is_listed_from_its_first_id_to_its_end(database: str, events: PostgresEvents) -> None:
     assert events.read_writer_snapshot().writers == frozenset()
     with writing(database) as one, writing(database) as other:
         one.execute(INSERT, EVENT)
@@ -124,14 +126,14 @@ def test_a_writer_is_seen_from_its_first_id_to_its_end(database: str, events: Po
         (second,) = events.read_writer_snapshot().writers
         assert second != first
         one.execute(INSERT, EVENT)
-        # another transaction, though the same session
+        # a new transaction of the same session
         assert first not in events.read_writer_snapshot().writers
         one.connection.rollback()
         other.connection.rollback()
         assert events.read_writer_snapshot().writers == frozenset()
 
 
-def test_what_is_not_committed_is_not_the_newest(database: str, events: PostgresEvents) -> None:
+def test_uncommitted_id_is_not_the_highest(database: str, events: PostgresEvents) -> None:
     assert events.read_writer_snapshot().max_id == 0
     with writing(database) as writer:
         writer.execute(INSERT, EVENT)
@@ -141,26 +143,26 @@ def test_what_is_not_committed_is_not_the_newest(database: str, events: Postgres
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["a savepoint that is kept", "a savepoint that is rolled back"])
-def test_a_writer_with_savepoints_is_seen_while_it_may_bring_an_event(
+def test_writer_with_savepoints_is_listed_while_it_may_commit_an_event(
     database: str, events: PostgresEvents, kept: bool
 ) -> None:
     with writing(database) as writer:
         writer.execute("SAVEPOINT here")
         writer.execute(INSERT, EVENT)
         writer.execute("RELEASE here" if kept else "ROLLBACK TO here")
-        # nothing of what it drew can appear any more, once that was taken back
+        # after the rollback, no id that it drew can appear
         assert bool(events.read_writer_snapshot().writers) == kept
         writer.execute(INSERT, EVENT)
         assert events.read_writer_snapshot().writers
 
 
-def test_whoever_copies_is_a_writer(database: str, events: PostgresEvents) -> None:
+def test_copy_is_a_writer(database: str, events: PostgresEvents) -> None:
     with writing(database) as writer:
         writer.copy_expert("COPY events (orchestrator, region_id, payload) FROM STDIN", StringIO("0x\t1\t{}\n"))
         assert len(events.read_writer_snapshot().writers) == 1
 
 
-def test_a_writer_that_has_locked_the_table_is_seen(database: str, events: PostgresEvents) -> None:
+def test_writer_that_has_locked_the_table_is_listed(database: str, events: PostgresEvents) -> None:
     with writing(database) as writer:
         writer.execute("LOCK TABLE events IN EXCLUSIVE MODE")
         assert events.read_writer_snapshot().writers == frozenset()
@@ -168,7 +170,7 @@ def test_a_writer_that_has_locked_the_table_is_seen(database: str, events: Postg
         assert len(events.read_writer_snapshot().writers) == 1
 
 
-def test_who_reads_or_writes_elsewhere_is_no_writer(
+def test_readers_and_writers_of_other_tables_are_not_listed(
     server: str, template: str, database: str, empty_database: str, events: PostgresEvents
 ) -> None:
     clone(server, template, parse_dsn(empty_database)["dbname"])
@@ -179,7 +181,7 @@ def test_who_reads_or_writes_elsewhere_is_no_writer(
         assert events.read_writer_snapshot().writers == frozenset()
 
 
-def test_storage_is_another_once_the_table_was_emptied_or_rewritten(database: str, events: PostgresEvents) -> None:
+def test_storage_changes_when_the_table_is_emptied_or_rewritten(database: str, events: PostgresEvents) -> None:
     load_events(database, [[0, EVENT[0], "FRA", "transcoding", {}]])
     first = events.read_writer_snapshot().storage
     rows(database, "DELETE FROM events")
@@ -198,15 +200,15 @@ def test_storage_is_another_once_the_table_was_emptied_or_rewritten(database: st
 
 
 @pytest.mark.parametrize(
-    ("change", "in_turn"),
+    ("change", "sequential"),
     [
         ("ALTER SEQUENCE events_id_seq CACHE 1", True),
         ("ALTER SEQUENCE events_id_seq CACHE 10", False),
         ("ALTER SEQUENCE events_id_seq OWNED BY NONE", False),
     ],
 )
-def test_the_sequence_is_asked_whether_it_ids_are_sequential(
-    database: str, events: PostgresEvents, change: str, in_turn: bool
+def test_sequence_tells_whether_ids_are_sequential(
+    database: str, events: PostgresEvents, change: str, sequential: bool
 ) -> None:
     rows(database, change)
-    assert events.ids_are_sequential() == in_turn
+    assert events.ids_are_sequential() == sequential

@@ -1,4 +1,4 @@
-"""Held events, as a value: what it answers, whatever was done to it in whatever order."""
+"""An EventCache has the right events after any operations in any order."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ windows = st.tuples(moments, moments | st.integers(0, 3 * DAY_MICROS)).map(lambd
 
 
 def frame(events: dict[int, int]) -> pl.DataFrame:
-    """Events of the given ids at the given times (µs since 1970), each of an orchestrator of its own."""
+    """Events with these ids at these times (µs since 1970), each of another orchestrator."""
     rows = [
         (id_, from_micros(at), f"0x{id_}", "FRA", "ai", "LLM" if id_ % 2 else None, None, 1.0, id_ / 8, 0.0)
         for id_, at in events.items()
@@ -45,7 +45,7 @@ def frame(events: dict[int, int]) -> pl.DataFrame:
 
 
 def contents(events: pl.DataFrame) -> dict[int, int]:
-    """The times of events by their ids, none of which is there twice."""
+    """The times of events by their ids. No id may be there twice."""
     times = dict(zip(events["id"], events["event_time"].to_physical(), strict=True))
     assert len(times) == events.height
     return times
@@ -56,50 +56,50 @@ def between(events: dict[int, int], since: int, until: int) -> dict[int, int]:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What was read of the days before ``edge`` while all ids up to ``max_id`` were settled."""
+class Chunk:
+    """The days before ``end``, read when all ids up to ``max_id`` were settled."""
 
     events: pl.DataFrame
-    begin: int
-    edge: int
+    start: int
+    end: int
     max_id: int
 
 
-class Holder:
-    """Who holds some of the table, with all that was in the table when it last looked."""
+class Process:
+    """A process that caches some of the table, and what the table had at its last refresh."""
 
     def __init__(self) -> None:
-        self.held = EventCache(settled_id=0, complete_after_id=0)
+        self.cache = EventCache(settled_id=0, complete_after_id=0)
         self.seen: dict[int, int] = {}
-        self.pieces: list[Piece] = []
+        self.chunks: list[Chunk] = []
         self.earlier: list[tuple[EventCache, dict[int, int]]] = []
 
-    def became(self, held: EventCache) -> None:
-        self.earlier.append((self.held, contents(self.held.window(-EVER, EVER))))
-        self.held = held
-        assert held.bytes == EVENT_BYTES * sum(
-            part.height for part in (*held.days.values(), held.unmerged, held.unsettled)
+    def set_cache(self, cache: EventCache) -> None:
+        self.earlier.append((self.cache, contents(self.cache.window(-EVER, EVER))))
+        self.cache = cache
+        assert cache.bytes == EVENT_BYTES * sum(
+            part.height for part in (*cache.days.values(), cache.unmerged, cache.unsettled)
         )
 
     def expected(self, since: int, until: int) -> dict[int, int]:
         inside = between(self.seen, since, until).items()
-        return {id_: at for id_, at in inside if at >= self.held.since or id_ > self.held.settled_id}
+        return {id_: at for id_, at in inside if at >= self.cache.since or id_ > self.cache.settled_id}
 
 
 class OneTable:
-    """A table in which transactions insert events, and two who hold some of it."""
+    """A table in which transactions insert events, and two processes that cache some of it."""
 
     def __init__(self) -> None:
         self.drawn = 0
         self.open: list[dict[int, int]] = []
         self.committed: dict[int, int] = {}
-        self.holders = (Holder(), Holder())
+        self.processes = (Process(), Process())
         self.versions: dict[object, dict[int, int]] = {}
 
-    def insert(self, times: list[int], at_once: bool) -> None:
+    def insert(self, times: list[int], immediately: bool) -> None:
         self.open.append(dict(enumerate(times, self.drawn + 1)))
         self.drawn += len(times)
-        if at_once:
+        if immediately:
             self.committed |= self.open.pop()
 
     def end(self, which: int, kept: bool) -> None:
@@ -107,135 +107,135 @@ class OneTable:
             events = self.open.pop(which % len(self.open))
             self.committed |= events if kept else {}
 
-    def refresh(self, holder: Holder, lag: int) -> None:
-        held = holder.held
+    def refresh(self, process: Process, lag: int) -> None:
+        cache = process.cache
         settled = min((id_ for events in self.open for id_ in events), default=self.drawn + 1) - 1
-        rows = {id_: at for id_, at in self.committed.items() if id_ > held.settled_id}
-        holder.seen = dict(self.committed)
-        holder.became(held.add_new_events(frame(rows), max(held.settled_id, settled - lag)))
-        assert (holder.held.since, holder.held.complete_after_id) == (held.since, held.complete_after_id)
+        rows = {id_: at for id_, at in self.committed.items() if id_ > cache.settled_id}
+        process.seen = dict(self.committed)
+        process.set_cache(cache.add_new_events(frame(rows), max(cache.settled_id, settled - lag)))
+        assert (process.cache.since, process.cache.complete_after_id) == (cache.since, cache.complete_after_id)
 
-    def load(self, holder: Holder, begin: int, ever: bool, at_once: bool) -> None:
-        """Reads a piece, which is taken in now or some time later."""
-        held = holder.held
-        edge = NEVER_MICROS if ever else held.since
+    def load(self, process: Process, begin: int, unbounded: bool, immediately: bool) -> None:
+        """Reads a chunk, which is added now or later."""
+        cache = process.cache
+        edge = NEVER_MICROS if unbounded else cache.since
         if begin < edge:
-            events = {id_: at for id_, at in self.committed.items() if begin <= at < edge and id_ <= held.settled_id}
-            holder.pieces.append(Piece(frame(events), begin, edge, held.settled_id))
-            if at_once:
-                self.take_in(holder)
+            events = {id_: at for id_, at in self.committed.items() if begin <= at < edge and id_ <= cache.settled_id}
+            process.chunks.append(Chunk(frame(events), begin, edge, cache.settled_id))
+            if immediately:
+                self.add_chunk(process)
 
-    def take_in(self, holder: Holder) -> None:
-        held = holder.held
-        if holder.pieces:
-            piece = holder.pieces.pop()
-            # nothing between the piece and what is held was dropped since it was read
-            if held.since <= piece.begin or (held.since <= piece.edge and held.complete_after_id <= piece.max_id):
-                holder.became(held.backfill(partition_by_day(piece.events), piece.begin, piece.edge, piece.max_id))
-                assert holder.held.since == min(held.since, piece.begin)
+    def add_chunk(self, process: Process) -> None:
+        cache = process.cache
+        if process.chunks:
+            chunk = process.chunks.pop()
+            # nothing between the chunk and the cache was evicted since the chunk was read
+            if cache.since <= chunk.start or (cache.since <= chunk.end and cache.complete_after_id <= chunk.max_id):
+                process.set_cache(cache.backfill(partition_by_day(chunk.events), chunk.start, chunk.end, chunk.max_id))
+                assert process.cache.since == min(cache.since, chunk.start)
 
-    def shrink(self, holder: Holder, limit: int, keep: int) -> None:
-        held = holder.held
-        holder.became(held.evict(limit * EVENT_BYTES, keep))
-        now = holder.held
-        assert held.since <= now.since <= max(held.since, keep // DAY_MICROS * DAY_MICROS)
+    def evict(self, process: Process, limit: int, keep: int) -> None:
+        cache = process.cache
+        process.set_cache(cache.evict(limit * EVENT_BYTES, keep))
+        now = process.cache
+        assert cache.since <= now.since <= max(cache.since, keep // DAY_MICROS * DAY_MICROS)
         assert now.bytes <= limit * EVENT_BYTES or not any((day + 1) * DAY_MICROS <= keep for day in now.days)
 
-    def sort_in(self, holder: Holder) -> None:
-        holder.became(holder.held.merge())
+    def merge(self, process: Process) -> None:
+        process.set_cache(process.cache.merge())
 
-    def ask(self, since: int, until: int) -> None:
+    def request(self, since: int, until: int) -> None:
         versions = []
-        for holder in self.holders:
-            held, whole = holder.held, between(holder.seen, since, until)
-            assert contents(held.window(since, until)) == holder.expected(since, until)
-            version = held.fingerprint(since, until)
-            versions.append((held.settled_id, holder.seen, version))
-            # of what is not held, a version tells only what the table had
-            key = version if held.since <= since else (version, since, until)
+        for process in self.processes:
+            cache, whole = process.cache, between(process.seen, since, until)
+            assert contents(cache.window(since, until)) == process.expected(since, until)
+            version = cache.fingerprint(since, until)
+            versions.append((cache.settled_id, process.seen, version))
+            # a fingerprint does not count events before the cache
+            key = version if cache.since <= since else (version, since, until)
             assert self.versions.setdefault(key, whole) == whole
         one, other = versions
-        if one[:2] == other[:2] and max(holder.held.since for holder in self.holders) <= since <= until:
+        if one[:2] == other[:2] and max(process.cache.since for process in self.processes) <= since <= until:
             assert one == other
 
-    def end_of_all(self) -> None:
-        for holder in self.holders:
-            window = holder.held.window(-EVER, EVER)
-            assert_frame_equal(window.sort("id"), frame(holder.expected(-EVER, EVER)).sort("id"))
-            for earlier, window in holder.earlier:
+    def check_all(self) -> None:
+        for process in self.processes:
+            window = process.cache.window(-EVER, EVER)
+            assert_frame_equal(window.sort("id"), frame(process.expected(-EVER, EVER)).sort("id"))
+            for earlier, window in process.earlier:
                 assert contents(earlier.window(-EVER, EVER)) == window
 
 
-holder, flag = st.integers(0, 1), st.booleans()
+process, flag = st.integers(0, 1), st.booleans()
 times = st.lists(moments, min_size=1, max_size=4)
 steps = st.one_of(
     st.tuples(st.just("insert"), times, flag),
     st.tuples(st.just("end"), st.integers(0, 9), flag),
-    st.tuples(st.just("refresh"), holder, st.sampled_from([0, 0, 0, 1, 5])),
-    st.tuples(st.just("load"), holder, midnights, flag, flag),
-    st.tuples(st.just("take_in"), holder),
-    st.tuples(st.just("shrink"), holder, st.integers(0, 12), moments),
-    st.tuples(st.just("sort_in"), holder),
+    st.tuples(st.just("refresh"), process, st.sampled_from([0, 0, 0, 1, 5])),
+    st.tuples(st.just("load"), process, midnights, flag, flag),
+    st.tuples(st.just("add_chunk"), process),
+    st.tuples(st.just("evict"), process, st.integers(0, 12), moments),
+    st.tuples(st.just("merge"), process),
 )
 
 
 @given(times, st.lists(st.tuples(steps, windows, windows), min_size=10, max_size=40))
 @settings(max_examples=75, deadline=None)
-def test_every_window_has_what_the_table_has_whatever_was_done(
+def test_every_window_equals_the_table_after_any_operations(
     first: list[int], history: list[tuple[tuple[Any, ...], *tuple[tuple[int, int], ...]]]
 ) -> None:
     table = OneTable()
-    table.insert(first, at_once=True)
-    for holder in table.holders:
-        table.refresh(holder, lag=0)
-        table.load(holder, DAY_MICROS, ever=False, at_once=True)
-    for (step, *arguments), *asked in history:
+    table.insert(first, immediately=True)
+    for process in table.processes:
+        table.refresh(process, lag=0)
+        table.load(process, DAY_MICROS, unbounded=False, immediately=True)
+    for (step, *arguments), *requested in history:
         if step not in ("insert", "end"):
-            arguments[0] = table.holders[arguments[0]]
+            arguments[0] = table.processes[arguments[0]]
         getattr(table, step)(*arguments)
-        for window in asked:
-            table.ask(*window)
-    table.end_of_all()
+        for window in requested:
+            table.request(*window)
+    table.check_all()
 
 
-def test_events_of_a_refresh_are_fresh_until_they_are_settled() -> None:
+def test_new_events_are_unsettled_until_their_id_is_settled() -> None:
     rows = frame({1: 0, 2: -5, 3: 5})
-    held = EventCache(settled_id=0, complete_after_id=0).add_new_events(rows, 1)
-    assert (contents(held.unmerged), contents(held.unsettled)) == ({1: 0}, {2: -5, 3: 5})
-    # the second was rolled back, or is somebody's who lost its place
-    held = held.add_new_events(frame({3: 5}), 3)
-    assert (contents(held.unmerged), contents(held.unsettled)) == ({1: 0, 3: 5}, {})
+    cache = EventCache(settled_id=0, complete_after_id=0).add_new_events(rows, 1)
+    assert (contents(cache.unmerged), contents(cache.unsettled)) == ({1: 0}, {2: -5, 3: 5})
+    # the second was rolled back
+    cache = cache.add_new_events(frame({3: 5}), 3)
+    assert (contents(cache.unmerged), contents(cache.unsettled)) == ({1: 0, 3: 5}, {})
 
 
-def test_a_refresh_without_an_event_takes_back_what_was_fresh() -> None:
-    held = (
+def test_refresh_without_events_drops_the_unsettled() -> None:
+    cache = (
         EventCache(settled_id=0, complete_after_id=0)
         .add_new_events(frame({1: 0, 2: 0}), 1)
         .add_new_events(EMPTY_EVENTS, 2)
     )
-    assert contents(held.unmerged) == {1: 0}
-    assert (held.settled_id, held.unsettled.height) == (2, 0)
+    assert contents(cache.unmerged) == {1: 0}
+    assert (cache.settled_id, cache.unsettled.height) == (2, 0)
 
 
-def test_many_recent_events_are_sorted_into_their_days() -> None:
+def test_many_unmerged_events_are_merged_into_their_days() -> None:
     many = {id_: (id_ % 3 - 1) * DAY_MICROS for id_ in range(1, MAX_UNMERGED_EVENTS + 2)}
     few = dict(list(many.items())[:MAX_UNMERGED_EVENTS])
     assert EventCache(settled_id=0, complete_after_id=0).add_new_events(frame(few), MAX_UNMERGED_EVENTS).days == {}
-    held = EventCache(settled_id=0, complete_after_id=0).add_new_events(frame(many), MAX_UNMERGED_EVENTS + 1)
-    assert (sorted(held.days), held.unmerged.height) == ([-1, 0, 1], 0)
-    assert contents(replace(held, since=-DAY_MICROS).window(-DAY_MICROS, DAY_MICROS)) == many
+    cache = EventCache(settled_id=0, complete_after_id=0).add_new_events(frame(many), MAX_UNMERGED_EVENTS + 1)
+    assert (sorted(cache.days), cache.unmerged.height) == ([-1, 0, 1], 0)
+    assert contents(replace(cache, since=-DAY_MICROS).window(-DAY_MICROS, DAY_MICROS)) == many
 
 
-def test_a_piece_replaces_what_was_known_of_its_days_and_nothing_else() -> None:
-    held = EventCache(settled_id=0, complete_after_id=0).add_new_events(
+def test_chunk_replaces_the_settled_events_of_its_days_only() -> None:
+    cache = EventCache(settled_id=0, complete_after_id=0).add_new_events(
         frame({1: -DAY_MICROS, 2: -1, 3: 0, 4: DAY_MICROS - 1, 5: DAY_MICROS}), 5
     )
-    # 3 was deleted and 4 changed its time since; 5 and what came after the piece was read stay
-    piece = partition_by_day(frame({4: DAY_MICROS - 2}))
-    held = held.add_new_events(frame({6: 7}), 6).backfill(piece, 0, DAY_MICROS, 5)
-    assert held.since == 0
-    assert contents(held.window(0, EVER)) == {4: DAY_MICROS - 2, 5: DAY_MICROS, 6: 7}
-    assert contents(replace(held, since=-DAY_MICROS).window(-DAY_MICROS, EVER)) == {
+    # since the first read, 3 was deleted and 4 moved; 5 and 6 stay
+    chunk = partition_by_day(frame({4: DAY_MICROS - 2}))
+    cache = cache.add_new_events(frame({6: 7}), 6).backfill(chunk, 0, DAY_MICROS, 5)
+    assert cache.since == 0
+    assert contents(cache.window(0, EVER)) == {4: DAY_MICROS - 2, 5: DAY_MICROS, 6: 7}
+    assert contents(replace(cache, since=-DAY_MICROS).window(-DAY_MICROS, EVER)) == {
         1: -DAY_MICROS,
         2: -1,
         4: DAY_MICROS - 2,
@@ -244,9 +244,9 @@ def test_a_piece_replaces_what_was_known_of_its_days_and_nothing_else() -> None:
     }
 
 
-def test_the_oldest_days_are_dropped_first_and_no_more_than_it_takes() -> None:
+def test_oldest_days_are_evicted_first_and_no_more_than_needed() -> None:
     events = {1: 0, 2: 1, 3: DAY_MICROS, 4: 3 * DAY_MICROS, 5: 4 * DAY_MICROS}
-    held = EventCache(settled_id=5, complete_after_id=0).backfill(
+    cache = EventCache(settled_id=5, complete_after_id=0).backfill(
         partition_by_day(frame(events)), -DAY_MICROS, NEVER_MICROS, 5
     )
     for limit, since in (
@@ -257,47 +257,47 @@ def test_the_oldest_days_are_dropped_first_and_no_more_than_it_takes() -> None:
         (1, 4 * DAY_MICROS),
         (0, 5 * DAY_MICROS),
     ):
-        evict = held.evict(limit * EVENT_BYTES, NEVER_MICROS)
+        evict = cache.evict(limit * EVENT_BYTES, NEVER_MICROS)
         assert evict.since == since
         assert contents(evict.window(-EVER, EVER)) == between(events, since, EVER)
-    assert held.evict(5 * EVENT_BYTES, NEVER_MICROS) is held
+    assert cache.evict(5 * EVENT_BYTES, NEVER_MICROS) is cache
 
 
 @pytest.mark.parametrize(
     ("keep", "since"),
     [(DAY_MICROS, DAY_MICROS), (DAY_MICROS - 1, 0), (DAY_MICROS + 1, DAY_MICROS), (2 * DAY_MICROS, 2 * DAY_MICROS)],
 )
-def test_no_event_after_a_moment_is_dropped_however_little_memory_there_is(keep: int, since: int) -> None:
+def test_no_event_after_a_moment_is_evicted(keep: int, since: int) -> None:
     events = {1: 0, 2: DAY_MICROS - 1, 3: DAY_MICROS, 4: 2 * DAY_MICROS - 1, 5: 2 * DAY_MICROS}
-    held = EventCache(settled_id=5, complete_after_id=0).backfill(partition_by_day(frame(events)), 0, NEVER_MICROS, 5)
-    assert contents(held.evict(0, keep).window(-EVER, EVER)) == between(events, since, EVER)
+    cache = EventCache(settled_id=5, complete_after_id=0).backfill(partition_by_day(frame(events)), 0, NEVER_MICROS, 5)
+    assert contents(cache.evict(0, keep).window(-EVER, EVER)) == between(events, since, EVER)
 
 
-def test_what_is_not_settled_is_not_dropped() -> None:
-    held = (
+def test_unsettled_events_are_not_evicted() -> None:
+    cache = (
         EventCache(settled_id=1, complete_after_id=0)
         .backfill(partition_by_day(frame({1: 0})), 0, NEVER_MICROS, 1)
         .add_new_events(frame({2: 5, 3: -DAY_MICROS}), 1)
     )
-    held = held.evict(0, NEVER_MICROS)
-    assert contents(held.window(-EVER, EVER)) == {2: 5, 3: -DAY_MICROS}
-    assert (held.since, held.complete_after_id, held.bytes) == (DAY_MICROS, 1, 2 * EVENT_BYTES)
+    cache = cache.evict(0, NEVER_MICROS)
+    assert contents(cache.window(-EVER, EVER)) == {2: 5, 3: -DAY_MICROS}
+    assert (cache.since, cache.complete_after_id, cache.bytes) == (DAY_MICROS, 1, 2 * EVENT_BYTES)
 
 
-def test_a_version_is_another_once_an_event_comes_or_leaves_the_window() -> None:
-    held = EventCache(settled_id=3, complete_after_id=0).backfill(
+def test_fingerprint_changes_when_an_event_enters_or_leaves_the_window() -> None:
+    cache = EventCache(settled_id=3, complete_after_id=0).backfill(
         partition_by_day(frame({1: 10, 2: 20, 3: DAY_MICROS + 5})), 0, NEVER_MICROS, 3
     )
-    version = held.fingerprint(5, 30)
-    # no event lies between these ends
-    assert {held.fingerprint(*window) for window in ((6, 30), (10, 20), (5, DAY_MICROS + 4))} == {version}
-    moved = [held.fingerprint(*window) for window in ((11, 30), (5, 19), (21, 30), (5, DAY_MICROS + 5), (0, 9))]
-    fresh, other = held.add_new_events(frame({4: 15}), 3), held.add_new_events(frame({5: 15}), 3)
+    version = cache.fingerprint(5, 30)
+    # no event is between these ends
+    assert {cache.fingerprint(*window) for window in ((6, 30), (10, 20), (5, DAY_MICROS + 4))} == {version}
+    moved = [cache.fingerprint(*window) for window in ((11, 30), (5, 19), (21, 30), (5, DAY_MICROS + 5), (0, 9))]
+    fresh, other = cache.add_new_events(frame({4: 15}), 3), cache.add_new_events(frame({5: 15}), 3)
     came = [events.fingerprint(5, 30) for events in (fresh, other, fresh.add_new_events(frame({4: 15}), 4))]
     assert len({version, *moved, *came}) == 1 + len(moved) + len(came)
 
 
-def test_a_version_does_not_depend_on_the_order_in_which_events_were_read() -> None:
+def test_fingerprint_does_not_depend_on_the_order_of_reads() -> None:
     versions = {
         EventCache(settled_id=0, complete_after_id=0)
         .add_new_events(frame(events), 0)
@@ -307,30 +307,30 @@ def test_a_version_does_not_depend_on_the_order_in_which_events_were_read() -> N
     assert len(versions) == 1
 
 
-def test_events_may_come_in_any_order_of_time() -> None:
-    held = (
+def test_events_may_arrive_in_any_order_of_time() -> None:
+    cache = (
         EventCache(settled_id=0, complete_after_id=0, since=0)
         .add_new_events(frame({1: 50}), 1)
         .add_new_events(frame({2: 20}), 2)
     )
-    held = held.add_new_events(frame({3: 30}), 3)
-    assert contents(held.window(0, 40)) == contents(held.merge().window(0, 40)) == {2: 20, 3: 30}
-    held = held.merge().add_new_events(frame({4: 10}), 4).add_new_events(frame({5: 60}), 5).merge()
-    assert contents(held.window(0, 15)) == {4: 10}
-    assert contents(held.window(55, DAY_MICROS)) == {5: 60}
+    cache = cache.add_new_events(frame({3: 30}), 3)
+    assert contents(cache.window(0, 40)) == contents(cache.merge().window(0, 40)) == {2: 20, 3: 30}
+    cache = cache.merge().add_new_events(frame({4: 10}), 4).add_new_events(frame({5: 60}), 5).merge()
+    assert contents(cache.window(0, 15)) == {4: 10}
+    assert contents(cache.window(55, DAY_MICROS)) == {5: 60}
 
 
-def test_what_is_dropped_of_a_day_is_all_that_is_settled() -> None:
-    held = (
+def test_eviction_of_a_day_includes_its_unmerged_events() -> None:
+    cache = (
         EventCache(settled_id=1, complete_after_id=0)
         .backfill(partition_by_day(frame({1: 0})), 0, NEVER_MICROS, 1)
         .add_new_events(frame({2: 5, 3: DAY_MICROS}), 3)
     )
-    held = held.evict(2 * EVENT_BYTES, DAY_MICROS)
-    assert (held.since, held.bytes) == (DAY_MICROS, EVENT_BYTES)
+    cache = cache.evict(2 * EVENT_BYTES, DAY_MICROS)
+    assert (cache.since, cache.bytes) == (DAY_MICROS, EVENT_BYTES)
 
 
-def test_text_takes_four_bytes_an_event_and_goes_with_that_of_other_frames() -> None:
+def test_text_is_categorical_and_frames_concatenate() -> None:
     one, other = frame({1: 0}), frame({2: DAY_MICROS})
     assert {one.schema[name] for name in ("orchestrator", "region", "job_type", "pipeline", "model")} == {
         pl.Categorical()
@@ -340,18 +340,18 @@ def test_text_takes_four_bytes_an_event_and_goes_with_that_of_other_frames() -> 
 
 
 @given(moments)
-def test_a_day_begins_at_its_midnight(at: int) -> None:
+def test_day_begins_at_midnight(at: int) -> None:
     ((day, events),) = partition_by_day(frame({1: at})).items()
     assert day * DAY_MICROS <= at < (day + 1) * DAY_MICROS
     assert contents(events) == {1: at}
 
 
-def test_no_event_is_of_no_day() -> None:
+def test_no_events_are_no_days() -> None:
     assert partition_by_day(EMPTY_EVENTS) == {}
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
-def test_a_moment_is_its_microseconds(at: datetime) -> None:
+def test_moment_is_its_microseconds(at: datetime) -> None:
     assert from_micros(to_micros(at)) == at
 
 
