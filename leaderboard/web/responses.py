@@ -35,7 +35,9 @@ def cached_response(key: tuple[object, ...], window: EventWindow, render: Callab
     ``key`` identifies all that the result depends on beside the events.
     """
     if window.version is None:
-        return respond(render())
+        rendered = render()
+        # a part of the rendered data may be older than the window
+        return respond(rendered._replace(as_of=rendered.as_of or window.as_of))
     rendered = get_readthrough((*key, window.version), None, render)
     # windows with equal events share a key, whenever they were read
     return respond(rendered._replace(as_of=window.as_of))
