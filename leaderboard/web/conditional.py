@@ -15,8 +15,8 @@ def make_conditional(response: Response, *, supports_ranges: bool) -> Response:
     """
     environ = request.environ.copy()
     environ.pop("HTTP_IF_MATCH", None)
-    if environ.pop("HTTP_RANGE", None) and supports_ranges and (wanted := _byte_range(response)):
-        environ["HTTP_RANGE"] = wanted
+    if environ.pop("HTTP_RANGE", None) and supports_ranges and (byte_range := _byte_range(response)):
+        environ["HTTP_RANGE"] = byte_range
     length = response.content_length if supports_ranges else None
     response.make_conditional(environ, accept_ranges=supports_ranges, complete_length=length)
     return response
@@ -30,13 +30,13 @@ def _byte_range(response: Response) -> str | None:
     range where If-None-Match asks for 304, and take a weak ETag in If-Range for
     a match.
     """
-    wanted = request.range
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1 or "If-Range" in request.headers:
+    requested = request.range
+    if requested is None or requested.units != "bytes" or len(requested.ranges) != 1 or "If-Range" in request.headers:
         return None
     etag, _ = response.get_etag()
     if request.if_none_match.contains_weak(etag or "") or _is_compressed(response):
         return None
-    start, _ = wanted.ranges[0]
+    start, _ = requested.ranges[0]
     is_longer_than_file = start < -(response.content_length or 0)
     return "bytes=0-" if is_longer_than_file else request.headers["Range"]
 

@@ -28,12 +28,12 @@ STREAM_THRESHOLD_BYTES = 1 << 20
 """Longer JSON of results is sent while it is made."""
 MAX_HISTORY_ROWS = 100_000
 
-Query = Callable[[pl.LazyFrame, EventFilter], pl.LazyFrame]
+QueryFunction = Callable[[pl.LazyFrame, EventFilter], pl.LazyFrame]
 
 encode = msgspec.json.Encoder().encode
 
 
-def run_query(query: Query, window: EventWindow, event_filter: EventFilter) -> pl.DataFrame:
+def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilter) -> pl.DataFrame:
     """The result of a query over the events of a window. Raises StoreUnavailable and StoreTimeout."""
     return collect(query(window.load(), event_filter))
 

@@ -1,9 +1,7 @@
 """The ranking of orchestrators, and all about one of them."""
 
 from dataclasses import replace
-from datetime import datetime
 
-import polars as pl
 from flask import Blueprint, Response, request
 
 import queries
@@ -12,8 +10,8 @@ from leaderboard.web import params, table_params
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_orchestrator, render_ranking, run_query
 from leaderboard.web.responses import RenderedResponse, cached_response
-from queries import AI, TRANSCODING, EventFilter, EventWindow, StoreUnavailable
-from queries.times import TimeRange
+from leaderboard.web.windows import common_as_of, concat_windows
+from queries import AI, TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
 
@@ -44,27 +42,16 @@ def orchestrator(address: str) -> Response:
 
     def render() -> RenderedResponse:
         jobs = run_query(queries.orchestrator_jobs, window, event_filter)
-        results = _results_at(address, time_range)
+        results = concat_windows(
+            (
+                service().results_at(address, *time_range, TRANSCODING),
+                service().results_at(address, *time_range, AI),
+            )
+        )
         errors = run_query(queries.orchestrator_errors, results, event_filter)
-        as_of = _earlier(window, results)
+        as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, file_format)._replace(as_of=as_of)
 
     # during an outage the results may be older than the window, so the version of the window does not cover them
     version = window.version if window.as_of is None else None
     return cached_response((address, file_format.name), replace(window, version=version), render)
-
-
-def _results_at(address: str, time_range: TimeRange) -> EventWindow:
-    """The results of an orchestrator for both job types."""
-    windows = [service().results_at(address, *time_range, job_type) for job_type in (TRANSCODING, AI)]
-    moments = [window.as_of for window in windows if window.as_of is not None]
-    return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
-
-
-def _earlier(window: EventWindow, results: EventWindow) -> datetime | None:
-    """The moment that the data of both are from, or None if both are current."""
-    if results.as_of is None:
-        return window.as_of
-    if window.as_of is None:
-        raise StoreUnavailable("the database became unavailable while the results were read")
-    return min(window.as_of, results.as_of)

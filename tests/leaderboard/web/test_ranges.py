@@ -12,7 +12,8 @@ from tests.support.tables import READERS, TABLES
 
 @pytest.mark.parametrize("name", ["parquet", "arrow", "csv"])
 def test_range_of_a_file_is_served(recorded: FlaskClient, name: str) -> None:
-    path = f"{TABLES['leaderboard']}&format={name}"
+    # results have no means, whose last bits may differ from request to request
+    path = f"{TABLES['raw_stats']}&format={name}"
     whole = recorded.get(path)
     length = len(whole.data)
     assert whole.headers["Accept-Ranges"] == "bytes"
@@ -44,7 +45,7 @@ def test_range_of_a_compressed_text_is_the_whole_text(recorded: FlaskClient, acc
 
 
 def test_range_of_a_known_file_is_not_modified(recorded: FlaskClient) -> None:
-    path = f"{TABLES['leaderboard']}&format=parquet"
+    path = f"{TABLES['raw_stats']}&format=parquet"
     whole = recorded.get(path)
     known = recorded.get(path, headers={"Range": "bytes=0-3", "If-None-Match": whole.headers["ETag"]})
     assert (known.status_code, known.data) == (304, b"")

@@ -1,0 +1,27 @@
+"""Several windows of events in one response."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from queries import EventWindow, StoreUnavailable
+
+
+def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
+    """The events of all windows, without a version. ``as_of`` is the earliest."""
+    moments = [window.as_of for window in windows if window.as_of is not None]
+    return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
+
+
+def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:
+    """The moment that the data of both windows are from, or None if both are current.
+
+    ``later`` was read after ``window``. Raises StoreUnavailable if the database
+    became unavailable in between, because a current window may be cached.
+    """
+    if later.as_of is None:
+        return window.as_of
+    if window.as_of is None:
+        raise StoreUnavailable("the database became unavailable while the results were read")
+    return min(window.as_of, later.as_of)
