@@ -10,7 +10,7 @@ from leaderboard.cli.progress import Progress, show_progress
 from leaderboard.posting.batches import BatchPoster, PostEvents, PostOptions, PostReport
 from leaderboard.posting.client import Client, OutcomeUnknown, PostError, ServiceRefused, ServiceUnavailable
 from leaderboard.posting.reader import NumberedResult, read_results
-from leaderboard.results.batches import MOST_RESULTS
+from leaderboard.results.batches import MAX_BATCH_RESULTS
 from leaderboard.settings import Settings
 from leaderboard.signals import exit_on_signals
 
@@ -22,7 +22,7 @@ from leaderboard.signals import exit_on_signals
     "--batch-size",
     default=1000,
     show_default=True,
-    type=click.IntRange(1, MOST_RESULTS),
+    type=click.IntRange(1, MAX_BATCH_RESULTS),
     help="Results in a batch. The service stores a batch whole or not at all.",
 )
 @click.option(

@@ -14,8 +14,8 @@ from leaderboard.posting.client import (
     ServiceUnavailable,
 )
 from leaderboard.posting.reader import NumberedResult
-from leaderboard.results.batches import MAX_BATCH
-from leaderboard.results.validation import MAX_BODY
+from leaderboard.results.batches import MAX_BATCH_BYTES
+from leaderboard.results.validation import MAX_RESULT_BYTES
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 10.0
 
@@ -117,14 +117,14 @@ class BatchPoster:
         """Reads results until a batch is full. Returns whether there is anything to send."""
         waiting = self.report.waiting
         waiting_bytes = sum(_batch_bytes(result) for result in waiting)
-        while len(waiting) < self._options.batch_size and waiting_bytes < MAX_BATCH:
+        while len(waiting) < self._options.batch_size and waiting_bytes < MAX_BATCH_BYTES:
             result = next(results, None)
             if result is None:
                 self.report.at_end = True
                 break
             self.report.next_number = result.number + 1
-            if len(result.body) > MAX_BODY:
-                self._refuse(result, f"is larger than {MAX_BODY} bytes")
+            if len(result.body) > MAX_RESULT_BYTES:
+                self._refuse(result, f"is larger than {MAX_RESULT_BYTES} bytes")
                 continue
             waiting.append(result)
             waiting_bytes += _batch_bytes(result)
@@ -135,7 +135,7 @@ class BatchPoster:
         batch_bytes = 0
         for result in self.report.waiting:
             batch_bytes += _batch_bytes(result)
-            if len(batch) == size or batch_bytes > MAX_BATCH:
+            if len(batch) == size or batch_bytes > MAX_BATCH_BYTES:
                 break
             batch.append(result)
         return batch

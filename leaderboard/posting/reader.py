@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from leaderboard.results.validation import MAX_BODY
+from leaderboard.results.validation import MAX_RESULT_BYTES
 
 _array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -34,7 +34,7 @@ def read_results(file: BinaryIO) -> Iterator[NumberedResult]:
     if not first.strip() or _is_json(first):
         return _number(chain([first], file))
     # perhaps one result over several lines; one that is longer than this would be refused
-    text = first + file.read(MAX_BODY) + file.readline()
+    text = first + file.read(MAX_RESULT_BYTES) + file.readline()
     if _is_json(text):
         return _number([text])
     return _number(chain(text.split(b"\n"), file))
