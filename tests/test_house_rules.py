@@ -22,7 +22,8 @@ ALL_MODULES = sorted([*MODULES, *(PROJECT / "benchmarks").rglob("*.py")])
 VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
 SETTINGS_MODULE = "leaderboard/settings.py"
 MODULES_THAT_WRITE_ROWS = {
-    f"leaderboard/{module}.py" for module in ("results/writer", "regions/registry", "postgres/golang_migrate", "lake/prune")
+    f"leaderboard/{module}.py"
+    for module in ("results/writer", "regions/registry", "postgres/golang_migrate", "lake/prune")
 }
 LIBRARY_INTERFACES = {"queries.charts", "queries.concurrency", "queries.db", "queries.errors", "queries.times"}
 # each has a plain name by now, or several meanings
