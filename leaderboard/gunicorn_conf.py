@@ -20,7 +20,7 @@ from leaderboard import logging_config
 from leaderboard.postgres.embedded import database_url
 from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
 from leaderboard.postgres.migrations import migrate
-from leaderboard.settings import Settings, SettingsError, unless_set
+from leaderboard.settings import Settings, SettingsError, missing_variables
 from leaderboard.signals import exit_on_signals
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from queries.errors import StoreError
@@ -39,7 +39,7 @@ workers = min(max(2, CORES), 8)
 # more threads would only wait: a cached response is all Python, and a new one uses all cores
 threads = 8
 # one request must not occupy every core of a large machine; Polars reads this in the workers
-raw_env = unless_set(POLARS_MAX_THREADS=min(CORES, 4))
+raw_env = missing_variables(POLARS_MAX_THREADS=min(CORES, 4))
 # a new worker has to load its events first, and an old one does not grow, so none is restarted for its age
 max_requests = 0
 # Polars must not be loaded before a fork

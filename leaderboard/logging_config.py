@@ -7,7 +7,7 @@ TRACE = 5
 
 
 def configure(level: str) -> None:
-    """Logs from ``level`` up, one of ``settings.LOG_LEVELS``."""
+    """Logs from ``level`` up, one of ``setting_parsers.LOG_LEVELS``."""
     logging.addLevelName(TRACE, "TRACE")
     logging.addLevelName(logging.WARNING, "WARN")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -41,8 +41,8 @@ class Service:
         self.live_events = LiveEvents(
             HybridEvents(PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout)),
             warm_window=timedelta(hours=settings.start_time_window),
-            memory_bytes=settings.live_memory << 20,
-            reload_interval=settings.live_reread,
+            memory_bytes=settings.live_memory_mib << 20,
+            reload_interval=settings.live_reload_interval,
         )
         self._regions = RegionRegistry(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
         self._insert_connection = DirectConnection(url, timeout)
@@ -113,7 +113,7 @@ class Service:
 
     def _check_outage_is_bridged(self, error: StoreUnavailable) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""
-        if not (self._ready or self.settings.lake_is_ours):
+        if not (self._ready or self.settings.lake_is_of_database):
             raise error
         log.warning("responding from memory and the lake: %s", error)
 

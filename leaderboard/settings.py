@@ -1,246 +1,150 @@
-"""The settings: read from the environment once, checked once, passed on."""
+"""The settings. They are read from the environment once, checked once, and passed on.
+
+Written by hand because pydantic-settings alone takes the 0.3 s that
+``leaderboard --help`` may take, and environs has no descriptions, treats an
+empty variable as a wrong value, and would leave most of this module in place.
+"""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
-import platformdirs
-import psycopg2
-from psycopg2.extensions import parse_dsn
+from leaderboard import setting_parsers as parsers
+from leaderboard.setting_parsers import CACHE_TYPES, LOG_LEVELS
 
-CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
-LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
-LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")  # those of queries.sources.lake, which loads Polars
-EMBEDDED_SYNC_INTERVAL = 300.0
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+EMBEDDED_SYNC_INTERVAL_SECONDS = 300.0
+NEW_NAMES = {"LIVE_MEMORY": "LIVE_MEMORY_MIB", "LIVE_REREAD": "LIVE_RELOAD_INTERVAL"}
+"""Settings of older releases, and what they are called now."""
+
+_hours = parsers.number(0.001, 10_000_000)
+_operation_seconds = parsers.number(0.001, 86_400)
+_seconds_or_never = parsers.number(0, 86_400)
+_cache_seconds = parsers.number(0, 31_536_000)
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be read; the message is one line that names it."""
+    """A setting has a wrong value. The message is one line that names the setting."""
 
 
-def _postgres(text: str) -> str:
-    url = text.strip().rstrip("; ")
-    if not url.startswith(("postgres://", "postgresql://")):
-        raise ValueError("must begin with postgres:// or postgresql://")
-    # what is refused is not shown, as a URL that is written wrongly has its password anywhere
-    try:
-        options = parse_dsn(url)
-    except psycopg2.ProgrammingError:
-        raise ValueError("must be a URL such as postgresql://user:password@host:5432/database") from None
-    if not all(re.fullmatch("[0-9]{0,5}", port) for port in options.get("port", "").split(",")):
-        raise ValueError("must have a number for a port; write / and : in a password as %2F and %3A")
-    if "@" in options.get("host", ""):
-        raise ValueError("must have one @; write @ in a password as %40")
-    if options.get("sslmode", "prefer") not in SSL_MODES:
-        raise ValueError(f"must have an sslmode of {', '.join(SSL_MODES)}")
-    return url
+@dataclass(frozen=True)
+class Setting:
+    """What is known of a setting besides its type and its default.
+
+    ``shown_default`` is for a default that depends on something else.
+    """
+
+    description: str
+    parse: Callable[[str], Any]
+    shown_default: str | None = None
 
 
-def _number(text: str, least: float, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"must be a number, not {text!r}") from None
-    # NaN is not between any two
-    if not least <= number <= most:
-        raise ValueError(f"must be a number from {least:g} to {most:g}, not {text!r}")
-    return number
+class SettingDescription(NamedTuple):
+    """A setting as the help and the documentation show it."""
 
-
-def _hours(text: str) -> float:
-    return _number(text, 0.001, 10_000_000)
-
-
-def _operation(text: str) -> float:
-    return _number(text, 0.001, 86_400)
-
-
-def _kept(text: str) -> float:
-    return _number(text, 0, 31_536_000)
-
-
-def _count(text: str) -> int:
-    return int(_number(text, 1, 1_000_000_000))
-
-
-def _cache_type(text: str) -> str:
-    if text.strip() not in CACHE_TYPES:
-        raise ValueError(f"must be one of {', '.join(CACHE_TYPES)}, not {text!r}")
-    return text.strip()
-
-
-def _redis(text: str) -> str:
-    url = text.strip()
-    # what is refused is not shown, as it may hold a password
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
-    return url
-
-
-def _level(text: str) -> str:
-    level = text.strip().upper()
-    if level not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}, not {text!r}")
-    return level
-
-
-def _http(text: str) -> str:
-    url = text.strip()
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return url
-
-
-def _lake(text: str) -> str:
-    url = text.strip().rstrip("/") or "/"
-    scheme, separator, _ = url.partition("://")
-    if not separator:
-        return str(_folder(url))
-    if scheme not in LAKE_SCHEMES:
-        raise ValueError(f"must be a folder, or a URL that begins with {', '.join(f'{s}://' for s in LAKE_SCHEMES)}")
-    return url
-
-
-def _seconds_or_never(text: str) -> float:
-    return _number(text, 0, 86_400)
-
-
-def _folder(text: str) -> Path:
-    try:
-        return Path(text.strip()).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError(f"must be a folder, not {text!r}") from None
-
-
-def _data_dir() -> Path:
-    if os.geteuid() == 0:
-        return Path("/var/lib/leaderboard")
-    return platformdirs.user_data_path("leaderboard", appauthor=False)
-
-
-def _setting(
-    name: str,
-    meaning: str,
-    parse: Callable[[str], Any],
-    default: Any,
-    shown: str | None = None,
-    secret: bool = False,
-) -> Any:
-    metadata = {"name": name, "meaning": meaning, "parse": parse, "shown": shown or str(default)}
-    if callable(default):
-        return field(default_factory=default, repr=not secret, metadata=metadata)
-    return field(default=default, repr=not secret, metadata=metadata)
+    name: str
+    description: str
+    default: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every setting of the service. ``Settings.load()`` reads them from the environment."""
+    """Every setting of the service. ``Settings.load()`` reads them from the environment.
 
-    postgres: str | None = _setting(
-        "POSTGRES",
-        "database URL, postgres:// or postgresql://; the database is created where it does not exist",
-        _postgres,
-        None,
-        "an embedded PostgreSQL in DATA_DIR",
-        secret=True,
+    The variable of a field has the field's name in upper case.
+    """
+
+    postgres: Annotated[
+        str | None,
+        Setting(
+            "URL of the database, postgres:// or postgresql://; a database that does not exist is created",
+            parsers.postgres_url,
+            "an embedded PostgreSQL in DATA_DIR",
+        ),
+    ] = field(default=None, repr=False)
+    secret: Annotated[str | None, Setting("HMAC key for posting", parsers.text, "posting is off")] = field(
+        default=None, repr=False
     )
-    secret: str | None = _setting("SECRET", "HMAC key for posting", str, None, "posting is off", secret=True)
-    start_time_window: float = _setting(
-        "START_TIME_WINDOW", "hours looked back where a request names no window", _hours, 24.0, "24"
-    )
-    db_timeout: float = _setting("DB_TIMEOUT", "seconds for one database operation", _operation, 20.0, "20")
-    log_level: str = _setting("LOG_LEVEL", ", ".join(LOG_LEVELS), _level, "INFO")
-    regions_cache_timeout: float = _setting(
-        "REGIONS_CACHE_TIMEOUT", "seconds for which the list of regions is kept", _kept, 60.0, "60"
-    )
-    pipelines_cache_timeout: float = _setting(
-        "PIPELINES_CACHE_TIMEOUT",
-        "seconds for which an answer about pipelines is kept",
-        _kept,
-        60.0,
-        "60",
-    )
-    live_memory: int = _setting(
-        "LIVE_MEMORY",
-        "MiB of events that each worker keeps in memory, beyond START_TIME_WINDOW hours, which it always keeps",
-        _count,
-        512,
-    )
-    live_reread: float = _setting(
-        "LIVE_REREAD",
-        "seconds after which the events of the last START_TIME_WINDOW hours are read again whole",
-        _operation,
-        3600.0,
-        "3600",
-    )
-    lake_url: str | None = _setting(
-        "LAKE_URL",
-        "where events are exported to and old ones read from: a folder, s3://, gs:// or az://",
-        _lake,
-        None,
-        "lake in DATA_DIR",
-    )
-    lake_sync_interval: float | None = _setting(
-        "LAKE_SYNC_INTERVAL",
-        "seconds after which the service brings the lake up to date, 0 for never",
-        _seconds_or_never,
-        None,
-        "300 with the embedded PostgreSQL, else 0",
-    )
-    cache_type: str = _setting(
-        "CACHE_TYPE", f"where answers are kept: {', '.join(CACHE_TYPES)}", _cache_type, CACHE_TYPES[0]
-    )
-    cache_default_timeout: int = _setting(
-        "CACHE_DEFAULT_TIMEOUT", "seconds for which an answer is kept, while there is no newer one", _count, 60
-    )
-    cache_threshold: int = _setting(
-        "CACHE_THRESHOLD", "how many answers SimpleCache (in each worker) and FileSystemCache keep", _count, 100
-    )
-    cache_dir: Path | None = _setting("CACHE_DIR", "folder of FileSystemCache", _folder, None, "none")
-    cache_redis_url: str | None = _setting(
-        "CACHE_REDIS_URL", "server of RedisCache, redis:// or rediss://", _redis, None, "none", secret=True
-    )
-    cache_key_prefix: str = _setting(
-        "CACHE_KEY_PREFIX", "what the keys in a shared cache begin with", str, "leaderboard-"
-    )
-    catalyst_region_url: str | None = _setting(
-        "CATALYST_REGION_URL",
-        "JSON document whose regions are added as transcoding regions",
-        _http,
-        None,
-        "none",
-    )
-    data_dir: Path = _setting(
-        "DATA_DIR",
-        "folder of the embedded PostgreSQL, kept between starts",
-        _folder,
-        _data_dir,
-        "/var/lib/leaderboard for root, else leaderboard in the user's data folder",
-    )
+    start_time_window: Annotated[
+        float, Setting("hours that a request looks back if it names neither since nor until", _hours)
+    ] = 24.0
+    db_timeout: Annotated[float, Setting("seconds for one database operation", _operation_seconds)] = 20.0
+    log_level: Annotated[str, Setting(", ".join(LOG_LEVELS), parsers.choice(LOG_LEVELS, upper=True))] = "INFO"
+    regions_cache_timeout: Annotated[float, Setting("seconds to cache the list of regions", _cache_seconds)] = 60.0
+    pipelines_cache_timeout: Annotated[float, Setting("seconds to cache the list of pipelines", _cache_seconds)] = 60.0
+    live_memory_mib: Annotated[
+        int,
+        Setting(
+            "MiB of events that each worker keeps in memory besides those of the last START_TIME_WINDOW hours, "
+            "which it always keeps",
+            parsers.count,
+        ),
+    ] = 512
+    live_reload_interval: Annotated[
+        float,
+        Setting("seconds after which the events of the last START_TIME_WINDOW hours are reloaded", _operation_seconds),
+    ] = 3600.0
+    lake_url: Annotated[
+        str | None,
+        Setting(
+            "where events are exported to and old events are read from: a folder, s3://, gs:// or az://",
+            parsers.lake_url,
+            "lake in DATA_DIR",
+        ),
+    ] = None
+    lake_sync_interval: Annotated[
+        float | None,
+        Setting(
+            "seconds between two updates of the lake by the service, 0 for no updates",
+            _seconds_or_never,
+            f"{EMBEDDED_SYNC_INTERVAL_SECONDS:g} with the embedded PostgreSQL, else 0",
+        ),
+    ] = None
+    cache_type: Annotated[
+        str, Setting(f"where responses are cached: {', '.join(CACHE_TYPES)}", parsers.choice(CACHE_TYPES))
+    ] = CACHE_TYPES[0]
+    cache_default_timeout: Annotated[
+        int, Setting("seconds to cache a response, unless newer events replace it earlier", parsers.count)
+    ] = 60
+    cache_threshold: Annotated[
+        int, Setting("responses that SimpleCache (in each worker) and FileSystemCache keep", parsers.count)
+    ] = 100
+    cache_dir: Annotated[Path | None, Setting("folder of FileSystemCache", parsers.folder, "none")] = None
+    cache_redis_url: Annotated[
+        str | None,
+        Setting("server of RedisCache, redis:// or rediss://", parsers.url("redis", "rediss", "unix"), "none"),
+    ] = field(default=None, repr=False)
+    cache_key_prefix: Annotated[str, Setting("prefix of the keys in a shared cache", parsers.text)] = "leaderboard-"
+    catalyst_region_url: Annotated[
+        str | None,
+        Setting("JSON document whose regions are added as transcoding regions", parsers.url("http", "https"), "none"),
+    ] = None
+    data_dir: Annotated[
+        Path,
+        Setting(
+            "folder of the embedded PostgreSQL, kept between starts",
+            parsers.folder,
+            "/var/lib/leaderboard for root, else leaderboard in the user's data folder",
+        ),
+    ] = field(default_factory=parsers.default_data_dir)
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The settings of the environment; an empty variable counts as not set.
+        """The settings of the environment. An empty variable counts as not set.
 
-        Raises SettingsError, one line that names the variable, for a value
-        that cannot be read.
+        Raises SettingsError for a value that is wrong or missing, and for a
+        variable that has a new name.
         """
-        given = {}
-        for setting in fields(cls):
-            name, text = setting.metadata["name"], environment.get(setting.metadata["name"], "")
-            if text.strip():
-                try:
-                    given[setting.name] = setting.metadata["parse"](text)
-                except ValueError as error:
-                    raise SettingsError(f"{name} {error}") from None
-        settings = cls(**given)
+        given = {name: value for name, value in environment.items() if value.strip()}
+        for old_name, new_name in NEW_NAMES.items():
+            if old_name in given:
+                raise SettingsError(f"{old_name} is now called {new_name}: rename the variable")
+        settings = cls(**{name: _parse(name, given[name.upper()]) for name in _settings() if name.upper() in given})
         for cache_type, place in (("RedisCache", "cache_redis_url"), ("FileSystemCache", "cache_dir")):
             if settings.cache_type == cache_type and getattr(settings, place) is None:
-                raise SettingsError(f"{place.upper()} is needed where CACHE_TYPE is {cache_type}")
+                raise SettingsError(f"{place.upper()} is required if CACHE_TYPE is {cache_type}")
         return settings
 
     @property
@@ -249,23 +153,48 @@ class Settings:
         return self.lake_url or str(self.data_dir / "lake")
 
     @property
-    def lake_is_ours(self) -> bool:
-        """Whether somebody has said that the lake is the database's, or nobody can have meant another."""
+    def lake_is_of_database(self) -> bool:
+        """Whether the lake belongs to the database, so far as settings can tell.
+
+        It does where LAKE_URL says so, and where both are in DATA_DIR. With
+        POSTGRES alone, the lake in DATA_DIR may be of the embedded database.
+        """
         return self.lake_url is not None or self.postgres is None
 
     @property
     def sync_interval(self) -> float:
-        """Seconds between two times that the service brings the lake up to date, 0 for never."""
+        """Seconds between two updates of the lake by the service, 0 for no updates."""
         if self.lake_sync_interval is None:
-            return EMBEDDED_SYNC_INTERVAL if self.postgres is None else 0.0
+            return EMBEDDED_SYNC_INTERVAL_SECONDS if self.postgres is None else 0.0
         return self.lake_sync_interval
 
 
-def described() -> list[tuple[str, str, str]]:
-    """Name, meaning and default of every setting, as the help and the README tell them."""
-    return [tuple(setting.metadata[key] for key in ("name", "meaning", "shown")) for setting in fields(Settings)]
+def describe_settings() -> list[SettingDescription]:
+    """Every setting, in the order of the documentation."""
+    defaults = {f.name: f.default for f in fields(Settings)}
+    return [
+        SettingDescription(name.upper(), setting.description, setting.shown_default or _show(defaults[name]))
+        for name, setting in _settings().items()
+    ]
 
 
-def unless_set(**variables: object) -> list[str]:
-    """``NAME=value`` of those variables that the environment does not have."""
-    return [f"{name}={value}" for name, value in variables.items() if name not in os.environ]
+def missing_variables(**defaults: object) -> list[str]:
+    """``NAME=value`` of each variable that the environment does not have."""
+    return [f"{name}={value}" for name, value in defaults.items() if name not in os.environ]
+
+
+@cache
+def _settings() -> dict[str, Setting]:
+    """The settings by the names of their fields."""
+    return {name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()}
+
+
+def _parse(name: str, value: str) -> Any:
+    try:
+        return _settings()[name].parse(value)
+    except ValueError as error:
+        raise SettingsError(f"{name.upper()} {error}") from None
+
+
+def _show(default: object) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -8,7 +8,7 @@ import click
 
 from leaderboard import logging_config
 from leaderboard.cli.errors import translate
-from leaderboard.settings import Settings, described
+from leaderboard.settings import Settings, describe_settings
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the settings."""
         with formatter.section("Settings, from the environment"):
-            formatter.write_dl([(name, f"{meaning}  [default: {shown}]") for name, meaning, shown in described()])
+            formatter.write_dl([(name, f"{meaning}  [default: {shown}]") for name, meaning, shown in describe_settings()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
         """The commands and options that begin with ``incomplete``."""

@@ -1,4 +1,4 @@
-"""What the levels of the log tell."""
+"""The levels of the log."""
 
 import logging
 
@@ -12,7 +12,7 @@ RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
 
 
 @pytest.fixture(autouse=True)
-def _level_after() -> None:
+def _restore_level() -> None:
     yield
     logging_config.configure("INFO")
 
@@ -20,7 +20,7 @@ def _level_after() -> None:
 @pytest.mark.parametrize(
     ("level", "requests", "bodies"), [("INFO", False, False), ("DEBUG", True, False), ("TRACE", True, True)]
 )
-def test_debug_tells_of_requests_and_trace_of_bodies(
+def test_debug_logs_requests_and_trace_logs_bodies(
     client: FlaskClient, post: object, caplog: pytest.LogCaptureFixture, level: str, requests: bool, bodies: bool
 ) -> None:
     logging_config.configure(level)
@@ -31,5 +31,5 @@ def test_debug_tells_of_requests_and_trace_of_bodies(
     assert SECRET not in caplog.text
 
 
-def test_a_level_has_its_documented_name() -> None:
+def test_levels_have_their_documented_names() -> None:
     assert [logging.getLevelName(number) for number in (5, 30)] == ["TRACE", "WARN"]

@@ -1,13 +1,14 @@
-"""Settings are read once and refused in one line that names them."""
+"""Settings come from the environment, and a wrong one is named in one line."""
 
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
 
-from leaderboard.settings import Settings, SettingsError, described
+from leaderboard.settings import Settings, SettingsError, describe_settings
 
 
-def test_without_an_environment_the_defaults_hold() -> None:
+def test_defaults() -> None:
     settings = Settings.load({})
     assert (settings.postgres, settings.secret, settings.catalyst_region_url) == (None, None, None)
     assert (settings.start_time_window, settings.db_timeout, settings.log_level) == (24, 20, "INFO")
@@ -15,7 +16,7 @@ def test_without_an_environment_the_defaults_hold() -> None:
     assert settings.data_dir.is_absolute()
 
 
-def test_the_environment_is_read(tmp_path: Path) -> None:
+def test_environment_is_read(tmp_path: Path) -> None:
     settings = Settings.load(
         {
             "POSTGRES": " postgres://u:p%40ss@db.example:6432/scores?sslmode=disable; ",
@@ -43,8 +44,8 @@ def test_the_environment_is_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in described()])
-def test_an_empty_variable_is_not_set(name: str) -> None:
+@pytest.mark.parametrize("name", [setting.name for setting in describe_settings()])
+def test_empty_variable_counts_as_not_set(name: str) -> None:
     assert Settings.load({name: " "}) == Settings.load({})
 
 
@@ -72,9 +73,14 @@ def test_an_empty_variable_is_not_set(name: str) -> None:
         ("REGIONS_CACHE_TIMEOUT", "-1"),
         ("PIPELINES_CACHE_TIMEOUT", "x"),
         ("CATALYST_REGION_URL", "file:///etc/passwd"),
+        ("CACHE_REDIS_URL", "http://user:hush@redis/0"),
+        ("CACHE_TYPE", "MemcachedCache"),
+        ("CACHE_THRESHOLD", "0"),
+        ("LAKE_URL", "ftp://lake"),
+        ("LIVE_MEMORY_MIB", "half"),
     ],
 )
-def test_a_value_that_cannot_be_read_is_named_in_one_line(name: str, value: str) -> None:
+def test_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.load({name: value})
     assert str(raised.value).startswith(f"{name} must ")
@@ -82,6 +88,55 @@ def test_a_value_that_cannot_be_read_is_named_in_one_line(name: str, value: str)
     assert "hu" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("old_name", "new_name"), [("LIVE_MEMORY", "LIVE_MEMORY_MIB"), ("LIVE_REREAD", "LIVE_RELOAD_INTERVAL")]
+)
+def test_old_name_stops_the_start_with_the_new_name(old_name: str, new_name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{old_name} is now called {new_name}: rename the variable$"):
+        Settings.load({old_name: "100"})
+    assert Settings.load({old_name: " "}) == Settings.load({})
+
+
+@pytest.mark.parametrize(
+    ("cache_type", "required"), [("RedisCache", "CACHE_REDIS_URL"), ("FileSystemCache", "CACHE_DIR")]
+)
+def test_cache_that_needs_another_setting_names_it(cache_type: str, required: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{required} is required if CACHE_TYPE is {cache_type}$"):
+        Settings.load({"CACHE_TYPE": cache_type})
+
+
+def test_numbers_have_the_units_of_their_names() -> None:
+    settings = Settings.load({"LIVE_MEMORY_MIB": "100", "LIVE_RELOAD_INTERVAL": "90"})
+    assert (settings.live_memory_mib, settings.live_reload_interval) == (100, 90)
+
+
+def test_lake_is_in_the_data_folder_unless_it_is_set(tmp_path: Path) -> None:
+    assert Settings(data_dir=tmp_path).lake == str(tmp_path / "lake")
+    assert Settings.load({"LAKE_URL": "s3://bucket/lake/"}).lake == "s3://bucket/lake"
+    assert Settings.load({"LAKE_URL": "lake"}).lake == str(Path.cwd() / "lake")
+
+
+def test_lake_is_synced_by_default_only_with_the_embedded_database() -> None:
+    assert Settings.load({}).sync_interval == 300
+    assert Settings(postgres="postgres://db/x").sync_interval == 0
+    assert Settings.load({"LAKE_SYNC_INTERVAL": "7", "POSTGRES": "postgres://db/x"}).sync_interval == 7
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().secret = "x"
+
+
 def test_secrets_are_not_shown() -> None:
-    settings = Settings(postgres="postgres://user:hush@db/x", secret="hush")
+    settings = Settings(postgres="postgres://user:hush@db/x", secret="hush", cache_redis_url="redis://:hush@r")
     assert "hush" not in repr(settings)
+
+
+def test_descriptions_show_the_defaults() -> None:
+    defaults = {setting.name: setting.default for setting in describe_settings()}
+    assert (defaults["START_TIME_WINDOW"], defaults["LOG_LEVEL"], defaults["SECRET"]) == (
+        "24",
+        "INFO",
+        "posting is off",
+    )
+    assert len(defaults) == len(fields(Settings))

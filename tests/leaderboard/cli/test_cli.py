@@ -10,7 +10,7 @@ import click
 import pytest
 
 from leaderboard.cli import main
-from leaderboard.settings import described
+from leaderboard.settings import describe_settings
 from tests.conftest import NEWEST, SECRET, load_events, rows, sample
 from tests.support.commands import run_leaderboard
 from tests.support.service import RunningService
@@ -41,7 +41,7 @@ def service(database: str) -> Iterator[RunningService]:
 
 def test_the_help_tells_every_setting_and_command(run: Run) -> None:
     shown = run("--help").stdout
-    for name, _, _ in described():
+    for name, _, _ in describe_settings():
         assert name in shown
     for name in main.commands:
         assert name in shown

@@ -59,12 +59,12 @@ STATES: dict[str, Callable[[Stores], object]] = {
 }
 
 
-def serve(stores: Stores, live_memory: int) -> Flask:
+def serve(stores: Stores, live_memory_mib: int) -> Flask:
     return create_app(
         Settings(
             postgres=stores.url,
             lake_url=stores.lake,
-            live_memory=live_memory,
+            live_memory_mib=live_memory_mib,
             start_time_window=RECORDED["start_time_window_hours"],
             cache_type="NullCache",
         )
