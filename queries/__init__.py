@@ -1,9 +1,9 @@
 """Scores of orchestrators over windows of events.
 
-A *source* reads events: ``source.window(since, until)`` gives the one frame of
-``queries.schema``. A *question* is a pure function ``(events, query) -> frame``
-that runs on Polars (eager or lazy), DuckDB and Spark alike. Neither knows the web
-service or the environment.
+A *source* reads events: ``source.window(since, until)`` returns a frame with the
+columns of ``EVENT_SCHEMA``. A *query function* is a pure function
+``(events, event_filter) -> frame`` that runs on Polars (eager or lazy), DuckDB and
+Spark alike. Neither knows the web service or the environment.
 
 >>> from queries import aggregated_stats, sample_data
 >>> aggregated_stats(sample_data.events()).head(1)
@@ -16,8 +16,8 @@ shape: (1, 5)
 │ 0xaa         ┆ FRA    ┆ 0.75         ┆ 0.959238         ┆ 0.719428 │
 └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
 
-``queries.charts`` draws what the questions answer. It needs the extra
-``notebooks``, as nothing else here does.
+``queries.charts`` draws what the query functions return. It is the only part that
+needs the extra ``notebooks``.
 """
 
 from typing import TYPE_CHECKING

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def attach(package: str, exports: Mapping[str, str]) -> None:
-    """Has ``package`` import each exported name from its module, the value, when somebody first asks for it."""
+    """Makes ``package`` import each name of ``exports`` at first use, from the module that it maps to."""
     module = sys.modules[package]
     module.__class__ = _LazyPackage
     module.__dict__["_exports"] = exports
@@ -25,7 +25,7 @@ class _LazyPackage(ModuleType):
         return value
 
     def __setattr__(self, name: str, value: object) -> None:
-        # importing a submodule sets it on its package; where a function has its name, the function is meant
+        # importing a submodule sets it on the package; where a function has the same name, keep the function
         if isinstance(value, ModuleType) and self._exports.get(name) == value.__name__:
             value = getattr(value, name)
         super().__setattr__(name, value)

@@ -19,3 +19,8 @@ class StoreTimeout(StoreError):
 
 class SchemaError(ValueError):
     """The columns of a frame are not those of EVENT_SCHEMA. The message names the column."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message. Further lines of a library's message are hints and traces."""
+    return str(error).strip().partition("\n")[0]

@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from deltalake.exceptions import DeltaError
 
-from queries.errors import StoreUnavailable
+from queries.errors import StoreUnavailable, first_line
 from queries.schema import EVENT_SCHEMA, conform
 from queries.sources.object_stores import polars_store_options, store_options
 from queries.sources.text_encoding import decode_text
@@ -87,7 +87,7 @@ class FileEvents:
             schema = rows.collect_schema()
         except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
             absent = isinstance(error, FileNotFoundError) or "expanded paths were empty" in str(error)
-            reason = f"there is no file {self.url}" if absent else f"{self.url} cannot be read"
+            reason = f"there is no file {self.url}" if absent else f"{self.url} cannot be read: {first_line(error)}"
             raise StoreUnavailable(reason) from error
         if schema.get("event_time") == pl.String:
             rows = rows.with_columns(pl.col("event_time").str.to_datetime(time_unit="us", time_zone="UTC"))

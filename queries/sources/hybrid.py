@@ -191,7 +191,7 @@ class HybridEvents:
         try:
             return self.lake()
         except StoreUnavailable as error:
-            log.warning("%s: %s", error, error.__cause__)
+            log.warning("reading the database alone: %s", error)
             return None
 
 

@@ -8,7 +8,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from queries.concurrency.coalescing import SingleFlight
 from queries.concurrency.timeouts import call_with_timeout
-from queries.errors import StoreUnavailable
+from queries.errors import StoreUnavailable, first_line
 from queries.sources.lake_snapshot import LakeSnapshot, read_lake_snapshot
 from queries.sources.object_stores import store_options
 
@@ -71,6 +71,6 @@ class LakeEvents:
             return None
         except (DeltaError, OSError, KeyError) as error:
             self.close()
-            raise StoreUnavailable(f"the lake in {self.url} cannot be read") from error
+            raise StoreUnavailable(f"the lake in {self.url} cannot be read: {first_line(error)}") from error
         self._table, self._snapshot = table, snapshot
         return snapshot

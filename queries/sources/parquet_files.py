@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from queries.errors import StoreUnavailable
+from queries.errors import StoreUnavailable, first_line
 from queries.sources.object_stores import polars_store_options
 
 UNREADABLE_FILE = ("parquet: ", "unable to decode the encoded schema stored in ARROW:schema")
@@ -25,13 +25,9 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
         return frame.collect(engine="streaming")
     except OSError as error:
         # missing files and object stores; a frame reads nothing else from outside
-        raise StoreUnavailable(f"a file of the lake cannot be read: {_first_line(error)}") from error
+        raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
     except pl.exceptions.PolarsError as error:
         # Polars raises ComputeError for unreadable files and for faulty expressions alike; only the text differs
         if str(error).startswith(UNREADABLE_FILE):
-            raise StoreUnavailable(f"a file of the lake cannot be read: {_first_line(error)}") from error
+            raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
         raise
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
