@@ -151,10 +151,10 @@ def test_a_place_that_is_away_is_one_line(run: Run, tmp_path: Path) -> None:
     done = run_leaderboard(
         "sql", "--lake-only", "FROM events", LAKE_URL=str(tmp_path / "none"), POSTGRES="postgresql://x/y"
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (75, "")
     assert done.stderr.startswith("Error: there is no lake in")
     done = run_leaderboard("sql", "FROM events", POSTGRES="postgresql://u:hush@127.0.0.1:1/x")
-    assert done.returncode == 1
+    assert done.returncode == 75
     assert len(done.stderr.splitlines()) == 1
     assert "hush" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""``leaderboard export``."""
+"""The command ``leaderboard export``."""
 
 import sys
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from leaderboard.cli.export.period import read_period
 from leaderboard.cli.moments import Day, DayOrMoment, Month
-from leaderboard.cli.period import read_period
 from leaderboard.cli.progress import show_progress
 from leaderboard.cli.stores import open_hybrid_events
 from leaderboard.export import datasets

@@ -1,0 +1,3 @@
+"""``leaderboard export``."""
+
+from leaderboard.cli.export.command import export as export

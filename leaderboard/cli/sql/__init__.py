@@ -1,0 +1,3 @@
+"""``leaderboard sql``."""
+
+from leaderboard.cli.sql.command import sql as sql
