@@ -1,7 +1,7 @@
-"""A lake of a database, and all events of both."""
+"""A database with its lake, and events for them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,17 +19,17 @@ ADDRESS = "0x" + "ab" * 20
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
 
-def no_progress(doing: str, done: int, total: int) -> None:
-    """Is told of progress."""
+def no_progress(activity: str, done: int, total: int) -> None:
+    """Ignores the progress."""
 
 
-def put(url: str, *moments: datetime, rate: float = 1) -> None:
-    """Stores an event at each of the moments."""
+def insert_events(url: str, *moments: datetime, rate: float = 1) -> None:
+    """Stores an event with each of these event_times."""
     load_events(url, [[at.timestamp(), ADDRESS, "FRA", "transcoding", {"success_rate": rate}] for at in moments])
 
 
-def insert(cursor: psycopg2.extensions.cursor, at: datetime = NOON) -> int:
-    """The id of an event, which is not committed."""
+def insert_uncommitted(cursor: psycopg2.extensions.cursor, at: datetime = NOON) -> int:
+    """Inserts an event without a commit, and returns its id."""
     cursor.execute(
         "INSERT INTO events (event_time, orchestrator, region_id, payload) VALUES (%s, %s, 1, '{}') RETURNING id",
         (at, ADDRESS),
@@ -38,7 +38,7 @@ def insert(cursor: psycopg2.extensions.cursor, at: datetime = NOON) -> int:
 
 
 class Stores:
-    """A database, its lake, and both together as a service reads them."""
+    """A database, its lake, and both together as the service reads them."""
 
     def __init__(self, url: str, lake: Path) -> None:
         self.url = url
@@ -47,30 +47,28 @@ class Stores:
         self.events = HybridEvents(PostgresEvents(url), LakeEvents(self.lake))
 
     def sync(self, rewrite: Rewrite = Rewrite.IF_CHANGED, *, adopt: bool = False) -> SyncResult:
-        """Brings the lake up to date."""
+        """Syncs the lake."""
         return sync(self.postgres, self.lake, no_progress, rewrite, adopt=adopt)
 
     def snapshot(self) -> LakeSnapshot:
-        """The lake as it is."""
-        found = LakeEvents(self.lake).snapshot()
-        assert found is not None
-        return found
+        """The newest version of the lake."""
+        return LakeEvents(self.lake).require_snapshot()
 
-    def of_database(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
-        """What the database itself has."""
+    def database_events(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
+        """The events of the database alone."""
         return self.postgres.window(since, until, payload=True).sort("id").collect()
 
-    def of_lake(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
-        """What the lake itself has."""
+    def lake_events(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
+        """The events of the lake alone."""
         return self.snapshot().window(since, until, payload=True).sort("id").collect()
 
-    def of_both(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
-        """What is answered from."""
+    def hybrid_events(self, since: datetime = MIN_TIME, until: datetime = MAX_TIME) -> pl.DataFrame:
+        """The events that queries read."""
         return self.events.rows(since, until).sort("id").collect()
 
-    def rates(self) -> list[float]:
-        """The success rates that are answered from, by id."""
-        return self.of_both()["success_rate"].to_list()
+    def success_rates(self) -> list[float]:
+        """The success rates that queries read, by id."""
+        return self.hybrid_events()["success_rate"].to_list()
 
     def close(self) -> None:
         """Closes the connections."""
@@ -80,16 +78,13 @@ class Stores:
 
 @pytest.fixture
 def open_stores(tmp_path: Path) -> Iterator[Callable[..., Stores]]:
-    """Opens a database and a lake, which are closed at the end."""
-    opened = []
+    """Opens a database and a lake, and closes them after the test."""
+    with ExitStack() as opened:
 
-    def open(url: str, lake: Path | None = None) -> Stores:
-        opened.append(Stores(url, lake or tmp_path / "lake"))
-        return opened[-1]
+        def open_stores(url: str, lake: Path | None = None) -> Stores:
+            return opened.enter_context(closing(Stores(url, lake or tmp_path / "lake")))
 
-    yield open
-    for stores in opened:
-        stores.close()
+        yield open_stores
 
 
 @pytest.fixture
@@ -100,6 +95,6 @@ def stores(database: str, open_stores: Callable[..., Stores]) -> Stores:
 
 @pytest.fixture
 def writer(database: str) -> Iterator[psycopg2.extensions.cursor]:
-    """A session that writes to the database; what it does not commit is rolled back."""
+    """A cursor in a transaction, which is rolled back unless the test commits it."""
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
         yield cursor

@@ -1,9 +1,10 @@
-"""Answers are the same with and without a lake, however far it lags, and go on without the database."""
+"""Responses do not depend on the lake, however far it lags, and continue during an outage of the database."""
 
 import threading
-import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
+from leaderboard.lake.background import BackgroundSync
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Rewrite
 from leaderboard.settings import Settings
+from queries import LakeEvents
 from tests.conftest import conformance, load_events
-from tests.leaderboard.lake.conftest import ADDRESS, Stores, no_progress, put
+from tests.leaderboard.lake.conftest import ADDRESS, Stores, insert_events, no_progress
 from tests.leaderboard.web.test_conformance import RECORDED, assert_covers
 from tests.support.commands import run_leaderboard
 from tests.support.postgres import StoppablePostgres
 from tests.support.service import ONE_WORKER, RunningService
+from tests.support.waiting import eventually
 
 EVENTS = conformance("events")["events"]
 CASES = [case for case in RECORDED["cases"] if case["status"] == 200 and case["path"] != "/api/regions"]
@@ -28,7 +32,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def lag(stores: Stores, exported: int) -> None:
-    """A database with the conformance set, of which the lake has the first so many."""
+    """Loads the conformance set, of which the lake has the first ``exported`` events."""
     load_events(stores.url, EVENTS[:exported])
     stores.sync()
     load_events(stores.url, EVENTS[exported:])
@@ -38,11 +42,10 @@ def prune_half(stores: Stores) -> None:
     load_events(stores.url, EVENTS)
     stores.sync()
     middle = datetime.fromtimestamp((EVENTS[0][0] + EVENTS[-1][0]) / 2, UTC)
-    found = Pruning(
-        stores.url, stores.postgres, stores.snapshot(), middle.replace(hour=0, minute=0, second=0, microsecond=0), 20
-    )
-    assert found.prepare(no_progress) > 500
-    assert sum(found.delete_batches()) > 500
+    midnight = middle.replace(hour=0, minute=0, second=0, microsecond=0)
+    pruning = Pruning(stores.url, stores.postgres, stores.snapshot(), midnight, 20)
+    assert pruning.prepare(no_progress) > 500
+    assert sum(pruning.delete_batches()) > 500
 
 
 def prune_half_and_sync(stores: Stores) -> None:
@@ -59,7 +62,7 @@ STATES: dict[str, Callable[[Stores], object]] = {
 }
 
 
-def serve(stores: Stores, live_memory_mib: int) -> Flask:
+def create_service(stores: Stores, live_memory_mib: int) -> Flask:
     return create_app(
         Settings(
             postgres=stores.url,
@@ -71,6 +74,11 @@ def serve(stores: Stores, live_memory_mib: int) -> Flask:
     )
 
 
+def lake_reaches(stores: Stores, id_: int) -> bool:
+    lake = LakeEvents(stores.lake).snapshot()
+    return lake is not None and lake.watermark >= id_
+
+
 def assert_recorded(client: FlaskClient, case: dict[str, Any]) -> None:
     response = client.get(case["path"], query_string=case["query"])
     assert response.status_code == 200
@@ -79,11 +87,9 @@ def assert_recorded(client: FlaskClient, case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("prepare", STATES.values(), ids=STATES.keys())
-def test_the_recorded_answers_are_given_whatever_the_lake_has(
-    stores: Stores, prepare: Callable[[Stores], None]
-) -> None:
+def test_recorded_responses_do_not_depend_on_the_lake(stores: Stores, prepare: Callable[[Stores], None]) -> None:
     prepare(stores)
-    app = serve(stores, 512)
+    app = create_service(stores, 512)
     try:
         for case in CASES:
             assert_recorded(app.test_client(), case)
@@ -91,15 +97,15 @@ def test_the_recorded_answers_are_given_whatever_the_lake_has(
         app.extensions["leaderboard"].close()
 
 
-def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores) -> None:
+def test_recorded_responses_do_not_change_while_the_lake_is_rewritten(stores: Stores) -> None:
     prune_half(stores)
-    app, done, syncs = serve(stores, 1), threading.Event(), []
+    app, done, syncs = create_service(stores, 1), threading.Event(), []
 
-    def keep_syncing() -> None:
+    def rewrite_repeatedly() -> None:
         while not done.is_set():
             syncs.append(stores.sync(Rewrite.ALL))
 
-    syncing = threading.Thread(target=keep_syncing)
+    syncing = threading.Thread(target=rewrite_repeatedly)
     syncing.start()
     try:
         for case in CASES:
@@ -112,17 +118,16 @@ def test_the_recorded_answers_are_given_while_the_lake_is_written(stores: Stores
 
 
 @pytest.fixture
-def with_lake(stoppable_postgres: StoppablePostgres, tmp_path: Path) -> dict[str, str]:
-    """The settings of a service over a database of its own that may be stopped, with a lake of ten days."""
+def outage_settings(stoppable_postgres: StoppablePostgres, tmp_path: Path) -> dict[str, str]:
+    """The settings of a service over a database that the test may stop, with events of ten days."""
     settings = {
         "POSTGRES": stoppable_postgres.url,
         "LAKE_URL": str(tmp_path / "lake"),
         "REGIONS_CACHE_TIMEOUT": "0",
         "PIPELINES_CACHE_TIMEOUT": "0",
     }
-    assert run_leaderboard("migrate", "up", POSTGRES=stoppable_postgres.url).returncode == 0
     now = datetime.now(UTC)
-    put(stoppable_postgres.url, *(now - days * DAY - HOUR for days in range(10)))
+    insert_events(stoppable_postgres.url, *(now - days * DAY - HOUR for days in range(10)))
     return settings
 
 
@@ -130,14 +135,14 @@ def as_of(answer: Any) -> datetime:
     return datetime.fromisoformat(answer.headers["X-Data-As-Of"])
 
 
-def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
+def test_outage_is_bridged_by_memory_and_lake_with_data_as_of(
     stoppable_postgres: StoppablePostgres,
-    with_lake: dict[str, str],
+    outage_settings: dict[str, str],
 ) -> None:
-    assert run_leaderboard("lake", "sync", **with_lake).returncode == 0
+    assert run_leaderboard("lake", "sync", **outage_settings).returncode == 0
     synced = datetime.now(UTC)
     week = int((synced - 7 * DAY).timestamp())
-    with RunningService(with_lake, ONE_WORKER) as service:
+    with RunningService(outage_settings, ONE_WORKER) as service:
         paths = [
             "/api/aggregated_stats",
             f"/api/aggregated_stats?since={week}",
@@ -158,13 +163,13 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
             assert (answer.status, answer.json) == (200, expected), path
             assert as_of(answer) <= datetime.now(UTC), path
             assert "X-Data-As-Of" in answer.headers["Access-Control-Expose-Headers"]
-        # results are the lake's alone
+        # only the lake has results
         assert as_of(service.get(paths[2])) < synced
         assert as_of(service.get(paths[-1])) < synced
         assert service.post({"region": "FRA", "orchestrator": ADDRESS}).status == 503
         health = service.get("/api/health")
         assert (health.status, health.json["status"]) == (503, "degraded")
-        # what is to come nobody has
+        # no source has a window in the future
         later = int((datetime.now(UTC) + HOUR).timestamp())
         assert service.get(f"/api/aggregated_stats?since={later}").status == 503
 
@@ -176,11 +181,11 @@ def test_without_the_database_memory_and_the_lake_answer_and_say_as_of_when(
         assert service.get("/api/health").json["status"] == "ok"
 
 
-def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a_503(
+def test_outage_without_a_lake_returns_503_outside_of_memory(
     stoppable_postgres: StoppablePostgres,
-    with_lake: dict[str, str],
+    outage_settings: dict[str, str],
 ) -> None:
-    with RunningService(with_lake, ONE_WORKER) as service:
+    with RunningService(outage_settings, ONE_WORKER) as service:
         assert service.get("/api/aggregated_stats").status == 200
         stoppable_postgres.stop()
         assert service.get("/api/aggregated_stats").status == 200
@@ -189,32 +194,32 @@ def test_without_the_database_and_a_lake_a_window_that_memory_does_not_have_is_a
         assert service.get("/api/health").json["status"] == "degraded"
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told of", "not told of"])
-def test_a_service_that_has_not_seen_its_database_answers_from_a_lake_that_it_was(
+@pytest.mark.parametrize("named", [True, False], ids=["named lake", "default lake"])
+def test_service_started_during_an_outage_reads_only_a_lake_that_its_settings_name(
     stoppable_postgres: StoppablePostgres,
-    with_lake: dict[str, str],
+    outage_settings: dict[str, str],
     tmp_path: Path,
-    told: bool,
+    named: bool,
 ) -> None:
-    # the lake of a database that nobody told of may be another one's
-    settings = with_lake if told else {"POSTGRES": stoppable_postgres.url, "DATA_DIR": str(tmp_path)}
+    # the default lake may belong to another database
+    settings = outage_settings if named else {"POSTGRES": stoppable_postgres.url, "DATA_DIR": str(tmp_path)}
     assert run_leaderboard("lake", "sync", **settings).returncode == 0
     stoppable_postgres.stop()
     with RunningService(settings) as service:
         answer = service.get(f"/api/raw_stats?orchestrator={ADDRESS}&since=1")
-        assert answer.status == (200 if told else 503)
-        assert not told or len(answer.json["FRA"]) == 10
-        assert service.get("/api/health").json["status"] == ("degraded" if told else "down")
+        assert answer.status == (200 if named else 503)
+        assert not named or len(answer.json["FRA"]) == 10
+        assert service.get("/api/health").json["status"] == ("degraded" if named else "down")
         stoppable_postgres.start()
         assert service.get("/api/health").json["status"] == "ok"
 
 
-def test_what_memory_has_of_after_the_lake_is_in_the_answer(
+def test_outage_window_joins_lake_and_memory(
     stoppable_postgres: StoppablePostgres,
-    with_lake: dict[str, str],
+    outage_settings: dict[str, str],
 ) -> None:
-    assert run_leaderboard("lake", "sync", **with_lake).returncode == 0
-    with RunningService(with_lake, ONE_WORKER) as service:
+    assert run_leaderboard("lake", "sync", **outage_settings).returncode == 0
+    with RunningService(outage_settings, ONE_WORKER) as service:
         assert service.get("/api/aggregated_stats").status == 200
         assert service.post({"region": "LAX", "orchestrator": ADDRESS, "success_rate": 1}).status == 200
         assert "LAX" in service.get("/api/aggregated_stats").json[ADDRESS]
@@ -225,24 +230,25 @@ def test_what_memory_has_of_after_the_lake_is_in_the_answer(
 
 
 @pytest.mark.slow
-def test_services_bring_their_lake_up_to_date_by_themselves(database: str, tmp_path: Path) -> None:
+def test_services_sync_their_lake_in_the_background(database: str, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     settings = {"POSTGRES": database, "LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0.1"}
     stores = Stores(database, lake)
     with RunningService(settings) as service, RunningService(settings):
         for number in range(1, 4):
             assert service.post({"region": "FRA", "orchestrator": ADDRESS}).status == 200
-            deadline = time.monotonic() + 30
-            while not lake.exists() or stores.events.lake() is None or stores.snapshot().watermark < number:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-    assert stores.of_lake()["id"].to_list() == [1, 2, 3]
+            eventually(partial(lake_reaches, stores, number))
+    assert stores.lake_events()["id"].to_list() == [1, 2, 3]
     stores.close()
 
 
-@pytest.mark.slow
-def test_without_an_interval_nothing_is_exported(database: str, tmp_path: Path) -> None:
-    with RunningService({"POSTGRES": database, "LAKE_URL": str(tmp_path / "lake")}) as service:
-        service.post({"region": "FRA", "orchestrator": ADDRESS})
-        time.sleep(0.5)
-    assert not (tmp_path / "lake").exists()
+@pytest.mark.parametrize("interval", [0.0, 0.05])
+def test_background_sync_runs_only_with_an_interval(database: str, tmp_path: Path, interval: float) -> None:
+    lake = str(tmp_path / "lake")
+    threads_before = set(threading.enumerate())
+    with closing(BackgroundSync(database, lake, interval, 20)) as background:
+        background.start()
+        started = [thread.name for thread in set(threading.enumerate()) - threads_before]
+        assert ("lake-sync" in started) == bool(interval)
+        if interval:
+            eventually(lambda: LakeEvents(lake).snapshot() is not None)

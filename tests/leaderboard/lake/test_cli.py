@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from leaderboard.cli import main
 from leaderboard.lake.lock import LOCK_ID
+from leaderboard.lake.table import LakeTable, SyncPosition
 from tests.conftest import TEMPLATE, clone, drop, rows
-from tests.leaderboard.lake.conftest import ADDRESS, insert, put
+from tests.leaderboard.lake.conftest import ADDRESS, insert_events, insert_uncommitted
 
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
@@ -25,7 +26,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def run(database: str, tmp_path: Path) -> Run:
     """Runs the command, in this process, with the test's database of four days and its lake."""
-    put(database, *(NOW - days * DAY for days in range(4)))
+    insert_events(database, *(NOW - days * DAY for days in range(4)))
 
     def run(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         settings = {"POSTGRES": database, "LAKE_URL": str(tmp_path / "lake"), "COLUMNS": "80"} | variables
@@ -39,14 +40,14 @@ def status(run: Run) -> dict[str, object]:
     return json.loads(run("lake", "status", "--json").stdout)
 
 
-def test_a_sync_says_what_it_did_on_standard_error(run: Run) -> None:
+def test_sync_prints_its_result_to_stderr(run: Run) -> None:
     done = run("lake", "sync")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("4 results written; the lake reaches id 4, as of 20")
     assert run("lake", "sync").stderr.startswith("0 results written; the lake reaches id 4,")
 
 
-def test_a_sync_beside_another_one_says_so_and_is_no_failure(run: Run, database: str) -> None:
+def test_sync_beside_another_exits_with_0_and_says_so(run: Run, database: str) -> None:
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
         done = run("lake", "sync")
@@ -57,32 +58,57 @@ def test_a_sync_beside_another_one_says_so_and_is_no_failure(run: Run, database:
     assert run("lake", "sync").stderr.startswith("4 results written")
 
 
-def test_the_status_tells_how_far_the_lake_lags(run: Run, database: str) -> None:
+def test_status_prints_the_figures_of_the_lake(run: Run, database: str, tmp_path: Path) -> None:
     run("lake", "sync")
-    latest = datetime.now(UTC)
-    put(database, latest, latest)
-    told = status(run)
-    assert told["watermark"] == told["events"] == 4
-    assert told["lag_events"] == 2
-    assert 0 <= told["lag_seconds"] < 60
-    assert told["files"] >= 1
-    assert told["bytes"] > 0
-    assert told["pruned_before"] is None
-    assert datetime.fromisoformat(told["last_event"]) == latest.replace(microsecond=0)
+    figures = status(run)
+    assert figures["watermark"] == figures["events"] == 4
+    assert figures["files"] == len(list((tmp_path / "lake").rglob("*.parquet")))
+    assert figures["bytes"] == sum(file.stat().st_size for file in (tmp_path / "lake").rglob("*.parquet"))
+    assert figures["pruned_before"] is None
+    assert datetime.fromisoformat(figures["first_event"]) == (NOW - 3 * DAY).replace(microsecond=0)
+    assert datetime.fromisoformat(figures["last_event"]) == NOW.replace(microsecond=0)
     text = run("lake", "status").stdout
     assert "watermark      4\n" in text
     assert "pruned before  -\n" in text
 
 
-@pytest.mark.parametrize("what", [("status",), ("verify",), ("optimize",)])
-def test_without_a_lake_it_is_told_how_to_make_one(run: Run, what: tuple[str, ...], tmp_path: Path) -> None:
-    done = run("lake", *what)
+def test_status_has_no_lag_if_the_lake_lacks_nothing(run: Run, tmp_path: Path) -> None:
+    run("lake", "sync")
+    table = LakeTable(str(tmp_path / "lake"))
+    synced = table.snapshot()
+    yesterday = SyncPosition(synced.watermark, synced.as_of - DAY, synced.database, synced.changes)
+    table.commit(table.stage([]), yesterday)
+    figures = status(run)
+    assert datetime.fromisoformat(figures["as_of"]) < NOW - timedelta(hours=23)
+    assert (figures["lag_events"], figures["lag_seconds"]) == (0, 0)
+
+
+def test_status_lags_by_the_age_of_the_oldest_event_that_the_lake_lacks(run: Run, database: str) -> None:
+    run("lake", "sync")
+    received = datetime.now(UTC)
+    insert_events(database, received - timedelta(minutes=5), received - timedelta(minutes=20), received)
+    figures = status(run)
+    age = (datetime.now(UTC) - received + timedelta(minutes=20)).total_seconds()
+    assert figures["lag_events"] == 3
+    assert 20 * 60 <= figures["lag_seconds"] <= round(age)
+
+
+def test_status_ignores_the_age_of_events_from_the_future(run: Run, database: str) -> None:
+    run("lake", "sync")
+    insert_events(database, NOW + DAY)
+    figures = status(run)
+    assert (figures["lag_events"], figures["lag_seconds"]) == (1, 0)
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "optimize"])
+def test_missing_lake_is_an_error_that_says_how_to_make_one(run: Run, command: str, tmp_path: Path) -> None:
+    done = run("lake", command)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"Error: there is no lake in {tmp_path / 'lake'}; leaderboard lake sync makes one\n"
     assert not (tmp_path / "lake").exists()
 
 
-def test_verify_names_the_days_that_differ_and_fails(run: Run, database: str) -> None:
+def test_verify_prints_days_that_differ_and_exits_with_1(run: Run, database: str) -> None:
     run("lake", "sync")
     whole = run("lake", "verify")
     assert (whole.returncode, whole.stdout, whole.stderr) == (0, "", "4 days compared, 0 differ\n")
@@ -97,16 +123,16 @@ def test_verify_names_the_days_that_differ_and_fails(run: Run, database: str) ->
     assert run("lake", "verify").returncode == 0
 
 
-def test_optimize_says_what_it_did(run: Run, database: str) -> None:
+def test_optimize_prints_its_result(run: Run, database: str) -> None:
     run("lake", "sync")
-    put(database, NOW, NOW - DAY)
+    insert_events(database, NOW, NOW - DAY)
     run("lake", "sync")
     assert "files deleted" in run("lake", "optimize").stderr
     assert run("lake", "optimize", "--keep-hours", "0").returncode == 0
     assert status(run)["events"] == 6
 
 
-def test_pruning_asks_first(run: Run, database: str) -> None:
+def test_prune_asks_before_it_deletes(run: Run, database: str) -> None:
     run("lake", "sync")
     asked = run("prune", "--older-than", "2", stdin="n\n")
     assert asked.returncode == 1
@@ -119,7 +145,7 @@ def test_pruning_asks_first(run: Run, database: str) -> None:
     assert run("prune", "--older-than", "2", "--yes").stderr == f"nothing to prune before {day}\n"
 
 
-def test_what_was_pruned_is_still_scored(run: Run) -> None:
+def test_pruned_results_still_count_in_scores(run: Run) -> None:
     run("lake", "sync")
     before = run("scores", "--since", "1", "--json").stdout
     assert ADDRESS in before
@@ -130,7 +156,7 @@ def test_what_was_pruned_is_still_scored(run: Run) -> None:
     assert run("lake", "verify").returncode == 0
 
 
-def test_a_day_that_the_lake_does_not_have_whole_is_not_pruned(run: Run, database: str) -> None:
+def test_prune_refuses_days_that_differ(run: Run, database: str) -> None:
     run("lake", "sync")
     rows(database, "UPDATE events SET payload = '{}' WHERE id = 4")
     done = run("prune", "--older-than", "1", "--yes")
@@ -140,25 +166,25 @@ def test_a_day_that_the_lake_does_not_have_whole_is_not_pruned(run: Run, databas
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x", "10000000"])
-def test_an_age_that_is_none_is_told(run: Run, days: str) -> None:
+def test_invalid_age_is_a_usage_error(run: Run, days: str) -> None:
     done = run("prune", "--older-than", days, "--yes")
     assert done.returncode == 2
     assert "--older-than" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("lake", "sync"), ("lake", "status"), ("prune", "--older-than", "1", "--yes")])
-def test_a_database_that_is_away_is_told(run: Run, arguments: tuple[str, ...]) -> None:
+def test_unavailable_database_is_one_sentence(run: Run, arguments: tuple[str, ...]) -> None:
     done = run(*arguments, POSTGRES="postgresql://localhost:1/none", DB_TIMEOUT="1")
     assert done.returncode == 75
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
 
 
-def test_a_lake_of_another_database_is_refused_until_it_is_adopted(run: Run, database: str, server: str) -> None:
+def test_lake_of_another_database_must_be_adopted(run: Run, database: str, server: str) -> None:
     run("lake", "sync")
     other = clone(server, TEMPLATE, "other_of_lake")
     try:
-        put(other, NOW)
+        insert_events(other, NOW)
         refused = run("lake", "sync", POSTGRES=other)
         assert refused.returncode == 1
         assert "another database" in refused.stderr
@@ -169,10 +195,10 @@ def test_a_lake_of_another_database_is_refused_until_it_is_adopted(run: Run, dat
         drop(server, "other_of_lake")
 
 
-def test_an_open_transaction_is_waited_for_and_told(run: Run, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_names_a_transaction_that_stays_open(run: Run, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leaderboard.lake.settle.MAX_SETTLE_SECONDS", 0.1)
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
-        insert(cursor)
+        insert_uncommitted(cursor)
         done = run("lake", "sync")
         assert done.returncode == 1
         assert "has been open for" in done.stderr

@@ -1,4 +1,4 @@
-"""The database may drop what its lake is found to have whole, and answers go on having it."""
+"""Pruning deletes events that the lake has complete, and queries still read them."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from leaderboard.lake.verify import compare_days
 from queries import PostgresEvents, StoreUnavailable
 from queries.times import MIN_TIME
 from tests.conftest import rows
-from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert, no_progress, put
+from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert_events, insert_uncommitted, no_progress
 
 DAY = timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)
@@ -25,30 +25,31 @@ MIDNIGHT = NOON.replace(hour=0)
 
 @pytest.fixture
 def synced(stores: Stores) -> Stores:
-    put(stores.url, *(NOON + days * DAY for days in (-3, -2, -1, -1, 0, 1)))
+    insert_events(stores.url, *(NOON + days * DAY for days in (-3, -2, -1, -1, 0, 1)))
     stores.sync()
     return stores
 
 
-def pruning(stores: Stores, before: datetime = MIDNIGHT) -> Pruning:
-    return Pruning(stores.url, stores.postgres, stores.snapshot(), before, 20)
+def prepare(stores: Stores, before: datetime = MIDNIGHT) -> Pruning:
+    pruning = Pruning(stores.url, stores.postgres, stores.snapshot(), before, 20)
+    pruning.prepare(no_progress)
+    return pruning
 
 
-def pruned(stores: Stores, before: datetime = MIDNIGHT) -> int:
-    """How many events were deleted."""
+def prune_before(stores: Stores, before: datetime = MIDNIGHT) -> int:
+    """Prunes, and returns the number of deleted events."""
     while True:
-        found = pruning(stores, before)
-        found.prepare(no_progress)
+        preparation = prepare(stores, before)
         try:
-            return sum(found.delete_batches())
+            return sum(preparation.delete_batches())
         except LakeError as error:
-            # of what was changed before, the database tells a little later
+            # the database counts an earlier change only after a moment
             if "changed meanwhile" not in str(error):
                 raise
 
 
 def rewrite(url: str) -> None:
-    """Has the database tell of a change."""
+    """Makes the database report a change."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("VACUUM FULL events")
@@ -60,7 +61,7 @@ def differing(stores: Stores) -> list[str]:
     return [str(day) for day in days.filter(~pl.col("same"))["day"]]
 
 
-def test_a_lake_that_was_brought_up_to_date_has_every_day_whole(synced: Stores) -> None:
+def test_synced_lake_equals_the_database_on_every_day(synced: Stores) -> None:
     assert differing(synced) == []
     days = compare_days(synced.postgres, synced.snapshot(), MIN_TIME, 6, no_progress)
     assert days["database"].to_list() == days["lake"].to_list() == [1, 1, 2, 1, 1]
@@ -77,127 +78,122 @@ def test_a_lake_that_was_brought_up_to_date_has_every_day_whole(synced: Stores) 
         ("UPDATE events SET event_time = event_time - interval '1 year' WHERE id = 5", ["2025-09-01", "2026-09-01"]),
     ],
 )
-def test_a_day_that_differs_is_named(synced: Stores, statement: str, days: list[str]) -> None:
+def test_verification_names_the_days_that_differ(synced: Stores, statement: str, days: list[str]) -> None:
     rows(synced.url, statement)
     assert differing(synced) == days
 
 
-def test_what_was_pruned_is_answered_from_the_lake(synced: Stores) -> None:
-    before = synced.of_both()
-    assert pruned(synced) == 4
-    assert synced.of_database()["id"].to_list() == [5, 6]
-    assert_frame_equal(synced.of_both(), before)
-    asked = ADDRESS, MIN_TIME, NOON + 2 * DAY, "transcoding"
-    assert synced.events.results(*asked).collect()["id"].sort().to_list() == [1, 2, 3, 4, 5, 6]
+def test_pruned_events_are_read_from_the_lake(synced: Stores) -> None:
+    before = synced.hybrid_events()
+    assert prune_before(synced) == 4
+    assert synced.database_events()["id"].to_list() == [5, 6]
+    assert_frame_equal(synced.hybrid_events(), before)
+    results = synced.events.results(ADDRESS, MIN_TIME, NOON + 2 * DAY, "transcoding")
+    assert results.collect()["id"].sort().to_list() == [1, 2, 3, 4, 5, 6]
     synced.sync()
-    assert_frame_equal(synced.of_both(), before)
-    assert_frame_equal(synced.of_lake(), before)
+    assert_frame_equal(synced.hybrid_events(), before)
+    assert_frame_equal(synced.lake_events(), before)
 
 
-def test_without_the_lake_what_was_pruned_is_no_answer_and_not_part_of_one(synced: Stores) -> None:
-    assert pruned(synced) == 4
-    Path(synced.lake).rename(f"{synced.lake}.away")
+def test_pruned_days_without_the_lake_raise_instead_of_leaving_events_out(synced: Stores) -> None:
+    assert prune_before(synced) == 4
+    Path(synced.lake).rename(f"{synced.lake}.moved")
     with pytest.raises(StoreUnavailable, match="only the lake has events before"):
-        synced.of_both()
-    assert synced.of_both(MIDNIGHT)["id"].to_list() == [5, 6]
+        synced.hybrid_events()
+    assert synced.hybrid_events(MIDNIGHT)["id"].to_list() == [5, 6]
 
 
-def test_a_day_that_differs_is_not_pruned_and_nothing_is(synced: Stores) -> None:
+def test_nothing_is_pruned_if_a_day_differs(synced: Stores) -> None:
     rows(synced.url, "UPDATE events SET payload = '{}' WHERE id = 2")
     with pytest.raises(LakeError, match="differs on 2026-08-30;"):
-        pruning(synced).prepare(no_progress)
-    assert synced.of_database().height == 6
+        prepare(synced)
+    assert synced.database_events().height == 6
     assert synced.postgres.state().pruned is None
 
 
-def test_a_day_that_is_not_asked_for_may_differ(synced: Stores) -> None:
+def test_days_after_the_pruned_ones_may_differ(synced: Stores) -> None:
     rows(synced.url, "UPDATE events SET payload = '{}' WHERE id = 6")
-    assert pruned(synced) == 4
+    assert prune_before(synced) == 4
 
 
-def test_what_is_changed_once_it_was_compared_is_not_pruned(synced: Stores) -> None:
-    found = pruning(synced)
-    assert found.prepare(no_progress) == 4
+def test_nothing_is_pruned_if_events_change_after_the_check(synced: Stores) -> None:
+    pruning = prepare(synced)
     rewrite(synced.url)
     with pytest.raises(LakeError, match="changed meanwhile"):
-        next(found.delete_batches())
-    assert synced.of_database().height == 6
+        next(pruning.delete_batches())
+    assert synced.database_events().height == 6
     assert synced.postgres.state().pruned is None
 
 
-def test_what_comes_late_of_a_pruned_day_is_answered_before_and_after_it_is_in_the_lake(synced: Stores) -> None:
-    pruned(synced)
-    put(synced.url, NOON - 2 * DAY, rate=0.5)
-    assert synced.rates() == [1, 1, 1, 1, 1, 1, 0.5]
+def test_late_event_of_a_pruned_day_is_read_before_and_after_its_sync(synced: Stores) -> None:
+    prune_before(synced)
+    insert_events(synced.url, NOON - 2 * DAY, rate=0.5)
+    assert synced.success_rates() == [1, 1, 1, 1, 1, 1, 0.5]
     synced.sync()
-    assert synced.rates() == [1, 1, 1, 1, 1, 1, 0.5]
-    # and is pruned the next time
-    assert pruned(synced) == 1
-    assert synced.rates() == [1, 1, 1, 1, 1, 1, 0.5]
-    assert synced.of_database()["id"].to_list() == [5, 6]
+    assert synced.success_rates() == [1, 1, 1, 1, 1, 1, 0.5]
+    # the next pruning deletes it
+    assert prune_before(synced) == 1
+    assert synced.success_rates() == [1, 1, 1, 1, 1, 1, 0.5]
+    assert synced.database_events()["id"].to_list() == [5, 6]
 
 
-def test_what_came_late_and_the_lake_has_otherwise_is_not_pruned(synced: Stores) -> None:
-    pruned(synced)
-    put(synced.url, NOON - 2 * DAY)
+def test_late_event_that_the_lake_has_differently_is_not_prune_before(synced: Stores) -> None:
+    prune_before(synced)
+    insert_events(synced.url, NOON - 2 * DAY)
     synced.sync()
     rows(synced.url, "UPDATE events SET payload = '{}' WHERE id = 7")
     with pytest.raises(LakeError, match="differs on 2026-08-30"):
-        pruning(synced).prepare(no_progress)
-    assert synced.of_database()["id"].to_list() == [5, 6, 7]
+        prepare(synced)
+    assert synced.database_events()["id"].to_list() == [5, 6, 7]
 
 
-def test_a_pruning_that_was_broken_off_loses_nothing_and_goes_on(
-    synced: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = synced.of_both()
+def test_interrupted_pruning_loses_nothing_and_continues(synced: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = synced.hybrid_events()
     monkeypatch.setattr(prune, "DELETE_BATCH_ROWS", 1)
-    found = pruning(synced)
-    found.prepare(no_progress)
-    deleting = found.delete_batches()
-    assert next(deleting) == 1
-    deleting.close()
-    assert synced.of_database().height == 5
-    assert_frame_equal(synced.of_both(), before)
-    # nor does a sync take the rest for all
+    batches = prepare(synced).delete_batches()
+    assert next(batches) == 1
+    batches.close()
+    assert synced.database_events().height == 5
+    assert_frame_equal(synced.hybrid_events(), before)
+    # a sync does not mistake the remaining events for all events of their day
     synced.sync()
     synced.sync(Rewrite.ALL)
-    assert_frame_equal(synced.of_lake(), before)
-    assert pruned(synced) == 3
-    assert_frame_equal(synced.of_both(), before)
+    assert_frame_equal(synced.lake_events(), before)
+    assert prune_before(synced) == 3
+    assert_frame_equal(synced.hybrid_events(), before)
 
 
-def test_a_sync_that_was_reading_while_events_were_pruned_writes_nothing(synced: Stores) -> None:
-    before = synced.of_lake()
-    put(synced.url, NOON)
-    done: list[int] = []
+def test_sync_writes_nothing_if_events_are_pruned_meanwhile(synced: Stores) -> None:
+    before = synced.lake_events()
+    insert_events(synced.url, NOON)
+    deleted: list[int] = []
 
-    def meanwhile(*_: object) -> None:
-        if not done:
-            done.append(pruned(synced))
+    def prune_once(*_: object) -> None:
+        if not deleted:
+            deleted.append(prune_before(synced))
 
     with pytest.raises(LakeConflict, match="pruned meanwhile"):
-        sync(synced.postgres, synced.lake, meanwhile, Rewrite.ALL)
-    assert done == [4]
-    assert_frame_equal(synced.of_lake(), before)
-    assert synced.of_both().height == 7
+        sync(synced.postgres, synced.lake, prune_once, Rewrite.ALL)
+    assert deleted == [4]
+    assert_frame_equal(synced.lake_events(), before)
+    assert synced.hybrid_events().height == 7
 
 
-def test_pruning_less_than_before_takes_nothing_back(synced: Stores) -> None:
-    assert pruned(synced) == 4
-    assert pruned(synced, MIDNIGHT - DAY) == 0
+def test_pruning_fewer_days_keeps_the_later_limit(synced: Stores) -> None:
+    assert prune_before(synced) == 4
+    assert prune_before(synced, MIDNIGHT - DAY) == 0
     assert synced.postgres.state().pruned == MIDNIGHT
 
 
-def test_what_the_lake_does_not_have_yet_stays(synced: Stores, writer: psycopg2.extensions.cursor) -> None:
-    insert(writer, NOON - 3 * DAY)
+def test_unsynced_events_are_not_prune_before(synced: Stores, writer: psycopg2.extensions.cursor) -> None:
+    insert_uncommitted(writer, NOON - 3 * DAY)
     writer.connection.commit()
-    assert pruned(synced) == 4
-    assert synced.of_database()["id"].to_list() == [5, 6, 7]
-    assert synced.of_both()["id"].to_list() == [1, 2, 3, 4, 5, 6, 7]
+    assert prune_before(synced) == 4
+    assert synced.database_events()["id"].to_list() == [5, 6, 7]
+    assert synced.hybrid_events()["id"].to_list() == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_an_event_of_no_progress_is_not_in_the_lake_and_stays(synced: Stores) -> None:
+def test_events_that_no_source_returns_are_not_prune_before(synced: Stores) -> None:
     rows(
         synced.url,
         "INSERT INTO events (event_time, orchestrator, region_id, payload) "
@@ -205,12 +201,12 @@ def test_an_event_of_no_progress_is_not_in_the_lake_and_stays(synced: Stores) ->
         f"('-infinity', '{ADDRESS}', 1, '{{}}')",
     )
     synced.sync()
-    assert pruned(synced) == 4
+    assert prune_before(synced) == 4
     assert rows(synced.url, "SELECT id FROM events ORDER BY id") == [(5,), (6,), (7,), (8,), (9,)]
 
 
-def test_the_lake_of_another_database_is_no_reason_to_prune(synced: Stores, events_database: str) -> None:
+def test_lake_of_another_database_is_refused(synced: Stores, events_database: str) -> None:
     with closing(PostgresEvents(events_database)) as postgres:
-        found = Pruning(events_database, postgres, synced.snapshot(), datetime.now(UTC), 20)
+        pruning = Pruning(events_database, postgres, synced.snapshot(), datetime.now(UTC), 20)
         with pytest.raises(LakeError, match="another database"):
-            found.prepare(no_progress)
+            pruning.prepare(no_progress)

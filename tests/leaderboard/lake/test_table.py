@@ -1,0 +1,76 @@
+"""The files of the lake, and the lock that guards them."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from leaderboard.lake import chunks
+from leaderboard.lake.errors import LakeConflict, LakeError
+from leaderboard.lake.lock import exclusive_lock
+from leaderboard.lake.table import LakeTable
+from queries import EVENT_SCHEMA, StoreUnavailable, collect, open_events
+from queries.times import MAX_TIME, MIN_TIME
+from tests.conftest import conformance, load_events
+from tests.leaderboard.lake.conftest import NOON, Stores, insert_events
+
+DAY = timedelta(days=1)
+EVENTS = conformance("events")["events"]
+
+
+def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 200)
+    load_events(stores.url, EVENTS)
+    stores.sync()
+    expected = stores.lake_events()
+    assert stores.snapshot().files.height > 10
+    months = LakeTable(stores.lake).compact()
+    assert months == stores.snapshot().files.height == 2
+    assert LakeTable(stores.lake).compact() == 0
+    assert LakeTable(stores.lake).vacuum(0) > 10
+    assert_frame_equal(stores.lake_events(), expected)
+    assert_frame_equal(stores.hybrid_events(), stores.database_events())
+    # compaction kept the watermark
+    assert stores.sync().events == 0
+
+
+def test_unwritable_lake_raises_a_lake_error(stores: Stores, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    stores.lake = str(tmp_path / "file" / "lake")
+    with pytest.raises(LakeError, match="cannot be"):
+        stores.sync()
+
+
+def test_lake_is_a_source_without_a_database(stores: Stores) -> None:
+    insert_events(stores.url, NOON)
+    with pytest.raises(StoreUnavailable, match="no lake"):
+        open_events(stores.lake).window(NOON, NOON)
+    stores.sync()
+    events = open_events(stores.lake).window(NOON, NOON).collect()
+    assert events.columns == list(EVENT_SCHEMA)
+    assert events.height == 1
+
+
+def test_missing_data_file_raises_instead_of_leaving_rows_out(stores: Stores) -> None:
+    insert_events(stores.url, NOON - 40 * DAY, NOON)
+    stores.sync()
+    Path(stores.snapshot().files["uri"][0]).unlink()
+    with pytest.raises(StoreUnavailable, match="file of the lake"):
+        collect(stores.events.window(MIN_TIME, MAX_TIME))
+
+
+def test_exclusive_lock_is_held_by_one_at_a_time(stores: Stores) -> None:
+    with (
+        exclusive_lock(stores.url, 20),
+        pytest.raises(LakeConflict, match="another process"),
+        exclusive_lock(stores.url, 20),
+    ):
+        pass
+    with exclusive_lock(stores.url, 20):
+        pass
+
+
+def test_exclusive_lock_needs_the_database() -> None:
+    with pytest.raises(StoreUnavailable), exclusive_lock("postgresql://localhost:1/none", 1):
+        pass
