@@ -29,6 +29,8 @@ TEMPLATE = "leaderboard"
 """The migrated database that tests clone."""
 NEWEST = load()[-1].version
 """The version of a migrated database."""
+MAX_WORKERS = 8
+"""Each has a PostgreSQL of its own."""
 
 _SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export"}
 
@@ -36,13 +38,16 @@ _numbers = itertools.count(1)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """How many processes run the tests: two per core for the whole suite, else this one alone.
+    """How many processes run the tests: for chosen tests this one alone, which starts sooner.
 
-    Tests wait for other processes about as long as they compute, so two
-    processes keep a core busy. Chosen tests start sooner without workers.
+    Slow tests wait for other processes about as long as they compute, so two
+    processes keep a core busy. Without them one does.
     """
-    whole_suite = config.args == config.getini("testpaths") and not config.option.keyword
-    return min(2 * (os.cpu_count() or 1), 8) if whole_suite else 0
+    chosen = config.args != config.getini("testpaths") or config.option.keyword
+    if chosen:
+        return 0
+    per_core = 1 if config.option.markexpr == "not slow" else 2
+    return min(per_core * (os.cpu_count() or 1), MAX_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,11 +3,11 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from tests.support.commands import PROJECT
 
@@ -39,6 +39,7 @@ def module_name(path: Path) -> str:
     return str(path.relative_to(PROJECT))
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -71,6 +72,28 @@ def code_lines(function: ast.FunctionDef) -> int:
     return (function.end_lineno or 0) - first.lineno + 1
 
 
+def undocumented_names(path: Path) -> list[str]:
+    tree = parse(path)
+    inner = {child for function in functions(path) for child in ast.walk(function) if child is not function}
+    public = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and node not in inner
+    ]
+    names = [node.name for node in public if not ast.get_docstring(node)]
+    return names if ast.get_docstring(tree) else ["the module", *names]
+
+
+def library_imports(path: Path) -> set[str]:
+    imports = [node for node in ast.walk(parse(path)) if isinstance(node, ast.ImportFrom)]
+    return {node.module for node in imports if node.module and node.module.startswith("queries.")}
+
+
+def offenders(paths: list[Path], find: Callable[[Path], list[Any]]) -> dict[str, list[Any]]:
+    """By module, what the function finds in it; modules without a finding are left out."""
+    return {module_name(path): found for path in paths if (found := find(path))}
+
+
 def test_a_package_has_about_a_dozen_modules() -> None:
     sizes = Counter(module_name(path.parent) for path in ALL_MODULES if not path.name.startswith("_"))
     assert {package: size for package, size in sizes.items() if size > MAX_MODULES_PER_PACKAGE} == {}
@@ -90,36 +113,38 @@ def test_only_packages_of_the_project_are_installed() -> None:
     assert "py_modules" not in config["options"]
 
 
-@pytest.mark.parametrize("path", ALL_MODULES, ids=module_name)
-def test_functions_are_short(path: Path) -> None:
-    long = {function.name: code_lines(function) for function in functions(path)}
-    assert {name: lines for name, lines in long.items() if lines > MAX_FUNCTION_LINES} == {}
+def test_functions_are_short() -> None:
+    long = {
+        f"{module_name(path)}:{function.name}": lines
+        for path in ALL_MODULES
+        for function in functions(path)
+        if (lines := code_lines(function)) > MAX_FUNCTION_LINES
+    }
+    assert long == {}
 
 
-@pytest.mark.parametrize("path", ALL_MODULES, ids=module_name)
-def test_names_are_no_riddles(path: Path) -> None:
-    assert sorted({name for name in given_names(path) if RIDDLES.fullmatch(name)}) == []
+def test_names_are_no_riddles() -> None:
+    assert offenders(ALL_MODULES, lambda path: sorted(filter(RIDDLES.fullmatch, set(given_names(path))))) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_settings_alone_read_the_environment(path: Path) -> None:
-    reads = re.search(r"\bos\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
-    assert not reads or module_name(path) == SETTINGS_MODULE
+def test_settings_alone_read_the_environment() -> None:
+    reads = offenders(MODULES, lambda path: re.findall(r"\bos\.(?:environ|getenv)\b", path.read_text(encoding="utf-8")))
+    assert set(reads) == {SETTINGS_MODULE}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_few_modules_write_rows(path: Path) -> None:
-    writes = [
-        text for text in strings(path) if re.search(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM|COPY events)", text)
-    ]
-    assert not writes or module_name(path) in MODULES_THAT_WRITE_ROWS
+def test_few_modules_write_rows() -> None:
+    writes = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM|COPY events)")
+    writers = offenders(MODULES, lambda path: list(filter(writes.search, strings(path))))
+    assert set(writers) == MODULES_THAT_WRITE_ROWS
 
 
-@pytest.mark.parametrize("path", VIEWS, ids=module_name)
-def test_a_view_parses_calls_and_renders(path: Path) -> None:
+def test_views_parse_call_and_render() -> None:
     loops = (ast.For, ast.While, ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp, ast.BinOp)
-    assert [node.lineno for node in ast.walk(parse(path)) if isinstance(node, loops)] == []
-    assert [text for text in strings(path) if re.search(r"\b(SELECT|FROM|INSERT)\b", text)] == []
+    assert (
+        offenders(VIEWS, lambda path: [node.lineno for node in ast.walk(parse(path)) if isinstance(node, loops)]) == {}
+    )
+    sql = re.compile(r"\b(SELECT|FROM|INSERT)\b")
+    assert offenders(VIEWS, lambda path: list(filter(sql.search, strings(path)))) == {}
 
 
 def test_the_app_factory_is_short() -> None:
@@ -127,23 +152,10 @@ def test_the_app_factory_is_short() -> None:
     assert len(lines) <= MAX_APP_FACTORY_LINES
 
 
-@pytest.mark.parametrize("path", ALL_MODULES, ids=module_name)
-def test_public_names_have_docstrings(path: Path) -> None:
-    tree = parse(path)
-    assert ast.get_docstring(tree) or path.read_text(encoding="utf-8") == ""
-    public = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
-    ]
-    inner = {child for node in functions(path) for child in ast.walk(node) if child is not node}
-    inner_names = {node.name for node in inner if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    undocumented = [node.name for node in public if not ast.get_docstring(node)]
-    assert [name for name in undocumented if name not in inner_names] == []
+def test_modules_and_public_names_have_docstrings() -> None:
+    assert offenders(ALL_MODULES, undocumented_names) == {}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if "leaderboard" in module_name(path)], ids=module_name)
-def test_the_service_imports_only_what_the_library_exports(path: Path) -> None:
-    imported = {node.module for node in ast.walk(parse(path)) if isinstance(node, ast.ImportFrom) and node.module}
-    inner = {module for module in imported if module.startswith("queries.")}
-    assert inner <= LIBRARY_INTERFACES
+def test_the_service_imports_only_what_the_library_exports() -> None:
+    service = [path for path in MODULES if path.is_relative_to(PROJECT / "leaderboard")]
+    assert offenders(service, lambda path: sorted(library_imports(path) - LIBRARY_INTERFACES)) == {}

@@ -1,14 +1,27 @@
 """The rules that hold for every endpoint."""
 
+from collections.abc import Iterator
+
 import pytest
 from flask.testing import FlaskClient
 
+from leaderboard.app import create_app
+from leaderboard.settings import Settings
 from leaderboard.web.responses import CACHE_CONTROL
-from tests.support.endpoints import ADDRESS, AT_NOW, GETS
-
-pytestmark = pytest.mark.usefixtures("endpoint_events")
+from tests.conftest import clone
+from tests.support.endpoints import ADDRESS, AT_NOW, GETS, load_endpoint_events
 
 every_get = pytest.mark.parametrize("path", GETS.values(), ids=GETS.keys())
+
+
+@pytest.fixture(scope="module")
+def client(server: str, template: str) -> Iterator[FlaskClient]:
+    """The client of one service for all tests, as none of them writes."""
+    url = clone(server, template, "endpoints")
+    load_endpoint_events(url)
+    app = create_app(Settings(postgres=url))
+    yield app.test_client()
+    app.extensions["leaderboard"].close()
 
 
 @every_get

@@ -25,16 +25,16 @@ def path_with(endpoint: str, query: str) -> str:
 @pytest.mark.parametrize("name", ["since", "until"])
 @pytest.mark.parametrize("value", ["abc", "nan", "1790000000000", "2026-13-01", "2026-9-14"])
 def test_invalid_moment_is_a_400_that_names_the_parameter(
-    client: FlaskClient, endpoint: str, name: str, value: str
+    recorded: FlaskClient, endpoint: str, name: str, value: str
 ) -> None:
-    response = client.get(path_with(endpoint, f"{name}={value}"))
+    response = recorded.get(path_with(endpoint, f"{name}={value}"))
     assert response.status_code == 400
     assert response.json["error"].startswith(f"{name} must be")
 
 
 @pytest.mark.parametrize("name", ["since", "until"])
-def test_error_lists_the_three_forms_of_a_moment(client: FlaskClient, name: str) -> None:
-    assert client.get(f"/api/aggregated_stats?{name}=yesterday").json == {
+def test_error_lists_the_three_forms_of_a_moment(recorded: FlaskClient, name: str) -> None:
+    assert recorded.get(f"/api/aggregated_stats?{name}=yesterday").json == {
         "error": f"{name} must be unix seconds (1789371400), RFC 3339 (2026-09-14T07:36:40Z) or a date (2026-09-14), "
         "not 'yesterday'"
     }
