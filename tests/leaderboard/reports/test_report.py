@@ -1,4 +1,4 @@
-"""Reports from the command line: notebooks as pages that need nothing beside them."""
+"""``leaderboard report`` writes notebooks as self-contained pages."""
 
 import base64
 import re
@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from leaderboard.cli import main
 from leaderboard.reports import notebooks
 from queries import sample_data
 from tests.conftest import clone, drop, rows
@@ -18,12 +20,12 @@ from tests.support.commands import PROJECT, environment, run_leaderboard
 pytestmark = pytest.mark.slow
 
 WEEK = ("--since", "2026-08-25T00:00:00Z", "--until", "2026-09-01T00:00:00Z")
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def database(server: str, template: str) -> Iterator[str]:
-    """A database with 2,000 results of a week. For reading."""
+    """A database with 2,000 results of a week. Tests only read it."""
     url = clone(server, template, "reports")
     done = run_leaderboard("simulate", "2000", "--days", "7", "--until", "2026-09-01T00:00:00Z", POSTGRES=url)
     assert done.returncode == 0, done.stderr
@@ -33,13 +35,15 @@ def database(server: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def run(database: str) -> Run:
-    """Runs ``leaderboard report`` over the database."""
-    return lambda *arguments, **variables: run_leaderboard("report", *arguments, **{"POSTGRES": database} | variables)
+    """Runs ``leaderboard report`` over the database, in this process."""
+    return lambda *arguments, **settings: CliRunner().invoke(
+        main, ["report", *arguments], env={"POSTGRES": database} | settings
+    )
 
 
 @pytest.fixture(scope="module")
 def page(database: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report on the orchestrator with most results."""
+    """The report on the orchestrator with the most results."""
     statement = "SELECT orchestrator FROM events GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
     ((orchestrator,),) = rows(database, statement)
     to = tmp_path_factory.mktemp("report") / "new" / "report.html"
@@ -51,8 +55,8 @@ def page(database: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return text
 
 
-class Links(HTMLParser):
-    """What a page fetches or runs."""
+class LinkCollector(HTMLParser):
+    """The tags of a page, and the URLs that a browser fetches for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,8 +68,8 @@ class Links(HTMLParser):
         self.fetched += [value for name, value in attributes if name in ("src", "srcset", "data") and value]
 
 
-def test_a_page_fetches_nothing_and_runs_nothing(page: str) -> None:
-    links = Links()
+def test_page_fetches_nothing_and_runs_no_script(page: str) -> None:
+    links = LinkCollector()
     links.feed(page)
     assert links.fetched
     assert all(link.startswith("data:image/svg+xml;base64,") for link in links.fetched)
@@ -74,33 +78,35 @@ def test_a_page_fetches_nothing_and_runs_nothing(page: str) -> None:
     assert not re.search(r"@import|url\(", page)
 
 
-def test_a_page_shows_the_charts_with_their_titles(page: str) -> None:
+def test_page_shows_charts_with_titles(page: str) -> None:
     pictures = dict(re.findall(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]*)"', page))
     assert {"Success against latency", "Score over time", "Round trip times of successful jobs"} < pictures.keys()
     assert all(base64.b64decode(picture).startswith(b"<svg") for picture in pictures.values())
 
 
-def test_a_page_has_no_code_and_tells_nothing_of_the_database(page: str, database: str) -> None:
+def test_page_has_no_code_and_no_database_url(page: str, database: str) -> None:
     assert database not in page
     assert "open_events" not in page
     assert "postgresql://" not in page
 
 
-def test_a_page_has_its_tables_plain_and_no_words_about_what_it_leaves_out(page: str) -> None:
+def test_page_has_plain_tables_and_leaves_out_notes_for_notebook_readers(page: str) -> None:
     assert "<td>transcoding</td>" in page
     assert re.search("<th>round_<wbr/?>trip_<wbr/?>score</th>", page)
     assert "<td>null" not in page
-    assert "The database or lake" not in page
-    assert "reads this notebook with a program" not in page
+    source = (PROJECT / "notebooks" / "02-orchestrator-report.ipynb").read_text(encoding="utf-8")
+    for note in ("Change the first cell", "for programs that read this notebook"):
+        assert note in source
+        assert note not in page
     assert "{'" not in page
 
 
-def test_exported_files_are_read_and_a_parameter_given_and_standard_output_written(run: Run, tmp_path: Path) -> None:
+def test_report_reads_exported_files_takes_parameters_and_writes_to_stdout(run: Run, tmp_path: Path) -> None:
     sample_data.events().write_parquet(tmp_path / "export.parquet")
     window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
     arguments = ("--database", str(tmp_path / "export.parquet"), *window, "-p", "success_weight=1.0", "--to", "-")
     done = run("04-your-own-score", *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("<!doctype html>")
     # where success alone counts, the score is the success rate
     assert re.findall(r"<td>(0x..)</td><td>([0-9.]+)</td><td>(\d)</td></tr>", done.stdout)[:2] == [
@@ -112,7 +118,7 @@ def test_exported_files_are_read_and_a_parameter_given_and_standard_output_writt
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("02-orchestrator-report",), "02-orchestrator-report is about one orchestrator: --orchestrator is needed"),
+        (("02-orchestrator-report",), "02-orchestrator-report is about one orchestrator, and needs --orchestrator"),
         (
             ("03-network-week", "--orchestrator", "0xa"),
             "03-network-week takes no ORCHESTRATOR; it takes DATABASE, LAKE",
@@ -125,40 +131,54 @@ def test_exported_files_are_read_and_a_parameter_given_and_standard_output_writt
         (("05-no-such",), "'05-no-such' is not one of '01-reproduce-scores', '02-orchestrator-report'"),
     ],
 )
-def test_wrong_usage_is_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+def test_usage_error_is_one_sentence(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
     done = run(*arguments, "--to", "-")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
 
 
-def test_a_database_that_is_away_is_to_be_tried_later(run: Run, tmp_path: Path) -> None:
+def test_unavailable_database_exits_with_75_and_writes_nothing(run: Run, tmp_path: Path) -> None:
     done = run("03-network-week", "--to", str(tmp_path / "page.html"), POSTGRES="postgresql://u@127.0.0.1:1/x")
-    assert done.returncode == 75
+    assert done.exit_code == 75
     assert list(tmp_path.iterdir()) == []
 
 
-def test_events_that_are_not_there_are_told_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+def test_missing_events_exit_with_75_and_write_nothing(run: Run, tmp_path: Path) -> None:
     done = run("03-network-week", "--database", f"{tmp_path}/none.parquet", "--to", str(tmp_path / "page.html"))
-    assert done.returncode == 75
+    assert done.exit_code == 75
     assert done.stderr == f"Error: 03-network-week failed: StoreUnavailable: there is no file {tmp_path}/none.parquet\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_notebook_that_fails_is_one_line(run: Run, tmp_path: Path) -> None:
+def test_failing_notebook_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "odd.csv").write_text("id,event_time\n1,2026-09-01T00:00:00Z\n")
     done = run("03-network-week", "--database", f"{tmp_path}/odd.csv", "--to", "-")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "SchemaError: the frame has no column 'orchestrator'" in done.stderr
 
 
-def test_a_page_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
+def test_scores_are_reproduced_without_a_service(run: Run) -> None:
+    done = run("01-reproduce-scores", *WEEK, "--to", "-")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "The largest difference" in done.stdout
+
+
+def test_failing_service_is_named_with_the_reason(run: Run) -> None:
+    done = run("01-reproduce-scores", *WEEK, "-p", "SERVICE=http://127.0.0.1:1", "--to", "-")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "http://127.0.0.1:1/api/aggregated_stats?since=2026-08-25" in done.stderr
+    assert "cannot be reached: " in done.stderr
+    assert "Connection refused" in done.stderr
+
+
+def test_unwritable_page_exits_with_73(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("04-your-own-score", *WEEK, "--to", f"{tmp_path}/file/page.html")
-    assert done.returncode == 73
+    assert done.exit_code == 73
     assert f"{tmp_path}/file/page.html cannot be written" in done.stderr
 
 
-def test_without_its_packages_the_extra_is_named(database: str) -> None:
+def test_missing_packages_are_named_with_the_command_to_install_them(database: str) -> None:
     code = (
         "import sys; sys.modules['nbclient'] = sys.modules['altair'] = None; from leaderboard.cli import main; "
         "main(['report', '03-network-week', '--to', '-'])"
@@ -167,10 +187,11 @@ def test_without_its_packages_the_extra_is_named(database: str) -> None:
         [sys.executable, "-c", code], env=environment(POSTGRES=database), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "packages that are not installed (altair, nbclient): pip install 'orchestrator-leaderboard[notebooks]'" in done.stderr
+    packages = "packages that are not installed (altair, nbclient)"
+    assert f"{packages}: pip install 'orchestrator-leaderboard[notebooks]', or in a checkout" in done.stderr
 
 
-def test_every_notebook_of_the_folder_can_be_reported() -> None:
+def test_every_notebook_of_the_folder_has_the_parameters_of_a_report() -> None:
     assert notebooks.names() == sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
     for name in notebooks.names():
         assert {"DATABASE", "LAKE", "SINCE", "UNTIL"} <= notebooks.parameters(notebooks.load(name)).keys()
