@@ -37,3 +37,17 @@ def load_endpoint_events(url: str) -> None:
             [NOW, ADDRESS, "FRA", "ai", measures | AI_JOB],
         ],
     )
+
+
+RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
+OUTAGE_PATHS = (
+    "/api/aggregated_stats",
+    "/api/raw_stats?orchestrator=0x1",
+    "/api/score_history",
+    "/api/leaderboard",
+    f"/api/orchestrators/0x{'a' * 40}",
+    "/api/top_ai_score?orchestrator=0x1",
+    "/api/pipelines",
+    "/api/regions",
+)
+"""A GET of every endpoint that needs data."""

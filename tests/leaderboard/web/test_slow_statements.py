@@ -1,0 +1,59 @@
+"""A statement that takes longer than DB_TIMEOUT is a 504."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+from flask.testing import FlaskClient
+
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import RegionRegistry
+from leaderboard.results import writer
+from leaderboard.settings import Settings
+from leaderboard.simulation.generator import Simulation
+from queries import StoreTimeout
+from tests.support.endpoints import OUTAGE_PATHS, RESULT
+from tests.support.service import SECRET
+
+pytestmark = pytest.mark.usefixtures("locked_tables")
+
+TIMEOUT_SECONDS = 0.3
+
+
+@pytest.fixture
+def settings(database: str) -> Settings:
+    return Settings(postgres=database, secret=SECRET, db_timeout=TIMEOUT_SECONDS)
+
+
+@pytest.fixture
+def locked_tables(database: str, client: FlaskClient) -> Iterator[None]:
+    # the app, which migrates the database, must exist before the lock
+    assert client is not None
+    connection = psycopg2.connect(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE events, regions")
+        yield
+    connection.close()
+
+
+@pytest.mark.parametrize("path", OUTAGE_PATHS)
+def test_slow_read_is_a_504_and_no_part_of_a_response(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 504
+    assert list(response.json) == ["error"]
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_slow_copy_raises_a_timeout(database: str) -> None:
+    store = Database(database, TIMEOUT_SECONDS)
+    until = datetime(2026, 1, 1, tzinfo=UTC)
+    frame = next(Simulation(10, until - timedelta(days=1), until).frames())
+    with pytest.raises(StoreTimeout):
+        writer.copy(store, RegionRegistry(store, 0), frame)
+    store.close()
+
+
+def test_slow_post_is_a_504(post: Callable[..., Any]) -> None:
+    assert post(RESULT).status_code == 504
