@@ -35,6 +35,7 @@ def _try_lock(connection: psycopg2.extensions.connection, url: str) -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,))
-            return (True,) in cursor
+            ((locked,),) = cursor
+            return bool(locked)
     except psycopg2.Error as error:
         raise translate_psycopg2_error(error, url) from error

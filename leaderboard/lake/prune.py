@@ -1,16 +1,18 @@
 """Deletes events from the database after checking that its lake has them."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date, datetime
 
 import polars as pl
+import psycopg2
 
 from leaderboard.lake.chunks import Progress
 from leaderboard.lake.errors import LakeError
 from leaderboard.lake.verify import compare_days, find_days_missing_events
 from leaderboard.postgres.admin import connect
 from queries import ADDRESS_PATTERN, DatabaseState, LakeSnapshot, PostgresEvents, hash64
+from queries.db import translate_psycopg2_error
 from queries.times import MIN_TIME
 
 DELETE_BATCH_ROWS = 10_000
@@ -52,7 +54,7 @@ class Pruning:
             raise LakeError("the lake was made of another database")
         if days := self._days_that_differ(state, progress):
             raise LakeError(f"the lake differs on {', '.join(map(str, days))}; leaderboard lake sync mends it")
-        with closing(connect(self._url, self._timeout)) as connection, connection.cursor() as cursor:
+        with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute(_COUNT, self._statement_values())
             ((events,),) = cursor
         return int(events)
@@ -63,9 +65,9 @@ class Pruning:
         Before the first batch it records in the database that the lake alone
         has these days. If it is interrupted, the next pruning continues. Raises
         LakeError, with nothing deleted, if events were changed after
-        ``prepare``.
+        ``prepare``, and StoreUnavailable and StoreTimeout.
         """
-        with closing(connect(self._url, self._timeout)) as connection, connection.cursor() as cursor:
+        with self._connect() as connection, connection.cursor() as cursor:
             connection.autocommit = False
             with connection:
                 cursor.execute("DELETE FROM pruned WHERE before < %s", (self._before,))
@@ -79,6 +81,14 @@ class Pruning:
                     cursor.execute(_DELETE, self._statement_values())
                     deleted = cursor.rowcount
                 yield deleted
+
+    @contextmanager
+    def _connect(self) -> Iterator[psycopg2.extensions.connection]:
+        try:
+            with closing(connect(self._url, self._timeout)) as connection:
+                yield connection
+        except psycopg2.Error as error:
+            raise translate_psycopg2_error(error, self._url) from error
 
     def _days_that_differ(self, state: DatabaseState, progress: Progress) -> list[date]:
         pruned = state.pruned or MIN_TIME

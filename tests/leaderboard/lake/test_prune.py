@@ -163,6 +163,20 @@ def test_interrupted_pruning_loses_nothing_and_continues(synced: Stores, monkeyp
     assert_frame_equal(synced.hybrid_events(), before)
 
 
+def test_lost_connection_during_a_pruning_is_store_unavailable(synced: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "DELETE_BATCH_ROWS", 1)
+    batches = prepare(synced).delete_batches()
+    assert next(batches) == 1
+    rows(
+        synced.url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'COMMIT'",
+    )
+    with pytest.raises(StoreUnavailable, match="is not available"):
+        next(batches)
+    assert prune_before(synced) == 3
+
+
 def test_sync_writes_nothing_if_events_are_pruned_meanwhile(synced: Stores) -> None:
     before = synced.lake_events()
     insert_events(synced.url, NOON)
