@@ -28,7 +28,7 @@ from leaderboard.reports import notebooks
 from leaderboard.results.auth import sign
 from leaderboard.results.batches import MAX_BATCH_BYTES, MAX_BATCH_RESULTS
 from leaderboard.results.validation import MAX_RESULT_BYTES
-from leaderboard.settings import Settings, described
+from leaderboard.settings import Settings, describe_settings
 from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
 from leaderboard.web.rendering import MAX_HISTORY_ROWS
 from queries import PostgresEvents, charts, ranking
@@ -159,7 +159,7 @@ def test_every_command_exists_with_its_options(arguments: list[str]) -> None:
 def test_variables_before_commands_are_settings() -> None:
     given = {name for block in SHELL for name in re.findall(r"\b([A-Z_]+)=\S+ (?=.*\.venv/bin/)", block)}
     assert {"SECRET", "POSTGRES"} <= given
-    assert given <= {name for name, _, _ in described()}
+    assert given <= {name for name, _, _ in describe_settings()}
 
 
 def test_the_pages_show_every_command() -> None:
