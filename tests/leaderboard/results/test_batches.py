@@ -1,4 +1,4 @@
-"""Many results in one body: all of them or none."""
+"""Batches: all results of a body are stored, or none."""
 
 import json
 import threading
@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import rows
 from tests.leaderboard.results.test_posting import ADDRESS, AI_JOB, GOOD, good
+from tests.support.waiting import eventually
 
 Post = Callable[..., Any]
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -21,7 +22,7 @@ def array(*results: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["array", "lines", "lines with blank ones and CRLF"])
-def test_a_batch_is_stored_as_its_results_would_be(post: Post, database: str, form: str) -> None:
+def test_batch_is_stored_like_single_results(post: Post, database: str, form: str) -> None:
     results = [good(region="fra", timestamp=number) for number in range(3)] + [good(region="FRA", **AI_JOB)]
     if form == "array":
         response = post(b" \n" + array(*results))
@@ -34,7 +35,7 @@ def test_a_batch_is_stored_as_its_results_would_be(post: Post, database: str, fo
     assert stored[2][3] == GOOD | {"region": "FRA", "timestamp": 2}
 
 
-def test_text_of_any_kind_comes_through_the_copy(post: Post, client: FlaskClient) -> None:
+def test_special_characters_are_stored_unchanged(post: Post, client: FlaskClient) -> None:
     text = 'tab \t, line \n, "quotes", back\\slash \\N \\., é 𝄞 \x7f'
     assert post(array(good(note=text), good(note="\\\\"))).status_code == 200
     # JSON may also have line breaks and tabs between its parts
@@ -53,14 +54,14 @@ def test_text_of_any_kind_comes_through_the_copy(post: Post, client: FlaskClient
         (good(note="x" * 2**20), "results[2]: is larger than 1048576 bytes"),
     ],
 )
-def test_one_bad_result_is_named_and_nothing_is_stored(post: Post, database: str, bad: bytes, named: str) -> None:
+def test_invalid_result_is_named_and_nothing_is_stored(post: Post, database: str, bad: bytes, named: str) -> None:
     for response in (post(array(good(), good(), bad, good())), post(b"\n".join((good(), good(), bad)), **NDJSON)):
         assert response.status_code == 400
         assert response.json["error"].startswith(named)
     assert rows(database, COUNT) == [(0,)]
 
 
-def test_what_postgresql_refuses_is_named_too(post: Post, database: str) -> None:
+def test_result_that_postgresql_refuses_is_named(post: Post, database: str) -> None:
     rows(database, "CREATE INDEX notes ON events ((payload->>'note'))")
     # longer than an index entry may be, and hardly to be compressed
     note = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(9000))
@@ -70,7 +71,7 @@ def test_what_postgresql_refuses_is_named_too(post: Post, database: str) -> None
     assert rows(database, COUNT) == [(0,)]
 
 
-def test_a_region_that_was_deleted_meanwhile_is_told(post: Post, database: str) -> None:
+def test_deleted_region_is_refused(post: Post, database: str) -> None:
     assert post(array(good())).status_code == 200
     rows(database, "DELETE FROM events")
     rows(database, "DELETE FROM regions WHERE name = 'FRA'")
@@ -79,7 +80,7 @@ def test_a_region_that_was_deleted_meanwhile_is_told(post: Post, database: str) 
     assert rows(database, COUNT) == [(0,)]
 
 
-def test_ten_thousand_results_are_taken_and_one_more_is_not(post: Post, database: str) -> None:
+def test_batch_has_at_most_ten_thousand_results(post: Post, database: str) -> None:
     assert post(array(*[good()] * 10_000)).status_code == 200
     assert rows(database, COUNT) == [(10_000,)]
     response = post(array(*[good()] * 10_001))
@@ -87,7 +88,7 @@ def test_ten_thousand_results_are_taken_and_one_more_is_not(post: Post, database
     assert rows(database, COUNT) == [(10_000,)]
 
 
-def test_a_batch_may_have_sixteen_mebibytes_and_no_more(post: Post, database: str) -> None:
+def test_batch_has_at_most_sixteen_mebibytes(post: Post, database: str) -> None:
     results = [good(note="x" * 2**19)] * 31
     assert post(array(*results)).status_code == 200
     response = post(array(*results, *results[:2]))
@@ -95,25 +96,27 @@ def test_a_batch_may_have_sixteen_mebibytes_and_no_more(post: Post, database: st
     assert rows(database, COUNT) == [(31,)]
 
 
-def test_a_batch_is_signed_as_a_whole(client: FlaskClient, database: str) -> None:
+def test_batch_is_signed_as_a_whole(client: FlaskClient, database: str) -> None:
     response = client.post("/api/post_stats", data=array(good()), headers={"Authorization": "x"})
     assert response.status_code == 403
     assert rows(database, COUNT) == [(0,)]
 
 
-def test_a_batch_is_in_no_answer_before_all_of_it_is(post: Post, client: FlaskClient) -> None:
-    seen, done = set(), threading.Event()
+def test_no_response_has_a_part_of_a_batch(post: Post, client: FlaskClient) -> None:
+    sizes, posted = [], threading.Event()
 
     def read() -> None:
         reader = client.application.test_client()
-        while not done.is_set():
-            found = reader.get(f"/api/raw_stats?orchestrator={ADDRESS}").json
-            seen.add(len(found.get("FRA", ())))
+        while not posted.is_set():
+            results = reader.get(f"/api/raw_stats?orchestrator={ADDRESS}").json
+            sizes.append(len(results.get("FRA", ())))
 
     thread = threading.Thread(target=read)
     thread.start()
-    for _ in range(5):
+    for batches in range(5):
         assert post(array(*[good()] * 200)).status_code == 200
-    done.set()
+        # the reader sees every batch before the next is posted
+        eventually(lambda expected=200 * (batches + 1): expected in sizes)
+    posted.set()
     thread.join()
-    assert seen <= {0, 200, 400, 600, 800, 1000}
+    assert set(sizes) - {0} == {200, 400, 600, 800, 1000}

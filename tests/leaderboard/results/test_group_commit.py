@@ -1,9 +1,9 @@
-"""Rows of many requests in few transactions, each with its own outcome."""
+"""Group commit: few transactions for many rows, and each row has its own outcome."""
 
 import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -14,85 +14,123 @@ from leaderboard.results.group_commit import GroupCommit
 from queries import StoreTimeout, StoreUnavailable
 from tests.conftest import SECRET, rows
 from tests.leaderboard.results.test_posting import good
+from tests.support.waiting import eventually
+from tests.support.waiting_callers import WaitingCallers
+
+FIRST = -1
+LOCK_WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
 
 
-def outcomes(group: GroupCommit[int], numbers: range) -> list[Any]:
-    """What becomes of these rows, added at once while one is being written."""
+class RecordingStore:
+    """Records the batches that it is given. It blocks on the first row and refuses some rows."""
 
-    def add(number: int) -> Any:
-        try:
-            group.add(number)
-        except Exception as error:  # noqa: BLE001
-            return type(error)
-        return number
-
-    with ThreadPoolExecutor(len(numbers) + 1) as pool:
-        first = pool.submit(add, -1)
-        time.sleep(0.1)
-        found = list(pool.map(add, numbers))
-        assert first.result() == -1
-    return found
-
-
-class Written:
-    """A store that is slow with its first batch and refuses what it is told to."""
-
-    def __init__(self, error: Exception, *refused: int) -> None:
+    def __init__(self, error: Exception | None = None, *refused: int) -> None:
         self.batches: list[list[int]] = []
-        self.error, self.refused = error, refused
+        self.entered, self.opened = threading.Event(), threading.Event()
+        self._error, self._refused = error, set(refused)
 
     def write(self, batch: list[int]) -> None:
         self.batches.append(list(batch))
-        if batch == [-1]:
-            time.sleep(0.5)
-        if set(batch) & set(self.refused):
-            raise self.error
+        if batch == [FIRST]:
+            self.entered.set()
+            assert self.opened.wait(60)
+        if self._error is not None and self._refused & set(batch):
+            raise self._error
 
 
-def test_rows_that_come_meanwhile_are_written_together() -> None:
-    store = Written(ValueError())
-    assert outcomes(GroupCommit(store.write, 20), range(16)) == [*range(16)]
-    assert len(store.batches) == 2
-    assert sorted(store.batches[1]) == [*range(16)]
+def add(group: GroupCommit[int], row: int) -> int | type[Exception]:
+    """The row, or the type of the error that it raises."""
+    try:
+        group.add(row)
+    except Exception as error:  # noqa: BLE001
+        return type(error)
+    return row
 
 
-def test_a_row_that_is_refused_fails_alone() -> None:
-    store = Written(ValueError(), 3, 5)
-    expected = [ValueError if number in (3, 5) else number for number in range(8)]
-    assert outcomes(GroupCommit(store.write, 20), range(8)) == expected
+def add_during_a_write(store: RecordingStore, count: int) -> list[int | type[Exception]]:
+    """The outcomes of ``count`` rows that are all added while the first row is being written."""
+    group = GroupCommit(store.write, 60)
+    callers = WaitingCallers()
+    with ThreadPoolExecutor(count + 1) as threads:
+        first = threads.submit(add, group, FIRST)
+        assert store.entered.wait(60)
+        others = [threads.submit(callers.run, add, group, row) for row in range(count)]
+        callers.wait_for(count)
+        store.opened.set()
+        assert first.result() == FIRST
+        return [other.result() for other in others]
+
+
+def test_rows_that_arrive_during_a_write_are_written_together() -> None:
+    store = RecordingStore()
+    assert add_during_a_write(store, 16) == [*range(16)]
+    assert [sorted(batch) for batch in store.batches] == [[FIRST], [*range(16)]]
+
+
+def test_refused_row_fails_alone() -> None:
+    store = RecordingStore(ValueError(), 3, 5)
+    expected = [ValueError if row in (3, 5) else row for row in range(8)]
+    assert add_during_a_write(store, 8) == expected
     assert sorted(map(len, store.batches)) == [1] * 9 + [8]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), StoreTimeout("slow")])
-def test_a_store_that_is_away_is_not_tried_again_for_each(error: Exception) -> None:
-    store = Written(error, 3)
-    assert outcomes(GroupCommit(store.write, 20), range(8)) == [type(error)] * 8
+@pytest.mark.parametrize("error", [StoreUnavailable("lost"), StoreTimeout("slow")])
+def test_unavailable_store_is_not_tried_again_for_each_row(error: Exception) -> None:
+    store = RecordingStore(error, 3)
+    assert add_during_a_write(store, 8) == [type(error)] * 8
     assert len(store.batches) == 2
 
 
-def test_who_waits_too_long_is_told_and_not_written() -> None:
-    store = Written(ValueError())
-    assert outcomes(GroupCommit(store.write, 0.1), range(4)) == [StoreTimeout] * 4
-    assert store.batches == [[-1]]
+def test_row_that_waits_too_long_is_not_written() -> None:
+    store = RecordingStore()
+    group = GroupCommit(store.write, 0.1)
+    with ThreadPoolExecutor(5) as threads:
+        first = threads.submit(add, group, FIRST)
+        assert store.entered.wait(60)
+        others = [threads.submit(add, group, row) for row in range(4)]
+        assert [other.result() for other in others] == [StoreTimeout] * 4
+        store.opened.set()
+        assert first.result() == FIRST
+    assert store.batches == [[FIRST]]
 
 
-def test_one_result_that_the_database_refuses_does_not_hurt_those_beside_it(app: Flask, database: str) -> None:
-    rows(database, "ALTER TABLE events ADD CHECK (payload->>'note' <> 'bad')")
+Post = Callable[[bytes], int]
 
-    def post(number: int) -> int:
-        body = good(note="bad" if number % 4 == 0 else "good")
+
+@pytest.fixture
+def post_status(app: Flask) -> Post:
+    """Posts a signed result with a client of its own, and returns the status."""
+
+    def post(body: bytes) -> int:
         headers = {"Authorization": sign(SECRET, body)}
         return app.test_client().post("/api/post_stats", data=body, headers=headers).status_code
 
-    holder = psycopg2.connect(database)
-    with holder, holder.cursor() as cursor, ThreadPoolExecutor(16) as pool:
-        cursor.execute("LOCK TABLE events IN SHARE MODE")
-        waiting = [pool.submit(post, number) for number in range(16)]
-        threading.Event().wait(1)
-        holder.commit()
-        statuses = [future.result() for future in waiting]
-    holder.close()
-    assert statuses == [500, 200, 200, 200] * 4
-    assert rows(database, "SELECT count(*) FROM events") == [(12,)]
-    # one transaction for the first, and then few for all others
-    assert rows(database, "SELECT count(DISTINCT xmin::text) FROM events")[0][0] <= 14
+    # regions are read before the first result is written, so that later ones only wait for each other
+    assert post(good()) == 200
+    return post
+
+
+def post_during_a_write(database: str, post: Post, bodies: list[bytes]) -> list[int]:
+    """The statuses of results that are all posted while another one is being written."""
+    callers = WaitingCallers()
+    with closing(psycopg2.connect(database)) as holder, ThreadPoolExecutor(len(bodies) + 1) as threads:
+        with holder, holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE events IN SHARE MODE")
+            first = threads.submit(post, good())
+            eventually(lambda: rows(database, LOCK_WAITERS) == [(1,)])
+            others = [threads.submit(callers.run, post, body) for body in bodies]
+            callers.wait_for(len(bodies))
+        assert first.result() == 200
+        return [other.result() for other in others]
+
+
+def test_results_posted_during_a_transaction_share_the_next(database: str, post_status: Post) -> None:
+    assert post_during_a_write(database, post_status, [good()] * 12) == [200] * 12
+    assert rows(database, "SELECT count(*), count(DISTINCT xmin::text) FROM events") == [(14, 3)]
+
+
+def test_result_that_the_database_refuses_does_not_affect_others(database: str, post_status: Post) -> None:
+    rows(database, "ALTER TABLE events ADD CHECK (payload->>'note' <> 'bad')")
+    bodies = [good(note="bad" if number % 4 == 0 else "good") for number in range(12)]
+    assert post_during_a_write(database, post_status, bodies) == [500, 200, 200, 200] * 3
+    assert rows(database, "SELECT count(*) FROM events") == [(11,)]

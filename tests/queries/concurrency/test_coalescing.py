@@ -2,10 +2,8 @@
 
 import itertools
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,7 +12,7 @@ import pytest
 from queries import StoreTimeout
 from queries.concurrency.coalescing import CallBatcher, SingleFlight
 from queries.concurrency.timeouts import call_with_timeout
-from tests.support.waiting import eventually
+from tests.support.waiting_callers import WaitingCallers
 
 SHARING = 6
 
@@ -33,29 +31,6 @@ class Gate:
         self.entered.release()
         assert self.opened.acquire(timeout=20)
         return number
-
-
-class WaitingCallers:
-    """Knows which of the callers that it runs wait for a turn, or for the one that does."""
-
-    def __init__(self) -> None:
-        self.threads: set[int] = set()
-
-    def run(self, call: Callable[..., object], *args: object) -> object:
-        """Runs a call on the present thread."""
-        self.threads.add(threading.get_ident())
-        return call(*args)
-
-    def wait_for(self, callers: int) -> None:
-        """Returns once so many callers wait."""
-        assert eventually(lambda: sum(map(is_waiting, tuple(self.threads))) == callers)
-
-
-def is_waiting(thread: int) -> bool:
-    """Whether a caller has joined a batch: it leads the batch, or waits for its result."""
-    frame = sys._current_frames().get(thread)
-    functions = {frame.f_code.co_name for frame, _ in traceback.walk_stack(frame)} if frame else set()
-    return bool(functions & {"_lead", "result"})
 
 
 def call_while_one_runs(shared: SingleFlight[int], gate: Gate, pool: ThreadPoolExecutor) -> list[Future[int]]:
