@@ -157,7 +157,7 @@ def test_every_command_exists_with_its_options(arguments: list[str]) -> None:
 
 
 def test_variables_before_commands_are_settings() -> None:
-    given = {name for block in SHELL for name in re.findall(r"\b([A-Z_]+)=\S+ (?=.*\.venv/bin/)", block)}
+    given = {name for block in SHELL for name in re.findall(r"(?<!\w)([A-Z][A-Z_]+)=\S+ (?=.*\.venv/bin/)", block)}
     assert {"SECRET", "POSTGRES"} <= given
     assert given <= {name for name, _, _ in describe_settings()}
 
