@@ -9,8 +9,20 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from polars.testing import assert_frame_equal
 
-from queries import FileEvents, LakeEvents, SchemaError, StoreUnavailable, connect, open_events, sample_data
-from tests.support.commands import run_leaderboard
+from leaderboard.export.datasets import EVENTS
+from leaderboard.export.runner import ExportPeriod
+from queries import (
+    FileEvents,
+    HybridEvents,
+    LakeEvents,
+    PostgresEvents,
+    SchemaError,
+    StoreUnavailable,
+    connect,
+    open_events,
+    sample_data,
+)
+from tests.support.exports import export_to
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -24,14 +36,11 @@ def read(url: object, since: datetime = ALWAYS[0], until: datetime = ALWAYS[1]) 
 def exports(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an export in each format, one with a file per day, and one in a Delta table."""
     folder = tmp_path_factory.mktemp("exports")
-    for file_format in FORMATS:
-        done = run_leaderboard(
-            "export", "events", "--since", "0", "--to", f"{folder}/all.{file_format}", POSTGRES=events_database
-        )
-        assert done.returncode == 0, done.stderr
-    for to in (("--to", f"{folder}/days/{{date}}.parquet"), ("--format", "delta", "--to", f"{folder}/table")):
-        done = run_leaderboard("export", "events", *to, POSTGRES=events_database)
-        assert done.returncode == 0, done.stderr
+    with closing(HybridEvents(PostgresEvents(events_database))) as source:
+        for file_format in FORMATS:
+            export_to(source, EVENTS, folder / f"all.{file_format}", file_format, ExportPeriod(ALWAYS[0], None))
+        export_to(source, EVENTS, folder / "days" / "{date}.parquet", "parquet", None)
+        export_to(source, EVENTS, folder / "table", "delta", None)
     return folder
 
 
