@@ -82,10 +82,7 @@ def sync(
     if snapshot is None:
         plan = _Plan([], BEFORE_FIRST_ID, settled.id)
     elif adopt or rewrite is not Rewrite.IF_CHANGED or snapshot.changes != hash64(state.changes):
-        # a TRUNCATE … RESTART IDENTITY may have moved the ids back
-        after_id = min(snapshot.watermark, settled.id)
-        days = _days_to_rewrite(postgres, snapshot, state, after_id, rewrite, progress)
-        plan = _Plan(days, after_id, settled.id)
+        plan = _plan_rewrite(postgres, snapshot, state, settled, rewrite, progress)
     elif settled.id > snapshot.watermark or settled.as_of - snapshot.as_of >= MAX_AS_OF_AGE:
         plan = _Plan([], snapshot.watermark, max(snapshot.watermark, settled.id))
     else:
@@ -93,21 +90,25 @@ def sync(
     return _write(postgres, lake, plan, state, settled, progress)
 
 
-def _days_to_rewrite(
+def _plan_rewrite(
     postgres: PostgresEvents,
     snapshot: LakeSnapshot,
     state: DatabaseState,
-    max_id: int,
+    settled: SettledPoint,
     rewrite: Rewrite,
     progress: Progress,
-) -> list[date]:
-    # only the lake has the days before
+) -> _Plan:
+    # a TRUNCATE … RESTART IDENTITY may have moved the ids back
+    after_id = min(snapshot.watermark, settled.id)
+    # only the lake has the days before, so they stay as they are
     since = state.pruned or MIN_TIME
     if rewrite is Rewrite.ALL:
-        days = {*snapshot.days(), *event_days(postgres, max_id=max_id)}
-        return sorted(day for day in days if day >= since.date())
-    compared = compare_days(postgres, snapshot, since, max_id, progress)
-    return compared.filter(~pl.col("same"))["day"].to_list()
+        all_days = {*snapshot.days(), *event_days(postgres, max_id=after_id)}
+        days = sorted(day for day in all_days if day >= since.date())
+    else:
+        compared = compare_days(postgres, snapshot, since, after_id, progress)
+        days = compared.filter(~pl.col("same"))["day"].to_list()
+    return _Plan(days, after_id, settled.id)
 
 
 def _write(
