@@ -75,7 +75,7 @@ def test_median_ai_job_has_a_round_trip_score_of_0_8(on_engine: Engine) -> None:
 
 def test_median_of_an_even_number_is_interpolated(on_engine: Engine) -> None:
     rows = [{"orchestrator": name, "round_trip_time": time} for name, time in (("a", 1.0), ("b", 2.0))]
-    # m = 1.5
+    # the median is 1.5
     assert ai_scores(on_engine, rows)["a"][1] == pytest.approx(exp(log(0.8) / 1.5), abs=1e-9)
 
 
