@@ -1,4 +1,4 @@
-"""gunicorn with several workers: starts, stops and lives through what happens to processes."""
+"""gunicorn with several workers: starts, stops, and processes that die."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
-WAYS = pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
+both_commands = pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
                                ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def workers(service: RunningService) -> list[psutil.Process]:
     return [process for process in children if process.name() != "postgres"]
 
 
-@WAYS
+@both_commands
 def test_workers_share_one_embedded_server_that_stops_with_them(data_dir: Path, command: list[str]) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}, command) as service:
         assert len(workers(service)) == 3
@@ -49,17 +50,17 @@ def test_workers_share_one_embedded_server_that_stops_with_them(data_dir: Path, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_signal_ends_everything_cleanly(data_dir: Path, number: int) -> None:
+def test_signal_ends_service_and_server_cleanly(data_dir: Path, number: int) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.stop(number) == 0
         assert "Traceback" not in service.process.stderr.read()
     assert postmaster_pid(data_dir) is None
 
 
-def test_ctrl_c_reaches_the_whole_group_and_the_database_is_stopped_last(data_dir: Path) -> None:
+def test_ctrl_c_stops_the_database_last(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).status == 200
-        # the database is out of reach of the terminal, and ends after those that use it
+        # the database has a session of its own, so that Ctrl-C does not reach it before those that use it
         assert os.getsid(postmaster_pid(data_dir)) == postmaster_pid(data_dir)
         os.killpg(service.process.pid, signal.SIGINT)
         assert service.process.wait(60) == 0
@@ -67,7 +68,7 @@ def test_ctrl_c_reaches_the_whole_group_and_the_database_is_stopped_last(data_di
     assert "database system is shut down" in (data_dir / "postgres.log").read_text()
 
 
-def test_after_kill_9_of_everything_the_next_start_works_and_has_the_data(data_dir: Path) -> None:
+def test_next_start_after_kill_9_has_the_data(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).body == b"ok"
         server = psutil.Process(postmaster_pid(data_dir))
@@ -80,7 +81,7 @@ def test_after_kill_9_of_everything_the_next_start_works_and_has_the_data(data_d
     assert postmaster_pid(data_dir) is None
 
 
-def test_the_workers_of_a_killed_master_end_and_with_them_the_server(data_dir: Path) -> None:
+def test_workers_and_server_end_after_their_master_is_killed(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         orphans = workers(service)
         service.process.kill()
@@ -89,7 +90,7 @@ def test_the_workers_of_a_killed_master_end_and_with_them_the_server(data_dir: P
         eventually(lambda: postmaster_pid(data_dir) is None)
 
 
-def test_a_database_that_dies_comes_back_by_itself(data_dir: Path) -> None:
+def test_killed_embedded_server_is_started_again(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).body == b"ok"
         psutil.Process(postmaster_pid(data_dir)).kill()
@@ -98,7 +99,7 @@ def test_a_database_that_dies_comes_back_by_itself(data_dir: Path) -> None:
     assert postmaster_pid(data_dir) is None
 
 
-def test_a_stop_that_ends_slow_requests_by_force_still_stops_the_server(data_dir: Path) -> None:
+def test_stop_that_cuts_slow_requests_stops_the_server(data_dir: Path) -> None:
     # a stop waits for DB_TIMEOUT and five seconds more, which is less than a worker waits for the rest of a request
     settings = {"DATA_DIR": str(data_dir), "DB_TIMEOUT": "1"}
     with RunningService(settings, [*GUNICORN, "--graceful-timeout", "1"]) as service:
@@ -112,7 +113,7 @@ def test_a_stop_that_ends_slow_requests_by_force_still_stops_the_server(data_dir
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_start_that_is_ended_leaves_no_server_behind(data_dir: Path, number: int) -> None:
+def test_interrupted_command_leaves_no_server_behind(data_dir: Path, number: int) -> None:
     command = [*LEADERBOARD, "simulate", "100000000"]
     process = subprocess.Popen(command, env=environment(DATA_DIR=str(data_dir)), stderr=subprocess.DEVNULL)
     eventually(lambda: postmaster_pid(data_dir))
@@ -121,7 +122,7 @@ def test_a_start_that_is_ended_leaves_no_server_behind(data_dir: Path, number: i
     eventually(lambda: postmaster_pid(data_dir) is None)
 
 
-def test_two_services_with_one_folder_share_its_server(data_dir: Path) -> None:
+def test_two_services_share_the_server_of_one_folder(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as first, RunningService({"DATA_DIR": str(data_dir)}) as second:
         assert first.post(RESULT).body == b"ok"
         assert list(second.get("/api/aggregated_stats").json) == [RESULT["orchestrator"]]
@@ -130,8 +131,8 @@ def test_two_services_with_one_folder_share_its_server(data_dir: Path) -> None:
     assert postmaster_pid(data_dir) is None
 
 
-@WAYS
-def test_a_given_database_is_migrated_and_used(empty_database: str, command: list[str]) -> None:
+@both_commands
+def test_configured_database_is_migrated_and_used(empty_database: str, command: list[str]) -> None:
     with RunningService({"POSTGRES": f"{empty_database};", "DATA_DIR": "/nonexistent"}, command) as service:
         assert service.post(RESULT).body == b"ok"
     assert rows(empty_database, "SELECT version, dirty FROM schema_migrations") == [(NEWEST, False)]
@@ -141,7 +142,7 @@ def test_a_given_database_is_migrated_and_used(empty_database: str, command: lis
 @pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--port", "0"], [*GUNICORN, "--bind", "127.0.0.1:0"]],
                          ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
 @pytest.mark.parametrize(("name", "value"), [("DB_TIMEOUT", "soon"), ("POSTGRES", "mysql://x"), ("LOG_LEVEL", "loud")])
-def test_a_setting_that_cannot_be_read_stops_the_start_in_one_line(command: list[str], name: str, value: str) -> None:
+def test_invalid_setting_stops_the_start(command: list[str], name: str, value: str) -> None:
     done = subprocess.run(
         command, env=environment(**{name: value}), cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -150,7 +151,7 @@ def test_a_setting_that_cannot_be_read_stops_the_start_in_one_line(command: list
     assert "Traceback" not in done.stderr
 
 
-def test_a_dirty_database_stops_the_start(database: str) -> None:
+def test_dirty_database_stops_the_start(database: str) -> None:
     rows(database, "UPDATE schema_migrations SET version = 3, dirty = true")
     done = subprocess.run(
         [*LEADERBOARD, "serve", "--port", "0"], env=environment(POSTGRES=database), capture_output=True, text=True,
@@ -161,11 +162,9 @@ def test_a_dirty_database_stops_the_start(database: str) -> None:
 
 
 def test_many_requests_at_once_are_all_answered(database: str) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    def ask(number: int) -> int:
+    def send_request(number: int) -> int:
         return (service.post(RESULT) if number % 2 else service.get("/api/aggregated_stats")).status
 
     with RunningService({"POSTGRES": database}) as service, ThreadPoolExecutor(32) as pool:
-        assert set(pool.map(ask, range(400))) == {200}
+        assert set(pool.map(send_request, range(400))) == {200}
     assert len(rows(database, "SELECT * FROM events")) == 200

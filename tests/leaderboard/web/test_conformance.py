@@ -1,4 +1,4 @@
-"""Every recorded answer of the service that this one replaces is this one's answer as well."""
+"""The responses of the predecessor, recorded over the same events, are the responses of this service."""
 
 import math
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def recorded(events_database: str) -> Iterator[FlaskClient]:
 
 
 @pytest.mark.parametrize("case", RECORDED["cases"], ids=lambda case: f"{case['path']}?{case['query']}")
-def test_the_answer_is_the_recorded_one(recorded: FlaskClient, case: dict[str, Any]) -> None:
+def test_response_equals_the_recorded_one(recorded: FlaskClient, case: dict[str, Any]) -> None:
     response = recorded.get(case["path"], query_string=case["query"])
     assert response.status_code == case["status"]
     if case["body"] is not None:
@@ -38,7 +38,7 @@ def by_id(body: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
 
 
 def assert_covers(ours: Any, recorded: Any, path: str) -> None:
-    """Equal as the conformance set defines it: results and scores may have more fields than were recorded."""
+    """Equal as the conformance set defines it: results and scores may have fields that were not recorded."""
     if isinstance(recorded, dict):
         assert isinstance(ours, dict)
         if "success_rate" in recorded:

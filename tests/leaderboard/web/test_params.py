@@ -1,4 +1,4 @@
-"""What a query string means."""
+"""Query strings, and the filters and windows that they mean."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,31 +12,31 @@ from queries import AI, TRANSCODING, EventFilter
 from queries.times import MIN_TIME
 
 
-def asked(query: str) -> Request:
+def request_with(query: str) -> Request:
     return Request(EnvironBuilder(path="/", query_string=query).get_environ())
 
 
-def test_neither_end_is_the_last_hours() -> None:
-    since, until = params.time_range(asked(""), default_hours=24)
+def test_default_window_is_the_last_hours() -> None:
+    since, until = params.time_range(request_with(""), default_hours=24)
     assert until - since == timedelta(hours=24)
     assert abs(until - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_only_since_is_until_now() -> None:
-    since, until = params.time_range(asked("since=5"), default_hours=24)
+def test_since_alone_ends_now() -> None:
+    since, until = params.time_range(request_with("since=5"), default_hours=24)
     assert since == datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
     assert abs(until - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_only_until_is_everything_before() -> None:
-    assert params.time_range(asked("until=5"), default_hours=24) == (
+def test_until_alone_begins_at_the_earliest_time() -> None:
+    assert params.time_range(request_with("until=5"), default_hours=24) == (
         MIN_TIME,
         datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC),
     )
 
 
-def test_a_window_longer_than_time_begins_with_it() -> None:
-    assert params.time_range(asked(""), default_hours=1e12).since == MIN_TIME
+def test_window_longer_than_time_begins_at_the_earliest_time() -> None:
+    assert params.time_range(request_with(""), default_hours=1e12).since == MIN_TIME
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_a_window_longer_than_time_begins_with_it() -> None:
         ("job_type=transcoding&pipeline=p&model=m", EventFilter(TRANSCODING, pipeline="p", model="m")),
     ],
 )
-def test_what_aggregated_stats_is_asked(query: str, expected: EventFilter) -> None:
-    assert params.scores_filter(asked(query)) == expected
+def test_filter_of_aggregated_stats(query: str, expected: EventFilter) -> None:
+    assert params.scores_filter(request_with(query)) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_what_aggregated_stats_is_asked(query: str, expected: EventFilter) -> No
         ("region=%00", "region must not contain"),
     ],
 )
-def test_what_aggregated_stats_cannot_be_asked(query: str, sentence: str) -> None:
+def test_invalid_filter_of_aggregated_stats(query: str, sentence: str) -> None:
     with pytest.raises(InvalidParameter, match=sentence):
-        params.scores_filter(asked(query))
+        params.scores_filter(request_with(query))
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_what_aggregated_stats_cannot_be_asked(query: str, sentence: str) -> Non
         ("orchestrator=0xab&pipeline=p&model=m", EventFilter(AI, orchestrator="0xab", pipeline="p", model="m")),
     ],
 )
-def test_what_raw_stats_is_asked(query: str, expected: EventFilter) -> None:
-    assert params.results_filter(asked(query)) == (expected.orchestrator, expected)
+def test_filter_of_raw_stats(query: str, expected: EventFilter) -> None:
+    assert params.results_filter(request_with(query)) == (expected.orchestrator, expected)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_what_raw_stats_is_asked(query: str, expected: EventFilter) -> None:
         ("orchestrator=0xab&job_type=ai&model=m", "^pipeline required$"),
     ],
 )
-def test_what_raw_stats_cannot_be_asked(query: str, sentence: str) -> None:
+def test_invalid_filter_of_raw_stats(query: str, sentence: str) -> None:
     with pytest.raises(InvalidParameter, match=sentence):
-        params.results_filter(asked(query))
+        params.results_filter(request_with(query))

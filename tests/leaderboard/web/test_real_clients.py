@@ -1,4 +1,4 @@
-"""Real results and the requests of clients in use, over real connections."""
+"""Real results and captured requests of real clients, over real connections."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ def shared_service(server: str, template: str) -> Iterator[RunningService]:
         yield service
 
 
-def answered(
+def results_of(
     service: RunningService, results: list[dict[str, Any]], query: str = ""
 ) -> dict[str, list[dict[str, Any]]]:
     (orchestrator,) = {result["orchestrator"] for result in results}
@@ -47,11 +47,11 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def test_real_results_are_posted_read_back_field_by_field_and_scored(service: RunningService) -> None:
+def test_real_results_are_stored_returned_and_scored(service: RunningService) -> None:
     assert (len(TRANSCODING), len(AI)) == (21, 3)
     for result in [*TRANSCODING, *AI, *SINGLE]:
-        answer = service.post(result)
-        assert (answer.status, answer.body) == (200, b"ok")
+        response = service.post(result)
+        assert (response.status, response.body) == (200, b"ok")
 
     for posted, query in (
         (TRANSCODING, ""),
@@ -60,11 +60,11 @@ def test_real_results_are_posted_read_back_field_by_field_and_scored(service: Ru
         by_region: dict[str, list[dict[str, Any]]] = {}
         for result in posted:
             by_region.setdefault(result["region"], []).insert(0, result)
-        assert answered(service, posted, query) == by_region
+        assert results_of(service, posted, query) == by_region
 
     (transcoding,), (failed,) = (
-        answered(service, SINGLE[:1])["MDW"],
-        answered(service, SINGLE[1:], "&job_type=ai")["MDW"],
+        results_of(service, SINGLE[:1])["MDW"],
+        results_of(service, SINGLE[1:], "&job_type=ai")["MDW"],
     )
     assert transcoding == SINGLE[0]
     assert failed == SINGLE[1] | {"model_is_warm": False}
@@ -112,16 +112,16 @@ def bytes_of(request: dict[str, Any], connection: str = "close") -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def test_captured_posts_are_taken_byte_for_byte(service: RunningService, database: str) -> None:
+def test_captured_posts_are_stored_as_posted(service: RunningService, database: str) -> None:
     assert len(POSTS) == 12
     for request in POSTS:
-        answer = service.send_bytes(bytes_of(request))
-        assert (answer.status, answer.body) == (200, b"ok")
+        response = service.send_bytes(bytes_of(request))
+        assert (response.status, response.body) == (200, b"ok")
     stored = [payload for (payload,) in rows(database, "SELECT payload FROM events ORDER BY id")]
     assert stored == [json.loads(request["body"]) for request in POSTS]
 
 
-def test_a_captured_post_is_refused_once_a_byte_of_it_changes(service: RunningService, database: str) -> None:
+def test_captured_post_with_a_changed_byte_is_refused(service: RunningService, database: str) -> None:
     for request in POSTS:
         changed = request | {"body": request["body"].replace('"timestamp":1', '"timestamp":2')}
         assert service.send_bytes(bytes_of(changed)).status == 403
@@ -133,21 +133,21 @@ def test_captured_gets_are_answered(service: RunningService) -> None:
         service.send_bytes(bytes_of(request))
     assert len(GETS) == 17
     for request in GETS:
-        answer = service.send_bytes(bytes_of(request))
+        response = service.send_bytes(bytes_of(request))
         refused = request["target"] in (
             "/api/aggregated_stats?pipeline=llm",
             "/api/aggregated_stats?model=somemodel",
             "/api/raw_stats",
         )
-        assert answer.status == (400 if refused else 200), request
-        assert_read_by_clients(request["target"], answer)
+        assert response.status == (400 if refused else 200), request
+        assert_read_by_clients(request["target"], response)
 
 
-def assert_read_by_clients(target: str, answer: HttpResponse) -> None:
-    document = answer.json
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    if answer.status == 400:
+def assert_read_by_clients(target: str, response: HttpResponse) -> None:
+    document = response.json
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    if response.status == 400:
         assert list(document) == ["error"]
     elif target.startswith("/api/aggregated_stats"):
         assert all(
@@ -167,18 +167,18 @@ def chunked(request: dict[str, Any], *chunks: bytes) -> bytes:
     return head + b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in (*chunks, b""))
 
 
-def test_a_client_that_sends_its_body_in_chunks_is_served(shared_service: RunningService) -> None:
+def test_chunked_body_is_accepted(shared_service: RunningService) -> None:
     body = POSTS[0]["body"].encode()
     assert shared_service.send_bytes(chunked(POSTS[0], body[:7], body[7:])).status == 200
 
 
-def test_chunks_that_are_too_many_are_told_apart_from_a_wrong_signature(shared_service: RunningService) -> None:
+def test_chunked_body_that_is_too_large_is_a_413_and_no_403(shared_service: RunningService) -> None:
     assert shared_service.send_bytes(chunked(POSTS[0], b"x" * 2**24, b"x")).status == 413
 
 
-@pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nab", b""], ids=["no size", "half a chunk", "no end"])
+@pytest.mark.parametrize("rest", [b"zz\r\n", b"5\r\nab", b""], ids=["invalid size", "half a chunk", "no end"])
 @pytest.mark.parametrize(("target", "status"), [("/api/post_stats", 400), ("/api/nothing", 404)])
-def test_a_body_that_breaks_off_is_the_clients_fault(
+def test_incomplete_body_is_a_client_error(
     shared_service: RunningService, rest: bytes, target: str, status: int
 ) -> None:
     with socket.create_connection(("127.0.0.1", shared_service.port), timeout=60) as connection:
@@ -198,19 +198,19 @@ def test_a_body_that_breaks_off_is_the_clients_fault(
         (b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
         (b"nonsense\r\n\r\n", 400),
     ],
-    ids=["too long a path", "too long a header", "no length", "no request"],
+    ids=["long path", "long header", "invalid length", "no request"],
 )
-def test_requests_that_gunicorn_refuses_get_the_error_body_that_any_page_reads(
+def test_gunicorn_refuses_requests_with_the_error_body(
     shared_service: RunningService, request_bytes: bytes, status: int
 ) -> None:
-    answer = shared_service.send_bytes(request_bytes)
-    assert answer.status == status
-    assert list(answer.json) == ["error"]
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Cache-Control"] == "no-store"
+    response = shared_service.send_bytes(request_bytes)
+    assert response.status == status
+    assert list(response.json) == ["error"]
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_clients_that_stall_give_back_their_threads(database: str) -> None:
+def test_stalled_clients_lose_their_threads(database: str) -> None:
     with RunningService({"POSTGRES": database}, [*LEADERBOARD, "serve", "--workers", "1", "--threads", "2"]) as service:
         request = bytes_of(POSTS[0])
         # as many as there are threads: one stops in its head, one in its body
@@ -222,8 +222,8 @@ def test_clients_that_stall_give_back_their_threads(database: str) -> None:
             connection.close()
 
 
-def test_a_client_learns_that_its_body_is_too_large(shared_service: RunningService) -> None:
+def test_body_that_is_too_large_is_a_413_that_names_the_limit(shared_service: RunningService) -> None:
     for size in (2**20 + 1, 2**23):
-        answer = shared_service.post(b"x" * size)
-        assert answer.status == 413
-        assert "1048576" in answer.json["error"]
+        response = shared_service.post(b"x" * size)
+        assert response.status == 413
+        assert "1048576" in response.json["error"]
