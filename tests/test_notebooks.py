@@ -16,8 +16,17 @@ import pytest
 
 from leaderboard.reports import notebooks
 from tests.conftest import clone, drop, rows
-from tests.leaderboard.web.test_recomputed import SCORES, Jobs, by, close, moment, scored, summed_up, typical
 from tests.support.commands import PROJECT, run_leaderboard
+from tests.support.plain_scores import (
+    SCORE_FIELDS,
+    TOLERANCE,
+    Jobs,
+    group_by,
+    median_time,
+    score_jobs,
+    summarize,
+    to_seconds,
+)
 from tests.support.service import RunningService
 
 pytestmark = pytest.mark.slow
@@ -92,7 +101,7 @@ def jobs(database: str, service: RunningService) -> dict[str, Jobs]:
         for job_type, results in found.items():
             path = f"/api/raw_stats?{window}&orchestrator={orchestrator}&job_type={job_type}&format=ndjson"
             lines = [json.loads(line) for line in service.get(path).body.decode().splitlines()]
-            results += [json.loads(line["result"]) | {"at": moment(line["event_time"])} for line in lines]
+            results += [json.loads(line["result"]) | {"at": to_seconds(line["event_time"])} for line in lines]
     return found
 
 
@@ -171,24 +180,26 @@ def ranked(
     jobs: Jobs, weights: tuple[float, float] | None = None, at_median: float = 0.8
 ) -> dict[str, dict[str, float]]:
     """The scores of each orchestrator: its transcoding scores or, with weights, its AI scores."""
-    references = {job: typical(group) for job, group in by(jobs, "pipeline", "model").items()} if weights else {}
+    references = (
+        {job: median_time(group) for job, group in group_by(jobs, "pipeline", "model").items()} if weights else {}
+    )
     found = {}
-    for (orchestrator,), own in by(jobs, "orchestrator").items():
+    for (orchestrator,), own in group_by(jobs, "orchestrator").items():
         parts = []
-        for region in by(own, "region").values():
+        for region in group_by(own, "region").values():
             if weights is None:
-                parts.append(scored(region))
+                parts.append(score_jobs(region))
                 continue
-            models = by(region, "pipeline", "model").items()
+            models = group_by(region, "pipeline", "model").items()
             weighed = [(len(group), weighted(group, references[job], weights, at_median)) for job, group in models]
-            parts.append({name: sum(n * part[name] for n, part in weighed) / len(region) for name in SCORES})
-        found[orchestrator] = {name: sum(part[name] for part in parts) / len(parts) for name in SCORES}
+            parts.append({name: sum(n * part[name] for n, part in weighed) / len(region) for name in SCORE_FIELDS})
+        found[orchestrator] = {name: sum(part[name] for part in parts) / len(parts) for name in SCORE_FIELDS}
     return found
 
 
 def weighted(jobs: Jobs, reference: float | None, weights: tuple[float, float], at_median: float) -> dict[str, float]:
     of_success, of_speed = weights
-    parts = scored(jobs, reference, ai=True)
+    parts = score_jobs(jobs, reference, ai=True)
     success = parts["success_rate"]
     seconds = sum(job["round_trip_time"] for job in jobs) / len(jobs)
     speed = at_median ** (seconds / reference) if reference else 0
@@ -202,12 +213,12 @@ def test_figures_of_the_network_equal_those_of_its_raw_results(run: Run, jobs: d
     found = figures(run("03-network-week"))
     for job_type, results in jobs.items():
         assert found[job_type]["jobs"] == len(results)
-        assert found[job_type]["orchestrators"] == len(by(results, "orchestrator"))
-        assert found[job_type]["regions"] == len(by(results, "region"))
+        assert found[job_type]["orchestrators"] == len(group_by(results, "orchestrator"))
+        assert found[job_type]["regions"] == len(group_by(results, "region"))
         assert found[job_type]["succeeded"] == sum(job["success_rate"] >= 1 for job in results)
-        assert found[job_type]["median_round_trip_time"] == pytest.approx(typical(results), **close)
+        assert found[job_type]["median_round_trip_time"] == pytest.approx(median_time(results), **TOLERANCE)
     for key, expected in (("scores", ranked(jobs["transcoding"])), ("ai scores", ranked(jobs["ai"], SERVICE_WEIGHTS))):
-        assert found[key] == pytest.approx({name: own["score"] for name, own in expected.items()}, **close)
+        assert found[key] == pytest.approx({name: own["score"] for name, own in expected.items()}, **TOLERANCE)
 
 
 def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, jobs: dict[str, Jobs]) -> None:
@@ -220,14 +231,14 @@ def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, job
         errors += sum(max(error["count"], 1) for job in own for error in job["errors"])
         score = expected[orchestrator]["score"]
         below = sum(other["score"] < score for other in expected.values())
-        summary = summed_up(own)
+        summary = summarize(own)
         names = ("events", "failed", "p50_round_trip_time", "p95_round_trip_time")
         assert found[job_type] == pytest.approx(
             expected[orchestrator]
             | {name: summary[name] for name in names}
-            | {"regions": len(by(own, "region")), "rank": len(expected) - below, "ranked_count": len(expected)}
+            | {"regions": len(group_by(own, "region")), "rank": len(expected) - below, "ranked_count": len(expected)}
             | {"percentile": 100 * below / (len(expected) - 1)},
-            **close,
+            **TOLERANCE,
         )
     assert found["errors"] == errors
 
@@ -235,8 +246,8 @@ def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, job
 def test_own_score_equals_its_formula(run: Run, jobs: dict[str, Jobs]) -> None:
     found = figures(run("04-your-own-score"))
     mine, theirs = ranked(jobs["ai"], (0.5, 0.5), at_median=0.5), ranked(jobs["ai"], SERVICE_WEIGHTS)
-    assert found["scores"] == pytest.approx({name: own["score"] for name, own in mine.items()}, **close)
-    assert found["service scores"] == pytest.approx({name: own["score"] for name, own in theirs.items()}, **close)
+    assert found["scores"] == pytest.approx({name: own["score"] for name, own in mine.items()}, **TOLERANCE)
+    assert found["service scores"] == pytest.approx({name: own["score"] for name, own in theirs.items()}, **TOLERANCE)
     assert 0 < found["correlation"] < 1
 
 

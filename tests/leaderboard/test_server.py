@@ -22,8 +22,11 @@ pytestmark = pytest.mark.slow
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
-both_commands = pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
-                               ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
+both_commands = pytest.mark.parametrize(
+    "command",
+    [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
+    ids=["leaderboard serve", "gunicorn wsgi:app"],
+)
 
 
 def workers(service: RunningService) -> list[psutil.Process]:
