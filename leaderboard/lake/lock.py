@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg2
 
@@ -22,11 +22,13 @@ def exclusive_lock(url: str, timeout: float) -> Iterator[None]:
     lock, and StoreUnavailable if the database cannot be reached.
     """
     connection = connect(url, timeout)
-    # the lock ends with its session
     try:
         if not _try_lock(connection, url):
             raise LakeConflict("another process is at work on the lake")
-        yield
+        try:
+            yield
+        finally:
+            _unlock(connection)
     finally:
         connection.close()
 
@@ -39,3 +41,10 @@ def _try_lock(connection: psycopg2.extensions.connection, url: str) -> bool:
             return bool(locked)
     except psycopg2.Error as error:
         raise translate_psycopg2_error(error, url) from error
+
+
+def _unlock(connection: psycopg2.extensions.connection) -> None:
+    # the server notices a closed connection some time later, and the next process would find the lock taken;
+    # a lost connection has no lock any more
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
