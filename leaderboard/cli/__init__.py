@@ -66,7 +66,8 @@ class LazyGroup(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the settings."""
         with formatter.section("Settings, from the environment"):
-            formatter.write_dl([(name, f"{meaning}  [default: {shown}]") for name, meaning, shown in describe_settings()])
+            settings = describe_settings()
+            formatter.write_dl([(s.name, f"{s.description}  [default: {s.default}]") for s in settings])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem"]:
         """The commands and options that begin with ``incomplete``."""

@@ -1,0 +1,122 @@
+"""The pool runs each operation in one transaction, and survives what happens to the database."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
+
+import psycopg2
+import pytest
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
+
+from leaderboard.postgres.pool import Database
+from queries.errors import StoreTimeout, StoreUnavailable
+from tests.conftest import rows
+from tests.support.postgres import StoppablePostgres
+from tests.support.service import free_port
+
+REGIONS = "SELECT count(*) FROM regions"
+INSERT = "INSERT INTO regions (name, display_name, job_type_id) VALUES ('NEW', 'New', 1)"
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[Database]:
+    with closing(Database(database, 20)) as pool:
+        yield pool
+
+
+def count_regions(cursor: Cursor) -> int:
+    cursor.execute(REGIONS)
+    return cursor.fetchone()[0]
+
+
+def insert_twice(cursor: Cursor) -> None:
+    cursor.execute(INSERT)
+    cursor.execute(INSERT)
+
+
+def test_transaction_is_committed_when_run_returns(pool: Database, database: str) -> None:
+    pool.run(lambda cursor: cursor.execute(INSERT))
+    assert rows(database, REGIONS) == [(27,)]
+    assert pool.run(count_regions) == 27
+
+
+def test_failed_statement_rolls_back_and_raises_the_driver_error(pool: Database, database: str) -> None:
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        pool.run(insert_twice)
+    assert rows(database, REGIONS) == [(26,)]
+    assert pool.run(count_regions) == 26
+
+
+def test_error_of_the_caller_rolls_back(pool: Database, database: str) -> None:
+    def insert_and_fail(cursor: Cursor) -> None:
+        cursor.execute(INSERT)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        pool.run(insert_and_fail)
+    assert rows(database, REGIONS) == [(26,)]
+
+
+def test_slow_statement_is_cancelled(database: str) -> None:
+    with closing(Database(database, 0.2, connections=1)) as pool:
+        with pytest.raises(StoreTimeout, match="took too long"):
+            pool.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"))
+        pool.ping()
+
+
+def test_lost_connection_means_unavailable_and_is_replaced(pool: Database) -> None:
+    with pytest.raises(StoreUnavailable, match="is not available: "):
+        pool.run(lambda cursor: cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert pool.run(count_regions) == 26
+
+
+def test_connections_that_a_restart_broke_are_replaced(stoppable_postgres: StoppablePostgres) -> None:
+    with closing(Database(stoppable_postgres.url, 20)) as pool:
+        assert pool.run(count_regions) == 26
+        stoppable_postgres.stop()
+        stoppable_postgres.start()
+        # the pool does not know of the restart before it uses a connection
+        assert pool.run(count_regions) == 26
+        stoppable_postgres.stop()
+        with pytest.raises(StoreUnavailable):
+            pool.ping()
+
+
+def test_silent_database_is_given_up(stoppable_postgres: StoppablePostgres) -> None:
+    with closing(Database(stoppable_postgres.url, 0.5)) as pool:
+        pool.ping()
+        with stoppable_postgres.frozen(), pytest.raises(StoreTimeout, match=r"no answer within 1\.5 s"):
+            pool.ping()
+
+
+def test_unreachable_database_is_named_without_its_password() -> None:
+    port = free_port()
+    with (
+        closing(Database(f"postgresql://user:hush@127.0.0.1:{port}/scores", 2)) as pool,
+        pytest.raises(StoreUnavailable) as failure,
+    ):
+        pool.ping()
+    assert str(failure.value) == f"the database scores at 127.0.0.1:{port} is not available: Connection refused"
+
+
+def test_waiting_for_a_connection_is_limited(database: str) -> None:
+    entered, opened = Event(), Event()
+
+    def block(_: Cursor) -> None:
+        entered.set()
+        assert opened.wait(60)
+
+    with closing(Database(database, 1, connections=1)) as pool, ThreadPoolExecutor(2) as threads:
+        blocked = []
+        # one connection is kept, and one more is opened when it is in use
+        for _ in range(2):
+            entered.clear()
+            blocked.append(threads.submit(pool.run, block))
+            assert entered.wait(60)
+        with pytest.raises(StoreTimeout, match=r"no connection to the database .* became free in 1 s"):
+            pool.ping()
+        opened.set()
+        for future in blocked:
+            future.exception()
+        pool.ping()
