@@ -44,19 +44,13 @@ def uncached_response(status: int, body: bytes) -> Response:
 
 
 def _timeout(error: Exception) -> Response:
-    log.warning("the database was too slow: %s", _reason(error))
+    log.warning("answering 504: %s", error)
     return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
 
 
 def _unavailable(error: Exception) -> Response:
-    log.warning("the database is unavailable: %s", _reason(error))
+    log.warning("answering 503: %s", error)
     return error_response(503, "the database is not available, try again later")
-
-
-def _reason(error: Exception) -> str:
-    """The error's sentence, or the driver's if that caused it, on one line."""
-    cause = getattr(error.__cause__, "orig", None) or error.__cause__
-    return " ".join(str(cause).split()) if cause and str(cause).strip() else str(error)
 
 
 def _http_error(error: HTTPException) -> Response:

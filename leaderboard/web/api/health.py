@@ -23,7 +23,7 @@ def health() -> Response:
     try:
         service().database.ping()
     except (StoreUnavailable, StoreTimeout, MigrationError) as error:
-        log.warning("unhealthy: the database is unavailable: %s", error)
+        log.warning("unhealthy: %s", error)
         postgres = {"ok": False, "error": "the database is not available"}
         return uncached_response(503, encode({"status": _status_during_outage(), "postgres": postgres}))
     return respond(render_document({"status": "ok", "postgres": {"ok": True}}))
