@@ -19,7 +19,10 @@ def translate_psycopg2_error(error: psycopg2.Error, dsn: str) -> StoreError | ps
 
     ``dsn`` is the URL or connection string of the database.
     """
-    lost = isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    # the plain DatabaseError is what psycopg2 makes of libpq's own failures, such as a connection that was closed
+    lost = (
+        isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or type(error) is psycopg2.DatabaseError
+    )
     return store_error(dsn, error.pgcode, str(error), lost=lost) or error
 
 

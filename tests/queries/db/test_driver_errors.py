@@ -60,8 +60,9 @@ def test_mistake_in_a_statement_stays_an_error_of_the_driver(database: str) -> N
     direct.close()
 
 
-def test_only_the_first_line_of_a_message_is_shown() -> None:
-    error = psycopg2.OperationalError("server closed the connection unexpectedly\n\tThis probably means …\nQuery: x")
+@pytest.mark.parametrize("error_type", [psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError])
+def test_only_the_first_line_of_a_message_is_shown(error_type: type[psycopg2.Error]) -> None:
+    error = error_type("server closed the connection unexpectedly\n\tThis probably means …\nQuery: x")
     translated = translate_psycopg2_error(error, f"postgresql://user:{PASSWORD}@db.example/scores")
     assert isinstance(translated, StoreUnavailable)
     assert str(translated) == (
