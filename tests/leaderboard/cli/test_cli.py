@@ -80,7 +80,7 @@ class TestMigrate:
     def test_a_dirty_database_is_told_refused_and_forced(self, run: Run, database: str) -> None:
         rows(database, "UPDATE schema_migrations SET version = 3, dirty = true")
         assert run("migrate", "status").stdout == (
-            "version: 3 (dirty)\npending: 4_results_of_an_orchestrator\npending: 5_pruned\n"
+            "version: 3 (dirty)\npending: 4_orchestrator_time_index\npending: 5_pruned_before\n"
         )
         for refused in (("up",), ("down", "1"), ("goto", "1")):
             done = run("migrate", *refused)
