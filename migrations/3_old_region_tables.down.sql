@@ -1,4 +1,4 @@
--- Takes back what was copied: the events that still stand in an old table, with its time.
+-- Deletes the events that were copied: those that an old table has with the same payload and time.
 DO $$
 DECLARE
     old record;

@@ -1,6 +1,6 @@
--- Copies the results out of the tables that once held one region each (mdw, fra, sin, …), where there are
--- any, into events. The old tables stay as they are. A result without a time that can be read gets the
--- earliest one; a row that is no result of an orchestrator is left behind with a warning.
+-- Copies results into events from the tables of older releases, which held one region each (mdw, fra, sin, …).
+-- The old tables stay as they are. A result without a valid time gets 1970-01-01. A row that names no
+-- orchestrator is not copied, with a warning.
 DO $$
 DECLARE
     old record;
@@ -15,7 +15,7 @@ BEGIN
           AND c.column_name = 'stats' AND c.data_type = 'jsonb'
         ORDER BY t.table_name
     LOOP
-        -- an AI result of a region that was known for transcoding only must not get lost
+        -- the region may be registered for transcoding only, and its AI results must not be lost
         EXECUTE format(
             'INSERT INTO regions (name, display_name, job_type_id)
              SELECT r.name, r.display_name, ai.id

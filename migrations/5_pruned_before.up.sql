@@ -1,2 +1,2 @@
--- Since the lake has them, events that were received before this moment may have been deleted here; one row or none.
+-- Events that were received before this moment may have been deleted here, because the lake has them. One row or none.
 CREATE TABLE IF NOT EXISTS pruned (before timestamptz NOT NULL);

@@ -1,1 +1,1 @@
-"""PostgreSQL: connecting, the pool, migrations, and the server of our own."""
+"""PostgreSQL: connections, migrations, and the embedded server."""

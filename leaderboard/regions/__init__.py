@@ -1,1 +1,1 @@
-"""The regions that jobs are tested from."""
+"""The regions from which jobs are tested."""

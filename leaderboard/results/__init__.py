@@ -1,1 +1,1 @@
-"""The results that testers post: checked, stored, and completed when they are read."""
+"""The results that testers post: authentication, validation, writing, and completion for reading."""
