@@ -32,7 +32,7 @@ NEWEST = load()[-1].version
 MAX_WORKERS = 8
 """Each has a PostgreSQL of its own."""
 
-_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export"}
+_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export", "exports"}
 
 _numbers = itertools.count(1)
 

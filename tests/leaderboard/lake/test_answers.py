@@ -26,6 +26,8 @@ from tests.support.postgres import StoppablePostgres
 from tests.support.service import ONE_WORKER, RunningService
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 EVENTS = conformance("events")["events"]
 CASES = [case for case in RECORDED["cases"] if case["status"] == 200 and case["path"] != "/api/regions"]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -229,7 +231,6 @@ def test_outage_window_joins_lake_and_memory(
         assert datetime.now(UTC) - as_of(answer) < timedelta(minutes=1)
 
 
-@pytest.mark.slow
 def test_services_sync_their_lake_in_the_background(database: str, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     settings = {"POSTGRES": database, "LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0.1"}

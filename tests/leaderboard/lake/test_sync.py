@@ -108,6 +108,7 @@ def test_as_of_lies_between_start_and_end_of_the_sync(stores: Stores) -> None:
     assert stores.snapshot().as_of == done.as_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 1, 3], ids="killed once {} files were written".format)
 def test_killed_sync_leaves_the_lake_unchanged(stores: Stores, limit: int) -> None:
     insert_events(stores.url, NOON)
@@ -140,6 +141,7 @@ def sync_until_killed(url: str, lake: str, limit: int) -> None:
     sync(PostgresEvents(url), lake, no_progress)
 
 
+@pytest.mark.slow
 def test_concurrent_syncs_add_each_event_once(stores: Stores) -> None:
     load_events(stores.url, EVENTS[:1000])
     barrier = threading.Barrier(4)
