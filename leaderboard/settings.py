@@ -183,6 +183,11 @@ def missing_variables(**defaults: object) -> list[str]:
     return [f"{name}={value}" for name, value in defaults.items() if name not in os.environ]
 
 
+def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child process: that of this process, with these variables set as well."""
+    return os.environ | variables
+
+
 @cache
 def _settings() -> dict[str, Setting]:
     """The settings by the names of their fields."""

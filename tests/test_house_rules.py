@@ -20,11 +20,7 @@ PACKAGES = ("leaderboard", "queries")
 MODULES = sorted(path for folder in PACKAGES for path in (PROJECT / folder).rglob("*.py"))
 ALL_MODULES = sorted([*MODULES, *(PROJECT / "benchmarks").rglob("*.py")])
 VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
-MODULES_THAT_READ_THE_ENVIRONMENT = {
-    "leaderboard/settings.py",
-    # psql inherits the environment
-    "leaderboard/cli/database.py",
-}
+MODULES_THAT_READ_THE_ENVIRONMENT = {"leaderboard/settings.py"}
 MODULES_THAT_WRITE_ROWS = {
     f"leaderboard/{module}.py"
     for module in ("results/writer", "regions/registry", "postgres/golang_migrate", "lake/prune")

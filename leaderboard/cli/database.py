@@ -1,6 +1,5 @@
 """``leaderboard database``."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import sys
 import click
 
 from leaderboard.cli.stores import open_database, open_migrated_database
-from leaderboard.settings import Settings
+from leaderboard.settings import Settings, child_environment
 
 LIBPQ_VARIABLES = {
     "application_name": "PGAPPNAME",
@@ -86,7 +85,7 @@ def psql(settings: Settings, arguments: tuple[str, ...]) -> None:
     # in an interactive psql, Ctrl-C cancels a statement; it must not end this process
     signal.signal(signal.SIGINT, lambda *_: None)
     # not in the arguments, because every user of the machine can read these
-    environment = os.environ | _libpq_environment(_open(settings))
+    environment = child_environment(_libpq_environment(_open(settings)))
     sys.exit(subprocess.run([_find_psql(), *arguments], env=environment, check=False).returncode)
 
 

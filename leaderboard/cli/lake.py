@@ -33,7 +33,10 @@ class OpenDatabase(NamedTuple):
 
 @click.group()
 def lake() -> None:
-    """Exports settled results to the lake at LAKE_URL, a Delta table, and maintains it."""
+    """Exports settled results to the lake, a Delta table, and maintains it.
+
+    LAKE_URL says where the lake is.
+    """
 
 
 @lake.command(name="sync")

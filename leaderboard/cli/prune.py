@@ -17,9 +17,10 @@ from leaderboard.settings import Settings
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def prune(settings: Settings, days: int, yes: bool) -> None:
-    """Deletes old results from the database after checking that the lake holds all of them.
+    """Deletes old results from the database that the lake holds.
 
-    Scores still include them: the service reads them from the lake.
+    It first checks that the lake holds each day whole. Scores still include
+    the deleted results, because the service reads them from the lake.
     """
     before = _midnight(days)
     with open_lake_database(settings) as opened, exclusive_lock(opened.url, settings.db_timeout):

@@ -70,9 +70,9 @@ def report(
     database: str | None,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
-    """Runs NOTEBOOK and writes its output as one HTML page, without the code.
+    """Runs a notebook and writes its output as one HTML page.
 
-    Needs the extra "notebooks".
+    The page does not show the code, and needs no other file. Needs the extra "notebooks".
 
     Exit codes: 0 done; 1 another failure; 2 wrong usage; 73 --to cannot be
     written; 75 try again later: the database is unavailable or too slow.

@@ -43,7 +43,10 @@ def scores(
     model: str | None,
     as_json: bool,
 ) -> None:
-    """Prints the scores of a window of time, per orchestrator and region."""
+    """Prints scores per orchestrator and region.
+
+    They cover the results from --since to --until.
+    """
     if bool(pipeline) != bool(model):
         raise click.UsageError("--pipeline and --model go together")
     event_filter = EventFilter(

@@ -19,7 +19,10 @@ import click
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one per core, 2 to 8]")
 @click.option("--threads", type=click.IntRange(1), help="Threads of each worker.  [default: 8]")
 def serve(host: str, port: int, workers: int | None, threads: int | None) -> None:
-    """Serves the HTTP API with gunicorn until Ctrl-C or SIGTERM."""
+    """Serves the HTTP API until Ctrl-C or SIGTERM.
+
+    It runs gunicorn. Where nothing can listen on the port, it ends at once.
+    """
     _check_address(host, port)
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     command = [sys.executable, "-m", "gunicorn", "-c", "python:leaderboard.gunicorn_conf", "--bind", bind]

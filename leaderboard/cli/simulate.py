@@ -51,9 +51,9 @@ def simulate(
     ndjson: bool,
     append: bool,
 ) -> None:
-    """Makes EVENTS results of a simulated network and stores them in the database.
+    """Makes results of a simulated network and stores them.
 
-    Where the database already holds results, it asks on a terminal, and needs
+    EVENTS is their number. Where the database already holds results, it asks on a terminal, and needs
     --append elsewhere.
     """
     until = until or datetime.now(UTC)
