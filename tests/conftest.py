@@ -1,9 +1,8 @@
-"""One PostgreSQL for the whole run; a database of its own for each test that writes."""
+"""One PostgreSQL server per test process, and a database of its own for each test that writes."""
 
 import gzip
 import itertools
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from flask import Flask
 from psycopg2.extras import Json, execute_values
 
 from leaderboard.app import create_app
+from leaderboard.gunicorn_conf import CORES
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migration_files import load
 from leaderboard.results.auth import sign
@@ -38,20 +38,22 @@ _numbers = itertools.count(1)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """How many processes run the tests: for chosen tests this one alone, which starts sooner.
+    """The number of test processes. 0 means none beside this one.
 
-    Slow tests wait for other processes about as long as they compute, so two
-    processes keep a core busy. Without them one does.
+    The whole suite runs in two processes per core, because its slow tests
+    wait for other processes about as long as they compute. Chosen tests run in
+    this process, because they start sooner.
     """
     chosen = config.args != config.getini("testpaths") or config.option.keyword
     if chosen:
         return 0
     per_core = 1 if config.option.markexpr == "not slow" else 2
-    return min(per_core * (os.cpu_count() or 1), MAX_WORKERS)
+    return min(per_core * CORES, MAX_WORKERS)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests as slow whose fixtures start processes."""
+    """Marks tests as slow if their fixtures start processes."""
     for item in items:
         if isinstance(item, pytest.Function) and _SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")
@@ -115,7 +117,7 @@ def database(server: str, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def events_database(server: str, template: str) -> str:
-    """The URL of a database with the events of the conformance set. For reading."""
+    """The URL of a database with the events of the conformance set. Tests only read it."""
     url = clone(server, template, "conformance")
     load_events(url, conformance("events")["events"])
     return url
@@ -123,13 +125,13 @@ def events_database(server: str, template: str) -> str:
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    """The settings of ``app``; a test may set its own in a fixture of this name."""
+    """The settings of ``app``. A test module or class may override this fixture."""
     return Settings(postgres=database, secret=SECRET)
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The service over a fresh database, which pytest-flask gives its client."""
+    """The service over a fresh database. The fixture ``client`` of pytest-flask uses it."""
     app = create_app(settings)
     yield app
     app.extensions["leaderboard"].close()
@@ -137,7 +139,7 @@ def app(settings: Settings) -> Iterator[Flask]:
 
 @pytest.fixture
 def post(client: Any) -> Callable[..., Any]:
-    """Posts a result, a dict or the bytes of a body, with its signature."""
+    """Posts a result with its signature; the result is a dict or the bytes of the body."""
 
     def post(result: dict[str, Any] | bytes, **headers: str) -> Any:
         body = result if isinstance(result, bytes) else json.dumps(result).encode()
@@ -155,24 +157,24 @@ def new_folder() -> Iterator[Path]:
 
 
 def clone(server: str, template: str, name: str) -> str:
-    """The URL of a new database that is like the template."""
+    """Creates a copy of the template and returns its URL."""
     _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return server.format(name)
 
 
 def sample(name: str) -> Any:
-    """A JSON document of tests/data."""
+    """Reads a JSON document of tests/data."""
     return json.loads((DATA / name).read_text(encoding="utf-8"))
 
 
 def conformance(name: str) -> Any:
-    """A document of the conformance set: ``events`` or ``answers``."""
+    """Reads a document of the conformance set: ``events`` or ``answers``."""
     with gzip.open(DATA / f"{name}.json.gz") as file:
         return json.load(file)
 
 
 def load_events(url: str, events: list[list[Any]]) -> None:
-    """Stores ``[event_time, orchestrator, region, job_type, payload]`` rows as they are."""
+    """Stores rows ``[event_time, orchestrator, region, job_type, payload]`` without validation."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT r.name, j.name, r.id FROM regions r JOIN job_types j ON j.id = r.job_type_id")
         ids = {(region, job_type): id_ for region, job_type, id_ in cursor}
@@ -189,7 +191,7 @@ def load_events(url: str, events: list[list[Any]]) -> None:
 
 
 def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """What a statement returns, committed."""
+    """Runs and commits a statement, and returns its rows."""
     connection = psycopg2.connect(url)
     try:
         with connection, connection.cursor() as cursor:
@@ -210,5 +212,5 @@ def _execute(server: str, statement: str) -> None:
 
 
 def drop(server: str, name: str) -> None:
-    """Deletes a database, whoever uses it."""
+    """Drops a database, even if it is in use."""
     _execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
