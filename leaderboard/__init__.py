@@ -1,1 +1,1 @@
-"""The leaderboard service: whatever touches Flask, the environment or writes."""
+"""The leaderboard service: HTTP, the command line, and everything that reads settings or writes data."""

@@ -172,4 +172,4 @@ def _create_private_folder(folder: Path) -> None:
         found, account = folder.lstat(), system_user.server_account()
         owner = account.pw_uid if account else os.geteuid()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
-            raise EmbeddedPostgresError(f"{folder}, for the server's socket, belongs to somebody else") from None
+            raise EmbeddedPostgresError(f"{folder}, for the server's socket, belongs to another user") from None

@@ -210,12 +210,12 @@ def test_folder_may_have_any_name(empty_folder: Path, name: str) -> None:
     ],
     ids=["link", "open to all", "file"],
 )
-def test_socket_folder_of_somebody_else_is_refused(empty_folder: Path, create: Callable[[Path], object]) -> None:
+def test_socket_folder_of_another_user_is_refused(empty_folder: Path, create: Callable[[Path], object]) -> None:
     server = EmbeddedPostgres(empty_folder / LONG_NAME)
     sockets = Path(parse_dsn(server.url)["host"])
     create(sockets)
     try:
-        with pytest.raises(EmbeddedPostgresError, match="belongs to somebody else"):
+        with pytest.raises(EmbeddedPostgresError, match="belongs to another user"):
             server.acquire()
     finally:
         sockets.rmdir() if sockets.is_dir() and not sockets.is_symlink() else sockets.unlink()
