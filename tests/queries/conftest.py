@@ -1,6 +1,6 @@
-"""Events on every engine that the questions run on."""
+"""Events on every engine that the queries run on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +12,9 @@ from queries import conform
 from tests.conftest import conformance
 
 
-def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Events with the given columns; what a row leaves out is a plain transcoding result."""
-    usual = {
+def make_events(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Events with the given columns. The other columns are those of a good transcoding result."""
+    defaults = {
         "id": 1,
         "event_time": datetime(2026, 9, 1, tzinfo=UTC),
         "orchestrator": "0xa",
@@ -27,13 +27,13 @@ def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
         "seg_duration": 2.0,
     }
     schema_overrides = {"pipeline": pl.String, "model": pl.String, "event_time": pl.Datetime("us", "UTC")}
-    typed = pl.DataFrame([usual | row for row in rows or [{}]], schema_overrides=schema_overrides, strict=False)
+    typed = pl.DataFrame([defaults | row for row in rows or [{}]], schema_overrides=schema_overrides, strict=False)
     return conform(typed if rows else typed.clear())
 
 
 def recorded_events() -> pl.DataFrame:
     """The events of the conformance set."""
-    return frame(
+    return make_events(
         [
             {
                 "id": number,
@@ -61,17 +61,17 @@ ENGINES: dict[str, Callable[[pl.DataFrame], Any]] = {
 
 
 @pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
-def on_engine(request: pytest.FixtureRequest) -> Iterator[Callable[[pl.DataFrame], Any]]:
-    """Puts events on an engine."""
+def on_engine(request: pytest.FixtureRequest) -> Callable[[pl.DataFrame], Any]:
+    """Converts a Polars frame of events to an engine's frame."""
     return request.param
 
 
-def collected(answer: Any) -> pl.DataFrame:
-    """A question's answer as a Polars frame, whatever engine gave it."""
-    if isinstance(answer, pl.LazyFrame):
-        answer = answer.collect()
-    elif isinstance(answer, duckdb.DuckDBPyRelation):
-        answer = answer.pl()
-    # DuckDB names the zone of its session, which may be another name of UTC
+def to_polars(result: Any) -> pl.DataFrame:
+    """The result of a query, from any engine, as a Polars frame."""
+    if isinstance(result, pl.LazyFrame):
+        result = result.collect()
+    elif isinstance(result, duckdb.DuckDBPyRelation):
+        result = result.pl()
+    # DuckDB uses the time zone name of its session, which may be an alias of UTC
     times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
-    return answer.with_columns(times).cast({pl.Categorical: pl.String})
+    return result.with_columns(times).cast({pl.Categorical: pl.String})

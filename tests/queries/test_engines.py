@@ -19,7 +19,7 @@ from queries import (
     score_history,
     top_ai_score,
 )
-from tests.queries.conftest import collected, frame, recorded_events
+from tests.queries.conftest import make_events, recorded_events, to_polars
 
 EVENTS = recorded_events()
 ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
@@ -75,8 +75,8 @@ QUESTIONS = {
 def test_engines_agree(
     on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
-    expected = collected(question(EVENTS, query))
-    answer = collected(question(on_engine(EVENTS), query))
+    expected = to_polars(question(EVENTS, query))
+    answer = to_polars(question(on_engine(EVENTS), query))
     assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9, check_dtypes=True)
 
 
@@ -84,11 +84,11 @@ def test_engines_agree(
 def test_empty_frame_returns_no_rows(
     on_engine: Callable[[pl.DataFrame], Any], question: Callable[..., Any], query: EventFilter
 ) -> None:
-    none = frame([]).with_columns(payload=pl.lit(None, pl.String))
-    assert collected(question(on_engine(none), query)).is_empty()
+    none = make_events([]).with_columns(payload=pl.lit(None, pl.String))
+    assert to_polars(question(on_engine(none), query)).is_empty()
 
 
 @pytest.mark.parametrize("name", [name for name in QUESTIONS if "nothing" not in name and "nobody" not in name])
 def test_every_query_function_returns_rows_for_the_recorded_events(name: str) -> None:
     question, query = QUESTIONS[name]
-    assert not collected(question(EVENTS, query)).is_empty()
+    assert not to_polars(question(EVENTS, query)).is_empty()

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from queries import AI, EventFilter, orchestrator_errors, orchestrator_jobs
-from tests.queries.conftest import collected, frame
+from tests.queries.conftest import make_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
 OWN = EventFilter(orchestrator="0xa")
@@ -17,7 +17,7 @@ AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
 
 
 def jobs(engine: Engine, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return collected(orchestrator_jobs(engine(frame(rows)), OWN)).to_dicts()
+    return to_polars(orchestrator_jobs(engine(make_events(rows)), OWN)).to_dicts()
 
 
 def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple[Any, ...]]:
@@ -26,8 +26,8 @@ def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple
         {"id": number, "payload": payload if isinstance(payload, str) else json.dumps(payload)} | columns
         for number, payload in enumerate(payloads)
     ]
-    events = frame(rows)
-    answer = collected(orchestrator_errors(events.lazy() if lazy else events, OWN))
+    events = make_events(rows)
+    answer = to_polars(orchestrator_errors(events.lazy() if lazy else events, OWN))
     return answer.select("error_code", "results", "count", "share").rows()
 
 
@@ -91,7 +91,7 @@ def test_errors_are_counted_by_code(lazy: bool) -> None:
 def test_error_shares_add_up_within_a_job_and_region() -> None:
     payload = json.dumps({"errors": [{"error_code": "E", "count": 3}]})
     rows = [{"payload": payload}, {"payload": payload, "region": "LON"}, {"payload": payload} | AI_JOB]
-    found = orchestrator_errors(frame(rows), OWN)
+    found = orchestrator_errors(make_events(rows), OWN)
     assert found["share"].to_list() == [1.0] * 3
     assert found["job_type"].to_list() == ["ai", "transcoding", "transcoding"]
 

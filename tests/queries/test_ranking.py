@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from queries import AI, EventFilter, ranking
-from tests.queries.conftest import collected, frame
+from tests.queries.conftest import make_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
 TRANSCODING_JOBS = EventFilter()
@@ -19,7 +19,9 @@ def ranks(
     engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS, **options: Any
 ) -> dict[str, dict[str, Any]]:
     """The rows by orchestrator, in their order."""
-    return {row["orchestrator"]: row for row in collected(ranking(engine(frame(rows)), query, **options)).to_dicts()}
+    return {
+        row["orchestrator"]: row for row in to_polars(ranking(engine(make_events(rows)), query, **options)).to_dicts()
+    }
 
 
 def ai(**columns: Any) -> dict[str, Any]:

@@ -9,26 +9,26 @@ import polars as pl
 import pytest
 
 from queries import EVENT_SCHEMA, SchemaError, conform
-from tests.queries.conftest import collected, frame
+from tests.queries.conftest import make_events, to_polars
 
 
 def test_conform_orders_columns_and_appends_others() -> None:
-    mixed = frame([{}]).with_columns(payload=pl.lit("{}"))
+    mixed = make_events([{}]).with_columns(payload=pl.lit("{}"))
     shuffled = mixed.select(sorted(mixed.columns))
     assert conform(shuffled).columns == [*EVENT_SCHEMA, "payload"]
 
 
 def test_conform_turns_null_and_nan_measures_into_0(on_engine: Callable[[pl.DataFrame], Any]) -> None:
-    odd = frame([{}]).with_columns(
+    odd = make_events([{}]).with_columns(
         success_rate=pl.lit(None, pl.Float64), round_trip_time=pl.lit(float("nan")), seg_duration=pl.lit(1, pl.Int32)
     )
-    row = collected(conform(on_engine(odd))).row(0, named=True)
+    row = to_polars(conform(on_engine(odd))).row(0, named=True)
     assert (row["success_rate"], row["round_trip_time"], row["seg_duration"]) == (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
 def test_conform_casts_to_the_schema(lazy: bool) -> None:
-    narrow = frame([{}]).with_columns(
+    narrow = make_events([{}]).with_columns(
         pl.col("id").cast(pl.Int32), pl.col("event_time").cast(pl.Datetime("ms")).dt.convert_time_zone("Asia/Tokyo")
     )
     schema = nw.from_native(conform(narrow.lazy() if lazy else narrow)).collect_schema()
@@ -37,14 +37,14 @@ def test_conform_casts_to_the_schema(lazy: bool) -> None:
 
 def test_conform_converts_times_to_utc() -> None:
     moment = datetime(2026, 9, 1, 12, 0, 0, 123456, tzinfo=UTC)
-    tokyo = frame([{"event_time": moment}]).with_columns(pl.col("event_time").dt.convert_time_zone("Asia/Tokyo"))
+    tokyo = make_events([{"event_time": moment}]).with_columns(pl.col("event_time").dt.convert_time_zone("Asia/Tokyo"))
     assert conform(tokyo)["event_time"][0] == moment
 
 
 @pytest.mark.parametrize("column", EVENT_SCHEMA)
 def test_missing_column_is_named(column: str) -> None:
     with pytest.raises(SchemaError, match=f"no column '{column}'"):
-        conform(frame([{}]).drop(column))
+        conform(make_events([{}]).drop(column))
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_missing_column_is_named(column: str) -> None:
 )
 def test_column_of_a_wrong_type_is_named(column: str, value: object) -> None:
     with pytest.raises(SchemaError, match=f"column '{column}' must be"):
-        conform(frame([{}]).with_columns(pl.lit(value).alias(column)))
+        conform(make_events([{}]).with_columns(pl.lit(value).alias(column)))

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from queries import AI, EventFilter, aggregated_stats, score_history
-from tests.queries.conftest import collected, frame, recorded_events
+from tests.queries.conftest import make_events, recorded_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
 TRANSCODING_JOBS = EventFilter()
@@ -23,7 +23,7 @@ def at(day: int, hour: int = 0, minute: int = 0) -> dict[str, datetime]:
 def history(
     engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS, **options: Any
 ) -> list[dict[str, Any]]:
-    return collected(score_history(engine(frame(rows)), query, **options)).to_dicts()
+    return to_polars(score_history(engine(make_events(rows)), query, **options)).to_dicts()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_network_is_scored_as_one_orchestrator(on_engine: Engine) -> None:
 def test_one_bucket_over_all_equals_aggregated_stats(on_engine: Engine) -> None:
     events = recorded_events()
     for query in (EventFilter(), EventFilter(job_type=AI, pipeline="Text to image", model="ByteDance/SDXL-Lightning")):
-        year = collected(score_history(events, query, interval="1y"))
+        year = to_polars(score_history(events, query, interval="1y"))
         expected = aggregated_stats(events, query)
         for field in ("success_rate", "round_trip_score", "score"):
             assert year[field].to_list() == pytest.approx(expected[field].to_list(), abs=1e-9)

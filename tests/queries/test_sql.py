@@ -24,7 +24,7 @@ from queries import (
 )
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, load_events, rows
-from tests.queries.conftest import collected
+from tests.queries.conftest import to_polars
 from tests.support.waiting import eventually
 
 DAY = datetime(2026, 9, 2, tzinfo=UTC)
@@ -68,23 +68,23 @@ def everything(url: str, lake: str | None = None) -> pl.DataFrame:
     source = open_events(url, lake=lake)
     events = source.window(MIN_TIME, MAX_TIME).collect()
     source.close()
-    return collected(events).sort("id")
+    return to_polars(events).sort("id")
 
 
 def test_view_has_the_events_of_lake_and_database(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
-    events = collected(both.sql("FROM events ORDER BY id"))
+    events = to_polars(both.sql("FROM events ORDER BY id"))
     assert_frame_equal(events.drop("payload"), everything(places[0]))
     assert events.height > SPLIT
 
 
 def test_database_without_a_lake_has_all_events(places: tuple[str, str]) -> None:
     with connect(places[0]) as connection:
-        assert_frame_equal(collected(connection.sql("FROM events ORDER BY id")).drop("payload"), everything(places[0]))
+        assert_frame_equal(to_polars(connection.sql("FROM events ORDER BY id")).drop("payload"), everything(places[0]))
 
 
 def test_lake_without_its_database_has_the_synced_events(places: tuple[str, str]) -> None:
     with connect(places[1]) as connection:
-        events = collected(connection.sql("FROM events ORDER BY id"))
+        events = to_polars(connection.sql("FROM events ORDER BY id"))
         regions = connection.sql("FROM regions").fetchall()
     assert_frame_equal(events.drop("payload"), everything(places[1]))
     assert events.height == SPLIT
@@ -147,13 +147,13 @@ def test_scores_daily_equals_score_history(both: duckdb.DuckDBPyConnection, plac
         [score_history(events, EventFilter()), score_history(events, EventFilter(job_type=AI))], how="vertical_relaxed"
     )
     order = ["job_type", "bucket", "orchestrator", "region", "pipeline", "model"]
-    answer = collected(both.sql("FROM scores_daily")).sort(order)
-    assert_frame_equal(answer, collected(expected.sort(order)), rel_tol=1e-9, abs_tol=1e-9)
+    answer = to_polars(both.sql("FROM scores_daily")).sort(order)
+    assert_frame_equal(answer, to_polars(expected.sort(order)), rel_tol=1e-9, abs_tol=1e-9)
     assert set(answer["job_type"]) == {"ai", "transcoding"}
 
 
 def test_query_functions_accept_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:
-    answer = collected(aggregated_stats(both.table("events"), EventFilter()))
+    answer = to_polars(aggregated_stats(both.table("events"), EventFilter()))
     expected = aggregated_stats(everything(places[0]), EventFilter())
     assert_frame_equal(answer, expected, rel_tol=1e-9, abs_tol=1e-9)
 

@@ -16,7 +16,7 @@ import vl_convert
 
 from queries import AI, EventFilter, aggregated_stats, charts, orchestrator_errors, ranking, score_history
 from queries.charts.history import MAX_COLOURS
-from tests.queries.conftest import frame
+from tests.queries.conftest import make_events
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 ADDRESS = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
@@ -48,19 +48,19 @@ def ai(model: str, orchestrator: str = "0xa", **fields: Any) -> dict[str, Any]:
 
 class TestRanking:
     def test_ranking_has_a_bar_and_a_rank_per_orchestrator(self) -> None:
-        svg = drawn(charts.ranking(ranking(frame([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
+        svg = drawn(charts.ranking(ranking(make_events([job(ADDRESS), job("0xb", round_trip_time=9.0)]))))
         assert marks(svg, "rect") == marks(svg, "rule") == marks(svg, "symbol") == 2
         found = texts(svg)
         assert found.index("1   0x10e0a9…7fb7") < found.index("2   0xb")
 
     def test_highlight_colours_one_bar(self) -> None:
-        rows = ranking(frame([job("0xa"), job("0xb")]))
+        rows = ranking(make_events([job("0xa"), job("0xb")]))
         shade = charts.theme.ACCENT
         assert drawn(charts.ranking(rows)).count(shade) == 0
         assert drawn(charts.ranking(rows, highlight="0xb")).count(shade) == 1
 
     def test_hundred_orchestrators_are_all_labelled(self) -> None:
-        rows = ranking(frame([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
+        rows = ranking(make_events([job(f"0x{n:040x}", round_trip_time=1.0 + n) for n in range(100)]))
         assert (
             sum(text.partition(" ")[0].isdigit() and "…" in text for text in texts(drawn(charts.ranking(rows)))) == 100
         )
@@ -68,7 +68,9 @@ class TestRanking:
 
 class TestHeatMap:
     def test_heat_map_has_a_cell_per_tested_pair(self) -> None:
-        rows = aggregated_stats(frame([job("0xa", "FRA"), job("0xa", "NYC"), job("0xb", "FRA", success_rate=0.0)]))
+        rows = aggregated_stats(
+            make_events([job("0xa", "FRA"), job("0xa", "NYC"), job("0xb", "FRA", success_rate=0.0)])
+        )
         svg = drawn(charts.heat_map(rows))
         assert marks(svg, "rect") == 3
         found = texts(svg)
@@ -76,20 +78,22 @@ class TestHeatMap:
         assert {"FRA", "NYC"} < set(found)
 
     def test_heat_map_colours_span_0_to_1(self) -> None:
-        svg = drawn(charts.heat_map(aggregated_stats(frame([job("0xa", success_rate=0.0)]))))
+        svg = drawn(charts.heat_map(aggregated_stats(make_events([job("0xa", success_rate=0.0)]))))
         assert {"0.00", "0.50", "1.00"} < set(texts(svg))
         # the darkest of the scale
         assert re.search(r'<path d="M[^"]*" fill="#440154"|fill="rgb\(68, 1, 84\)"', svg)
 
     def test_heat_map_shows_the_given_field(self) -> None:
-        rows = aggregated_stats(frame([job("0xa")]))
+        rows = aggregated_stats(make_events([job("0xa")]))
         assert "Success rate by region" in texts(drawn(charts.heat_map(rows, field="success_rate")))
 
 
 class TestHistory:
     def days(self, *orchestrators: str, regions: tuple[str, ...] = ("FRA",)) -> pl.DataFrame:
         moments = [NOON + timedelta(days=day) for day in range(4)]
-        return frame([job(o, region, event_time=at) for o in orchestrators for region in regions for at in moments])
+        return make_events(
+            [job(o, region, event_time=at) for o in orchestrators for region in regions for at in moments]
+        )
 
     def test_history_draws_dots_and_a_line(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa"))))
@@ -102,12 +106,12 @@ class TestHistory:
         assert {"FRA", "NYC"} < set(texts(svg))
 
     def test_history_has_a_panel_per_model(self) -> None:
-        svg = drawn(charts.history(score_history(frame([ai("m"), ai("n")]), EventFilter(job_type=AI))))
+        svg = drawn(charts.history(score_history(make_events([ai("m"), ai("n")]), EventFilter(job_type=AI))))
         assert {"m", "n"} < set(texts(svg))
 
     def test_panel_titles_fit_their_panels(self) -> None:
         models = [f"{n}/a-model-{'of-many-words-' * 10}" for n in range(2)]
-        found = texts(drawn(charts.history(score_history(frame(map(ai, models)), EventFilter(job_type=AI)))))
+        found = texts(drawn(charts.history(score_history(make_events(map(ai, models)), EventFilter(job_type=AI)))))
         assert sum(text.startswith(("0/a-model", "1/a-model")) and text.endswith("…") for text in found) == 2
 
     def test_few_orchestrators_have_a_colour_each(self) -> None:
@@ -122,23 +126,23 @@ class TestHistory:
         assert f"Faint: {len(crowd)} orchestrators. Strong: their median." in texts(svg)
 
     def test_history_of_hours_labels_the_hour(self) -> None:
-        events = frame([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
+        events = make_events([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
         assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, interval="1h"))))
 
 
 class TestSuccessAgainstLatency:
     def test_each_orchestrator_has_a_dot_and_an_interval(self) -> None:
-        svg = drawn(charts.success_against_latency(ranking(frame([job("0xa"), job("0xb", round_trip_time=2.0)]))))
+        svg = drawn(charts.success_against_latency(ranking(make_events([job("0xa"), job("0xb", round_trip_time=2.0)]))))
         assert marks(svg, "symbol") == marks(svg, "rule") == 2
 
     def test_orchestrators_without_a_success_are_counted_in_the_subtitle(self) -> None:
-        rows = ranking(frame([job("0xa"), job("0xb", success_rate=0.0)]))
+        rows = ranking(make_events([job("0xa"), job("0xb", success_rate=0.0)]))
         svg = drawn(charts.success_against_latency(rows))
         assert marks(svg, "symbol") == 1
         assert "1 not shown, since none of their jobs succeeded." in texts(svg)
 
     def test_highlight_rings_and_names_one_orchestrator(self) -> None:
-        svg = drawn(charts.success_against_latency(ranking(frame([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
+        svg = drawn(charts.success_against_latency(ranking(make_events([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
         assert marks(svg, "symbol") == 3
         assert "0x10e0a9…7fb7" in texts(svg)
 
@@ -146,7 +150,7 @@ class TestSuccessAgainstLatency:
 class TestRoundTripTimes:
     def test_median_of_successful_jobs_is_marked(self) -> None:
         times = [1.0, 2.0, 4.0]
-        events = frame(
+        events = make_events(
             [job("0xa", round_trip_time=t) for t in times] + [job("0xa", success_rate=0, round_trip_time=99.0)]
         )
         svg = drawn(charts.round_trip_times(events))
@@ -154,11 +158,13 @@ class TestRoundTripTimes:
         assert "median 2.0 s" in texts(svg)
 
     def test_each_model_has_a_panel_with_its_median(self) -> None:
-        svg = drawn(charts.round_trip_times(frame([ai("m"), ai("n", round_trip_time=7.0)]), EventFilter(job_type=AI)))
+        svg = drawn(
+            charts.round_trip_times(make_events([ai("m"), ai("n", round_trip_time=7.0)]), EventFilter(job_type=AI))
+        )
         assert {"llm · m", "llm · n", "median 1.0 s", "median 7.0 s"} < set(texts(svg))
 
     def test_orchestrator_is_drawn_over_the_network(self) -> None:
-        events = frame([job("0xa"), job("0xb", round_trip_time=3.0)])
+        events = make_events([job("0xa"), job("0xb", round_trip_time=3.0)])
         svg = drawn(charts.round_trip_times(events, EventFilter(orchestrator="0xb")))
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 2)
         assert {"network", "0xb", "median 2.0 s", "median 3.0 s"} < set(texts(svg))
@@ -166,7 +172,7 @@ class TestRoundTripTimes:
 
 def test_errors_are_bars_with_counts() -> None:
     payloads = ['{"errors":[{"error_code":"Timeout","count":3},{"count":2}]}', '{"errors":[{"error_code":"Timeout"}]}']
-    results = frame([job("0xa", id=number, payload=text) for number, text in enumerate(payloads)])
+    results = make_events([job("0xa", id=number, payload=text) for number, text in enumerate(payloads)])
     svg = drawn(charts.errors(orchestrator_errors(results, EventFilter(orchestrator="0xa"))))
     assert marks(svg, "rect") == 2
     found = texts(svg)
@@ -174,7 +180,7 @@ def test_errors_are_bars_with_counts() -> None:
     assert {"4", "2"} < set(found)
 
 
-EMPTY = frame([])
+EMPTY = make_events([])
 CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
     "ranking": partial(charts.ranking, ranking(EMPTY)),
     "heat_map": partial(charts.heat_map, aggregated_stats(EMPTY)),
@@ -195,12 +201,12 @@ def test_empty_chart_says_so(chart: Callable[[], alt.TopLevelMixin]) -> None:
 
 
 def test_empty_ai_chart_keeps_the_size_of_a_chart() -> None:
-    svg = drawn(charts.round_trip_times(frame([]), EventFilter(job_type=AI)))
+    svg = drawn(charts.round_trip_times(make_events([]), EventFilter(job_type=AI)))
     assert int(re.search(r'width="(\d+)"', svg)[1]) > 600
 
 
 def test_charts_take_frames_of_any_engine() -> None:
-    events = frame([job("0xa"), job("0xb")])
+    events = make_events([job("0xa"), job("0xb")])
     lazy = charts.round_trip_times(events.lazy().with_columns(pl.col(pl.String).cast(pl.Categorical)))
     eager = charts.round_trip_times(events)
     of_duckdb = charts.ranking(ranking(duckdb.from_arrow(events.to_arrow())))
@@ -211,7 +217,7 @@ def test_charts_take_frames_of_any_engine() -> None:
 def test_notebooks_show_charts_as_svg() -> None:
     charts.draw_as_svg()
     try:
-        bundle = charts.heat_map(aggregated_stats(frame([job("0xa")])))._repr_mimebundle_()
+        bundle = charts.heat_map(aggregated_stats(make_events([job("0xa")])))._repr_mimebundle_()
     finally:
         alt.renderers.enable("default")
     assert bundle.keys() == {"image/svg+xml", "text/plain"}

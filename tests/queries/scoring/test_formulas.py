@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from queries import AI, EventFilter, aggregated_stats, top_ai_score
-from tests.queries.conftest import collected, frame
+from tests.queries.conftest import make_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
 TRANSCODING_JOBS = EventFilter()
@@ -19,7 +19,7 @@ def scores(
     engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS
 ) -> dict[str, tuple[float, ...]]:
     """Orchestrator to success_rate, round_trip_score, score."""
-    return {row[0]: row[2:] for row in collected(aggregated_stats(engine(frame(rows)), query)).iter_rows()}
+    return {row[0]: row[2:] for row in to_polars(aggregated_stats(engine(make_events(rows)), query)).iter_rows()}
 
 
 def ai_scores(engine: Engine, rows: list[dict[str, Any]], **query: str) -> dict[str, tuple[float, ...]]:
@@ -133,7 +133,9 @@ def test_other_jobs_do_not_change_a_score(on_engine: Engine) -> None:
 
 def best(engine: Engine, rows: list[dict[str, Any]]) -> tuple[Any, ...]:
     """Region, pipeline, model, score of the best job of 0xa."""
-    answer = collected(top_ai_score(engine(frame([AI_JOB | row for row in rows])), EventFilter(orchestrator="0xa")))
+    answer = to_polars(
+        top_ai_score(engine(make_events([AI_JOB | row for row in rows])), EventFilter(orchestrator="0xa"))
+    )
     return answer.row(0)[1:]
 
 

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from queries import LiveEvents, PostgresEvents
 from queries.sources.database_state import DatabaseState
 from tests.conftest import conformance, load_events, rows
-from tests.queries.conftest import collected
+from tests.queries.conftest import to_polars
 from tests.support.waiting import eventually
 
 NOW = datetime.now(UTC)
@@ -90,7 +90,7 @@ def put(url: str, *moments: datetime, rate: float = 1) -> None:
 
 def content(events: pl.LazyFrame) -> pl.DataFrame:
     """The events by id, with their text as String."""
-    return collected(events).sort("id")
+    return to_polars(events).sort("id")
 
 
 def ids(events: pl.LazyFrame) -> list[int]:
