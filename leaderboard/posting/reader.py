@@ -3,6 +3,7 @@
 import codecs
 import json
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
@@ -30,14 +31,14 @@ def read_results(file: BinaryIO) -> Iterator[NumberedResult]:
     if first.lstrip()[:1] == b"[":
         text = first + file.read()
         elements = _split_array(text)
-        return _number(text.split(b"\n") if elements is None else elements)
+        return _number(BytesIO(text) if elements is None else elements)
     if not first.strip() or _is_json(first):
         return _number(chain([first], file))
     # perhaps one result over several lines; one that is longer than this would be refused
     text = first + file.read(MAX_RESULT_BYTES) + file.readline()
     if _is_json(text):
         return _number([text])
-    return _number(chain(text.split(b"\n"), file))
+    return _number(chain(BytesIO(text), file))
 
 
 def _number(bodies: Iterable[bytes]) -> Iterator[NumberedResult]:

@@ -1,0 +1,79 @@
+"""``leaderboard scores``."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import load_events
+from tests.leaderboard.cli.conftest import RunCommand
+
+ADDRESS = "0x" + "a" * 40
+TIME = 1790000000
+
+
+@pytest.fixture(autouse=True)
+def _events(database: str) -> None:
+    measures: dict[str, Any] = {"success_rate": 0.5, "round_trip_time": 1, "seg_duration": 2}
+    job = {"pipeline": "Text to image", "model": "m"}
+    load_events(
+        database,
+        [
+            [TIME, ADDRESS, "FRA", "transcoding", measures],
+            [TIME, ADDRESS, "MDW", "transcoding", measures],
+            [TIME, ADDRESS, "FRA", "ai", measures | job],
+        ],
+    )
+
+
+def test_table_fits_80_columns(run: RunCommand) -> None:
+    result = run("scores", "--since", str(TIME), "--until", "2026-12-31T00:00:00Z")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert [line.split() for line in lines[2:]] == [
+        [ADDRESS, "FRA", "0.5000", "0.8647", "0.4323"],
+        [ADDRESS, "MDW", "0.5000", "0.8647", "0.4323"],
+    ]
+
+
+def test_json_is_that_of_the_http_api(run: RunCommand, client: FlaskClient) -> None:
+    result = run("scores", "--since", str(TIME), "--region", "fra", "--json")
+    document = json.loads(result.stdout)
+    assert list(document) == [ADDRESS]
+    assert document == client.get(f"/api/aggregated_stats?since={TIME}&region=fra").json
+
+
+def test_date_is_its_utc_midnight(run: RunCommand) -> None:
+    # the events are of 2026-09-21, 14:13 UTC
+    by_date = run("scores", "--since", "2026-09-21", "--until", "2026-09-22", "--json")
+    by_moment = run("scores", "--since", "2026-09-21T00:00:00Z", "--until", "2026-09-22T00:00:00Z", "--json")
+    assert ADDRESS in by_date.stdout
+    assert by_date.stdout == by_moment.stdout
+    assert run("scores", "--since", "2026-09-20", "--until", "2026-09-21", "--json").stdout == "{}\n"
+
+
+def test_ai_scores_need_pipeline_and_model(run: RunCommand) -> None:
+    result = run("scores", "--since", "0", "--pipeline", "Text to image", "--model", "m", "--json")
+    assert json.loads(result.stdout) == {ADDRESS: {"FRA": {"success_rate": 0.5, "round_trip_score": 0, "score": 0.325}}}
+    assert run("scores", "--pipeline", "x").exit_code == 2
+    assert run("scores", "--model", "x").exit_code == 2
+
+
+def test_empty_window_says_so_and_leaves_stdout_empty(run: RunCommand) -> None:
+    result = run("scores", "--until", "5")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no results in this window\n")
+    assert run("scores", "--until", "5", "--json").stdout == "{}\n"
+
+
+def test_invalid_moment_is_wrong_usage(run: RunCommand) -> None:
+    result = run("scores", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "--since" in result.stderr
+    assert "must be unix seconds" in result.stderr
+
+
+def test_database_that_does_not_exist_yet_has_no_results(run: RunCommand, empty_database: str) -> None:
+    result = run("scores", POSTGRES=empty_database)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no results in this window\n")
