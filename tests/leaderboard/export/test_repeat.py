@@ -31,6 +31,8 @@ from tests.support.exports import (
     start_export,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @every_dataset
 @pytest.mark.parametrize("file_format", FILE_FORMATS)
@@ -68,7 +70,6 @@ def test_day_is_replaced_by_what_the_database_has_now(database: str, tmp_path: P
                 assert pq.read_metadata(tmp_path / "2023-11-14.parquet").num_rows == remaining
 
 
-@pytest.mark.slow
 def test_two_processes_leave_the_same_files_as_one(run_export: RunExport, past: str, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -92,7 +93,6 @@ def test_of_two_overlapping_writers_of_a_table_one_fails(source: HybridEvents, t
     assert len(ids) > 0
 
 
-@pytest.mark.slow
 def test_two_processes_leave_one_table(past: str, tmp_path: Path) -> None:
     arguments = ("events", "--format", "delta", "--to", str(tmp_path / "table"), "--day", "2024-09-12")
     processes = [start_export(past, tmp_path, *arguments) for _ in range(2)]

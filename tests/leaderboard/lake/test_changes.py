@@ -17,6 +17,8 @@ from tests.conftest import clone, conformance, drop, load_events, rows
 from tests.leaderboard.lake.conftest import NOON, Stores, insert_events
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 EVENTS = conformance("events")["events"]
 

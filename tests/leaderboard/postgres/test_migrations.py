@@ -85,6 +85,7 @@ def test_role_without_ddl_rights_can_use_a_migrated_database(database: str) -> N
     rows(database, "DROP OWNED BY clerk")
 
 
+@pytest.mark.slow
 def test_ten_processes_that_migrate_together_leave_one_clean_version(empty_database: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, empty_database]) for _ in range(10)]
     assert [process.wait(120) for process in processes] == [0] * 10

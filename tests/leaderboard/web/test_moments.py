@@ -1,11 +1,14 @@
 """since and until over HTTP."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import load_events
+from leaderboard.app import create_app
+from leaderboard.settings import Settings
+from tests.conftest import clone, load_events
 from tests.support.endpoints import ADDRESS
 from tests.support.results import transcoding_event
 
@@ -15,6 +18,20 @@ ENDPOINTS = (
     *("aggregated_stats", "pipelines", f"raw_stats?orchestrator={ADDRESS}"),
     *("score_history", "leaderboard", f"orchestrators/{ADDRESS}"),
 )
+
+
+@pytest.fixture(scope="module")
+def client(server: str, template: str) -> Iterator[FlaskClient]:
+    """The client of one service for all tests, as none of them writes."""
+    url = clone(server, template, "moments")
+    before, after = MIDNIGHT - 0.001, MIDNIGHT + 0.001
+    load_events(
+        url,
+        [transcoding_event(before, ADDRESS), *(transcoding_event(at, OTHER_ADDRESS) for at in (MIDNIGHT, after))],
+    )
+    app = create_app(Settings(postgres=url))
+    yield app.test_client()
+    app.extensions["leaderboard"].close()
 
 
 def path_with(endpoint: str, query: str) -> str:
@@ -42,14 +59,6 @@ def test_error_lists_the_three_forms_of_a_moment(recorded: FlaskClient, name: st
 
 class TestDate:
     """A date is its UTC midnight."""
-
-    @pytest.fixture(autouse=True)
-    def _events(self, database: str) -> None:
-        before, after = MIDNIGHT - 0.001, MIDNIGHT + 0.001
-        load_events(
-            database,
-            [transcoding_event(before, ADDRESS), *(transcoding_event(at, OTHER_ADDRESS) for at in (MIDNIGHT, after))],
-        )
 
     def test_since_a_date_includes_midnight_and_what_follows(self, client: FlaskClient) -> None:
         (row,) = client.get("/api/leaderboard?since=2026-09-14").json["leaderboard"]

@@ -9,6 +9,8 @@ import pytest
 from queries import HybridEvents, LiveEvents, PostgresEvents, StoreTimeout
 from tests.conftest import load_events
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 DAYS = 400
 WINDOW = (NOON - timedelta(days=DAYS), NOON)

@@ -45,6 +45,7 @@ def test_first_window_equals_database(events_database: str, live: Open, window: 
     assert_equals_database(live(events_database), events_database, window)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("memory", [0, 1000, 10_000], ids="{} events in memory".format)
 def test_later_windows_equal_database(events_database: str, live: Open, memory: int) -> None:
@@ -52,6 +53,7 @@ def test_later_windows_equal_database(events_database: str, live: Open, memory: 
     assert_equals_database(live(events_database, memory_bytes=memory * EVENT_BYTES), events_database, *windows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_chunks")
 def test_concurrent_windows_equal_database(events_database: str, live: Open) -> None:
     windows = [(FIRST + days * DAY, LATEST) for days in (39, 30, 20, 10, 0)] + [(FIRST + 3 * DAY, FIRST + 9 * DAY)]
@@ -161,6 +163,7 @@ def test_close_leaves_no_thread_and_no_connection(database: str, live: Open, sta
     assert eventually(lambda: rows(database, connected) == [(0,)])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("frequent_polls")
 def test_windows_stay_whole_during_evictions_reloads_rewrites_and_rollbacks(
     database: str, live: Open, monkeypatch: pytest.MonkeyPatch
