@@ -40,15 +40,12 @@ _numbers = itertools.count(1)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """The number of test processes. 0 means none beside this one.
 
-    The whole suite runs in two processes per core, because its slow tests
-    wait for other processes about as long as they compute. Chosen tests run in
-    this process, because they start sooner.
+    The whole suite runs in two processes per core, because tests wait for
+    other processes about as long as they compute. Chosen tests run in this
+    process, because they start sooner.
     """
     chosen = config.args != config.getini("testpaths") or config.option.keyword
-    if chosen:
-        return 0
-    per_core = 1 if config.option.markexpr == "not slow" else 2
-    return min(per_core * CORES, MAX_WORKERS)
+    return 0 if chosen else min(2 * CORES, MAX_WORKERS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -157,7 +154,8 @@ def new_folder() -> Iterator[Path]:
 
 
 def clone(server: str, template: str, name: str) -> str:
-    """Creates a copy of the template and returns its URL."""
+    """Creates a copy of the template and returns its URL. Replaces a database that an earlier fixture left."""
+    drop(server, name)
     _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     return server.format(name)
 
