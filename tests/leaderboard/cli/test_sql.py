@@ -78,7 +78,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 class Terminal:
-    """A terminal on which ``leaderboard sql`` runs, until the ``with`` statement ends."""
+    """A terminal on which ``leaderboard sql`` runs."""
 
     def __init__(self, settings: dict[str, str], *arguments: str) -> None:
         self.pid, self._terminal = pty.fork()
@@ -101,9 +101,13 @@ class Terminal:
 
     def close(self) -> int:
         """The exit code, once the command has ended."""
-        _, status = os.waitpid(self.pid, 0)
+        _, status = eventually(self._ended)
         os.close(self._terminal)
         return os.waitstatus_to_exitcode(status)
+
+    def _ended(self) -> tuple[int, int] | None:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return (pid, status) if pid else None
 
 
 def test_table_shows_null_and_markup_as_they_are(run_sql: RunCommand) -> None:
