@@ -1,5 +1,6 @@
 """How far a command has come: lines elsewhere, a bar on a terminal."""
 
+import contextlib
 import io
 import os
 import pty
@@ -25,12 +26,22 @@ def test_quick_work_prints_no_line() -> None:
     assert stream.getvalue() == ""
 
 
+def read_all(leader: int) -> str:
+    """All that was written to a pseudo terminal whose other end is closed."""
+    shown = b""
+    # reading past the end of a closed terminal is an error
+    with contextlib.suppress(OSError):
+        while chunk := os.read(leader, 1 << 16):
+            shown += chunk
+    os.close(leader)
+    return shown.decode()
+
+
 def test_terminal_shows_a_bar_and_clears_it() -> None:
     leader, terminal = pty.openpty()
     with open(terminal, "w", encoding="utf-8") as stream, show_progress(stream) as progress:
         progress("storing", 1, 2)
-    shown = os.read(leader, 1 << 16).decode()
-    os.close(leader)
+    shown = read_all(leader)
     assert "storing" in shown
     assert "1/2" in shown
     # the last thing is the sequence that erases a line
