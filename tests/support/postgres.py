@@ -15,6 +15,9 @@ from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migrations import migrate
 from tests.support.waiting import eventually
 
+MIN_MEMORY_BYTES = 4 * 2**30
+"""A server of tests takes up to 250 MB."""
+
 
 def postmaster_pid(data_dir: Path) -> int | None:
     """The pid of the server that runs in a data folder, if one does."""
@@ -36,7 +39,22 @@ def make_data_dir(data_dir: Path) -> None:
         with connection.cursor() as cursor:
             # what tests store need not outlive the machine
             cursor.execute("ALTER SYSTEM SET fsync = off")
+            cursor.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
     postgres.release()
+
+
+def memory_folder() -> Path | None:
+    """A file system in memory, if this machine has a roomy one that may hold programs.
+
+    Each test creates and deletes a database, which is several hundred files.
+    On a busy disk that takes most of a test's time.
+    """
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        return None
+    found = os.statvfs(memory)
+    is_roomy = found.f_bavail * found.f_frsize > MIN_MEMORY_BYTES
+    return memory if is_roomy and not found.f_flag & os.ST_NOEXEC else None
 
 
 def copy_data_dir(source: Path, target: Path) -> None:
