@@ -17,7 +17,7 @@ from leaderboard.settings import Settings
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def prune(settings: Settings, days: int, yes: bool) -> None:
-    """Deletes old results from the database that the lake holds.
+    """Deletes old results from the database once the lake holds them.
 
     It first checks that the lake holds each day whole. Scores still include
     the deleted results, because the service reads them from the lake.

@@ -33,9 +33,11 @@ class FlakyService:
     def __init__(self, app: Wsgi, *faults: Wsgi) -> None:
         self._app = app
         self._faults = list(faults)
+        self.requests = 0
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers a request."""
+        self.requests += 1
         fault = self._faults.pop(0) if self._faults else self._app
         return fault(environ, start_response)
 
@@ -105,17 +107,23 @@ def test_byte_order_mark_is_skipped(run: RunCommand, service_url: str, database:
 
 
 def test_results_are_posted_in_batches(run: RunCommand, app: Flask) -> None:
-    requests = []
-
-    def counting(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        requests.append(environ["REQUEST_METHOD"])
-        return app(environ, start_response)
-
-    with listening(counting) as url:
+    service = FlakyService(app)
+    with listening(service) as url:
         assert run("post", "-", "--url", url, stdin=lines(*numbered(1000))).exit_code == 0
-        assert len(requests) == 1
+        assert service.requests == 1
         assert run("post", "-", "--url", url, "--batch-size", "300", stdin=lines(*numbered(1000))).exit_code == 0
-    assert len(requests) == 1 + 4
+    assert service.requests == 1 + 4
+
+
+def test_one_refused_result_costs_two_more_requests(run: RunCommand, app: Flask, database: str) -> None:
+    results: list[Any] = numbered(1000)
+    results[500] = RESULT | {"region": "XXX"}
+    service = FlakyService(app)
+    with listening(service) as url:
+        assert run("post", "-", "--url", url, stdin=lines(*results)).exit_code == 1
+    # the refused batch, the results before the refused one, and those after it
+    assert service.requests == 3
+    assert stored(database) == 999
 
 
 def test_refused_results_are_named_and_the_others_are_posted(run: RunCommand, service_url: str, database: str) -> None:
@@ -154,10 +162,14 @@ def test_too_large_result_is_refused_and_the_others_are_posted(
     assert stored(database) == 2
 
 
-def test_batches_keep_below_the_service_s_limit_in_bytes(run: RunCommand, service_url: str, database: str) -> None:
+def test_batches_keep_below_the_limit_of_the_service(run: RunCommand, app: Flask, database: str) -> None:
     large = RESULT | {"x": "x" * (MAX_RESULT_BYTES - 500)}
-    result = run("post", "-", "--url", service_url, stdin=lines(*[large] * 20))
+    service = FlakyService(app)
+    with listening(service) as url:
+        result = run("post", "-", "--url", url, stdin=lines(*[large] * 20))
     assert (result.exit_code, result.stderr) == (0, "20 posted, 0 refused\n")
+    # 16 and 4 results
+    assert service.requests == 2
     assert stored(database) == 20
 
 
@@ -176,6 +188,16 @@ def test_unavailable_service_is_tried_again(run: RunCommand, app: Flask, databas
         "3 posted, 0 refused",
     ]
     assert stored_numbers(database) == [0, 1, 2]
+
+
+def test_each_outage_has_its_own_time_for_retries(run: RunCommand, app: Flask, database: str) -> None:
+    outage = answer_with("503 Service Unavailable")
+    with listening(FlakyService(app, outage, app, outage, app)) as url:
+        # time for one pause, and not for a second one that is longer
+        options = ("--batch-size", "1", "--retry-seconds", "0.9")
+        result = run("post", "-", "--url", url, *options, stdin=lines(*numbered(2)))
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "2 posted, 0 refused")
+    assert stored_numbers(database) == [0, 1]
 
 
 def test_service_that_stays_unavailable_exits_with_75_and_says_what_is_left(

@@ -257,8 +257,9 @@ def test_signal_ends_output_to_a_full_pipe(settings: dict[str, str], number: int
     with started(settings, MANY_ROWS, "--format", "csv") as process:
         assert process.stdout is not None
         assert process.stdout.read(6) == b"range\n"
-        # it is waiting for somebody to read more
-        eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
+        # it waits for somebody to read more
+        running = psutil.Process(process.pid)
+        eventually(lambda: running.cpu_percent(interval=0.5) < 5)
         process.send_signal(number)
         assert process.wait(60) == code
 
