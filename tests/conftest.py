@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 import pytest
 from flask import Flask
 from psycopg2.extras import Json, execute_values
@@ -203,13 +205,16 @@ def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 
 def _execute(server: str, statement: str) -> None:
+    with _admin_connection(server).cursor() as cursor:
+        cursor.execute(statement)
+
+
+@cache
+def _admin_connection(server: str) -> psycopg2.extensions.connection:
+    # one for the whole run, since each start of a session costs the server as much as a dozen statements
     connection = psycopg2.connect(server.format("postgres"))
     connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
+    return connection
 
 
 def drop(server: str, name: str) -> None:

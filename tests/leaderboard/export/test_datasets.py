@@ -32,6 +32,8 @@ from tests.support.exports import (
     sort_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lake(past: str, tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -19,6 +19,8 @@ from queries.times import MIN_TIME
 from tests.conftest import rows
 from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert_events, insert_uncommitted, no_progress
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)
 
