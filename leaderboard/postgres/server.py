@@ -22,6 +22,7 @@ from leaderboard.postgres import system_user
 from leaderboard.postgres.data_folder import SUPERUSER, DataFolder
 from leaderboard.postgres.errors import EmbeddedPostgresError
 from leaderboard.postgres.programs import ServerPrograms
+from leaderboard.signals import defer_signals
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,11 @@ class PostgresServer:
             self._process.wait()
         command = [str(self._programs.path("postgres")), "-D", str(self._data.postgres)]
         options = ["-k", str(sockets), "-p", str(PORT), "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
-        with open(self._data.server_log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+        with (
+            open(self._data.server_log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output,
+            # a signal between the start and the assignment would leave a server that nobody stops
+            defer_signals(),
+        ):
             self._process = subprocess.Popen(
                 [*command, *options],
                 stdin=subprocess.DEVNULL,
