@@ -1,7 +1,5 @@
 """``leaderboard database``."""
 
-import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.programs import psql_path
 from tests.leaderboard.cli.conftest import RunCommand
 from tests.support.commands import LEADERBOARD, environment, run_leaderboard
+from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -71,32 +70,21 @@ def test_password_is_not_in_the_process_list(database: str) -> None:
 
 
 def test_ctrl_c_reaches_psql_alone(database: str) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(LEADERBOARD[0], [*LEADERBOARD, "database", "psql", "-X"], environment(POSTGRES=database, TERM="dumb"))
-    shown = b""
+    with Terminal("database", "psql", "-X", POSTGRES=database) as terminal:
+        terminal.read_until("=# ")
+        terminal.type("SELECT pg_sleep(600);\n")
+        with psycopg2.connect(database) as connection, connection.cursor() as cursor:
 
-    def read_until(text: bytes) -> None:
-        nonlocal shown
-        while text not in shown:
-            shown += os.read(terminal, 4096)
+            def sleeps() -> bool:
+                cursor.execute("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'")
+                return cursor.rowcount == 1
 
-    read_until(b"=# ")
-    os.write(terminal, b"SELECT pg_sleep(600);\n")
-    with psycopg2.connect(database) as connection, connection.cursor() as cursor:
-
-        def sleeps() -> bool:
-            cursor.execute("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'")
-            return cursor.rowcount == 1
-
-        eventually(sleeps)
-    connection.close()
-    os.write(terminal, b"\x03")
-    read_until(b"canceling statement due to user request")
-    os.write(terminal, b"\\q\n")
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
+            eventually(sleeps)
+        connection.close()
+        terminal.type("\x03")
+        terminal.read_until("canceling statement due to user request")
+        terminal.type("\\q\n")
+        assert terminal.exit_code() == 0
 
 
 def test_psql_of_the_package_is_used_without_another(database: str, tmp_path: Path) -> None:

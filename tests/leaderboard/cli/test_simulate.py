@@ -1,34 +1,21 @@
 """``leaderboard simulate``."""
 
 import json
-import os
-import pty
 
 import pytest
 
 from tests.conftest import rows
 from tests.leaderboard.cli.conftest import RunCommand
-from tests.support.commands import LEADERBOARD, environment
+from tests.support.terminal import Terminal
 
 
 def answer_on_a_terminal(answer: str, *arguments: str, **settings: str) -> tuple[int, str]:
     """The exit code and the output of a command that asks a question on its terminal."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(LEADERBOARD[0], [*LEADERBOARD, *arguments], environment(TERM="dumb", **settings))
-    shown = b""
-    try:
-        while b"[y/N]" not in shown:
-            shown += os.read(terminal, 4096)
-        os.write(terminal, answer.encode())
-        while chunk := os.read(terminal, 4096):
-            shown += chunk
-    except OSError:
-        # the terminal of a process that has ended cannot be read
-        pass
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), shown.decode()
+    with Terminal(*arguments, **settings) as terminal:
+        shown = terminal.read_until("[y/N]")
+        terminal.type(answer)
+        shown += terminal.read_to_the_end()
+        return terminal.exit_code(), shown
 
 
 def test_results_are_stored_and_scored(run: RunCommand, database: str) -> None:

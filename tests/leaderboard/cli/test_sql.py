@@ -3,8 +3,6 @@
 import io
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from queries import PostgresEvents
 from tests.conftest import load_events
 from tests.leaderboard.cli.conftest import RunCommand
 from tests.support.commands import LEADERBOARD, environment
+from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 ADDRESS = "0x" + "a" * 40
@@ -77,39 +76,6 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-class Terminal:
-    """A terminal on which ``leaderboard sql`` runs."""
-
-    def __init__(self, settings: dict[str, str], *arguments: str) -> None:
-        self.pid, self._terminal = pty.fork()
-        if self.pid == 0:
-            variables = environment(**settings, TERM="dumb", LOG_LEVEL="ERROR")
-            os.execve(LEADERBOARD[0], [*LEADERBOARD, "sql", *arguments], variables)
-
-    def type(self, text: str) -> None:
-        """Types this."""
-        os.write(self._terminal, text.encode())
-
-    def read_until(self, text: str) -> str:
-        """What is shown until this text is, this included."""
-        shown = b""
-        while text.encode() not in shown:
-            ready, _, _ = select.select([self._terminal], [], [], 120)
-            assert ready, f"the terminal shows only {shown!r}"
-            shown += os.read(self._terminal, 1)
-        return shown.decode().replace("\r", "")
-
-    def close(self) -> int:
-        """The exit code, once the command has ended."""
-        _, status = eventually(self._ended)
-        os.close(self._terminal)
-        return os.waitstatus_to_exitcode(status)
-
-    def _ended(self) -> tuple[int, int] | None:
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        return (pid, status) if pid else None
-
-
 def test_table_shows_null_and_markup_as_they_are(run_sql: RunCommand) -> None:
     result = run_sql("SELECT region, count(*) AS n, NULL AS nothing, '[b]' AS text FROM events GROUP BY region")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -159,9 +125,9 @@ def test_parquet_is_nothing_but_parquet(run_sql: RunCommand) -> None:
 
 @pytest.mark.slow
 def test_terminal_is_refused_parquet(settings: dict[str, str]) -> None:
-    terminal = Terminal(settings, "FROM events", "--format", "parquet")
-    assert "a terminal cannot show --format parquet" in terminal.read_until("send it to a file or a pipe")
-    assert terminal.close() == 2
+    with Terminal("sql", "FROM events", "--format", "parquet", **settings) as terminal:
+        assert "a terminal cannot show --format parquet" in terminal.read_until("send it to a file or a pipe")
+        assert terminal.exit_code() == 2
 
 
 def test_long_table_says_that_it_is_cut(run_sql: RunCommand) -> None:
@@ -300,54 +266,54 @@ def peak_memory_mib(settings: dict[str, str], statement: str) -> float:
 @pytest.mark.slow
 class TestPrompt:
     def test_statements_may_take_several_lines(self, settings: dict[str, str]) -> None:
-        terminal = Terminal(settings, "--format", "csv")
-        terminal.read_until("sql> ")
-        terminal.type("SELECT count(*) AS n,\n")
-        terminal.read_until("...> ")
-        terminal.type("';\n")
-        terminal.read_until("...> ")
-        terminal.type("' AS text FROM events; SELECT 5 AS five;\n")
-        shown = terminal.read_until("sql> ")
-        assert 'n,text\n2,";\n"\n\nfive\n5\n' in shown
-        terminal.type("\x04")
-        assert terminal.close() == 0
+        with Terminal("sql", "--format", "csv", **settings) as terminal:
+            terminal.read_until("sql> ")
+            terminal.type("SELECT count(*) AS n,\n")
+            terminal.read_until("...> ")
+            terminal.type("';\n")
+            terminal.read_until("...> ")
+            terminal.type("' AS text FROM events; SELECT 5 AS five;\n")
+            shown = terminal.read_until("sql> ")
+            assert 'n,text\n2,";\n"\n\nfive\n5\n' in shown
+            terminal.type("\x04")
+            assert terminal.exit_code() == 0
 
     def test_mistake_keeps_the_prompt(self, settings: dict[str, str]) -> None:
-        terminal = Terminal(settings, "--format", "csv")
-        terminal.read_until("sql> ")
-        terminal.type("CREATE TABLE t AS SELECT 7 AS seven;\n")
-        terminal.read_until("sql> ")
-        terminal.type("SELEC;\n")
-        assert "Error: Parser Error: syntax error" in terminal.read_until("sql> ")
-        terminal.type("FROM t;\n")
-        assert "seven\n7\n" in terminal.read_until("sql> ")
-        terminal.type("exit\n")
-        assert terminal.close() == 0
+        with Terminal("sql", "--format", "csv", **settings) as terminal:
+            terminal.read_until("sql> ")
+            terminal.type("CREATE TABLE t AS SELECT 7 AS seven;\n")
+            terminal.read_until("sql> ")
+            terminal.type("SELEC;\n")
+            assert "Error: Parser Error: syntax error" in terminal.read_until("sql> ")
+            terminal.type("FROM t;\n")
+            assert "seven\n7\n" in terminal.read_until("sql> ")
+            terminal.type("exit\n")
+            assert terminal.exit_code() == 0
 
     def test_ctrl_c_cancels_what_is_typed(self, settings: dict[str, str]) -> None:
-        terminal = Terminal(settings, "--format", "csv")
-        terminal.read_until("sql> ")
-        terminal.type("SELECT nonsense\n")
-        terminal.read_until("...> ")
-        terminal.type("\x03")
-        terminal.read_until("cancelled")
-        terminal.read_until("sql> ")
-        terminal.type("SELECT 1 AS one;\n")
-        assert "one\n1\n" in terminal.read_until("sql> ")
-        terminal.type("\x04")
-        assert terminal.close() == 0
+        with Terminal("sql", "--format", "csv", **settings) as terminal:
+            terminal.read_until("sql> ")
+            terminal.type("SELECT nonsense\n")
+            terminal.read_until("...> ")
+            terminal.type("\x03")
+            terminal.read_until("cancelled")
+            terminal.read_until("sql> ")
+            terminal.type("SELECT 1 AS one;\n")
+            assert "one\n1\n" in terminal.read_until("sql> ")
+            terminal.type("\x04")
+            assert terminal.exit_code() == 0
 
     def test_ctrl_c_cancels_a_statement_that_runs(self, settings: dict[str, str]) -> None:
-        terminal = Terminal(settings, "--format", "csv")
-        terminal.read_until("sql> ")
-        process = psutil.Process(terminal.pid)
-        before = cpu_seconds(process)
-        terminal.type(f"{ENDLESS};\n")
-        eventually(lambda: cpu_seconds(process) > before + 2, seconds=300)
-        terminal.type("\x03")
-        terminal.read_until("cancelled")
-        terminal.read_until("sql> ")
-        terminal.type("SELECT 1 AS one;\n")
-        assert "one\n1\n" in terminal.read_until("sql> ")
-        terminal.type("\x04")
-        assert terminal.close() == 0
+        with Terminal("sql", "--format", "csv", **settings) as terminal:
+            terminal.read_until("sql> ")
+            process = psutil.Process(terminal.pid)
+            before = cpu_seconds(process)
+            terminal.type(f"{ENDLESS};\n")
+            eventually(lambda: cpu_seconds(process) > before + 2, seconds=300)
+            terminal.type("\x03")
+            terminal.read_until("cancelled")
+            terminal.read_until("sql> ")
+            terminal.type("SELECT 1 AS one;\n")
+            assert "one\n1\n" in terminal.read_until("sql> ")
+            terminal.type("\x04")
+            assert terminal.exit_code() == 0
