@@ -36,7 +36,7 @@ MAX_WORKERS = 8
 """Each has a PostgreSQL of its own."""
 MAX_FINISHED_DATABASES = 4
 
-_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export", "exports"}
+_SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export", "exports", "stores", "places"}
 
 _numbers = itertools.count(1)
 _finished_databases: deque[str] = deque()
@@ -55,7 +55,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests as slow if their fixtures start processes."""
+    """Marks tests as slow if their fixtures start processes or make a lake."""
     for item in items:
         if isinstance(item, pytest.Function) and _SLOW_FIXTURES.intersection(item.fixturenames):
             item.add_marker("slow")

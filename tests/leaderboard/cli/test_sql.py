@@ -23,6 +23,8 @@ from tests.support.commands import LEADERBOARD, environment
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "0x" + "a" * 40
 RESULT = [datetime(2026, 9, 2, tzinfo=UTC).timestamp(), ADDRESS, "FRA", "transcoding", {"success_rate": 0.5, "x": [1]}]
 ENDLESS = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
@@ -123,7 +125,6 @@ def test_parquet_is_nothing_but_parquet(run_sql: RunCommand) -> None:
     assert pl.read_parquet(io.BytesIO(result.stdout_bytes)).equals(expected)
 
 
-@pytest.mark.slow
 def test_terminal_is_refused_parquet(settings: dict[str, str]) -> None:
     with Terminal("sql", "FROM events", "--format", "parquet", **settings) as terminal:
         assert "a terminal cannot show --format parquet" in terminal.read_until("send it to a file or a pipe")
@@ -203,7 +204,6 @@ def test_missing_lake_is_one_line(run_sql: RunCommand, tmp_path: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_a_statement_that_computes(settings: dict[str, str]) -> None:
     with started(settings, f"SELECT 1 AS one; {ENDLESS}", "--format", "csv") as process:
         assert process.stdout is not None
@@ -217,7 +217,6 @@ def test_ctrl_c_ends_a_statement_that_computes(settings: dict[str, str]) -> None
     assert b"Traceback" not in errors
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_signal_ends_output_to_a_full_pipe(settings: dict[str, str], number: int, code: int) -> None:
     with started(settings, MANY_ROWS, "--format", "csv") as process:
@@ -230,7 +229,6 @@ def test_signal_ends_output_to_a_full_pipe(settings: dict[str, str], number: int
         assert process.wait(60) == code
 
 
-@pytest.mark.slow
 def test_closed_pipe_ends_a_statement(settings: dict[str, str]) -> None:
     with started(settings, MANY_ROWS, "--format", "csv") as process:
         assert process.stdout is not None
@@ -241,7 +239,6 @@ def test_closed_pipe_ends_a_statement(settings: dict[str, str]) -> None:
         assert b"Traceback" not in process.stderr.read()
 
 
-@pytest.mark.slow
 def test_large_results_are_not_held_in_memory(settings: dict[str, str]) -> None:
     few, many = (
         peak_memory_mib(settings, f"SELECT range, repeat('x', 100) AS text FROM range({count})")
@@ -263,7 +260,6 @@ def peak_memory_mib(settings: dict[str, str], statement: str) -> float:
     return usage.ru_maxrss / 1024
 
 
-@pytest.mark.slow
 class TestPrompt:
     def test_statements_may_take_several_lines(self, settings: dict[str, str]) -> None:
         with Terminal("sql", "--format", "csv", **settings) as terminal:

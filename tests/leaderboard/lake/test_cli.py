@@ -17,6 +17,8 @@ from leaderboard.lake.table import LakeTable, SyncPosition
 from tests.conftest import TEMPLATE, clone, drop, rows
 from tests.leaderboard.lake.conftest import ADDRESS, insert_events, insert_uncommitted
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 NOW = datetime.now(UTC)
 

@@ -179,6 +179,7 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(times, st.lists(st.tuples(steps, windows, windows), min_size=10, max_size=40))
 @settings(max_examples=75, deadline=None)
 def test_every_window_equals_the_table_after_any_operations(

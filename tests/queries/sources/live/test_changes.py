@@ -26,6 +26,8 @@ from tests.queries.sources.live.support import (
 )
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 EMPTIED = {
     "emptied": "TRUNCATE events",
     "emptied, and ids begin anew": "TRUNCATE events RESTART IDENTITY",
