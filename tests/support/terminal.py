@@ -10,7 +10,7 @@ from typing import Self
 
 from tests.support.commands import LEADERBOARD, environment
 
-MAX_SILENCE_SECONDS = 120
+MAX_SILENCE_SECONDS, REPEAT_SECONDS = 120, 5
 # makes the terminal on standard input the one that Ctrl-C comes from, then becomes the command
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -62,6 +62,18 @@ class Terminal:
             assert ready, f"the terminal shows only {shown!r}"
             shown += os.read(self._leader, 1)
         return shown.decode().replace("\r", "")
+
+    def interrupt_until(self, text: str) -> None:
+        """Presses Ctrl-C, again every few seconds, until this text is shown.
+
+        Python misses a Ctrl-C in the moment between a prompt and its wait for
+        input, and notices it with the next key.
+        """
+        shown = b""
+        while text.encode() not in shown:
+            self.type("\x03")
+            while text.encode() not in shown and select.select([self._leader], [], [], REPEAT_SECONDS)[0]:
+                shown += os.read(self._leader, 1)
 
     def read_to_the_end(self) -> str:
         """All that is shown until the command ends."""
