@@ -43,7 +43,7 @@ def test_missing_database_is_named(read: Callable[[str], object], server: str) -
 
 
 def test_cancelled_statement_is_a_timeout(database: str) -> None:
-    pool = ArrowPool(database, timeout=0.2, connections=1)
+    pool = ArrowPool(database, timeout=2, connections=1)
     with pytest.raises(StoreTimeout, match=r"^the database test_\d+ at \S+ took too long: canceling statement due to"):
         pool.read("SELECT pg_sleep(30)")
     pool.close()

@@ -55,7 +55,7 @@ def test_database_that_is_created_later_is_read(server: str, template: str, empt
 
 @pytest.mark.usefixtures("frequent_polls")
 def test_slow_database_is_a_timeout_for_all_and_windows_are_whole_afterwards(database: str, live: Open) -> None:
-    events = live(database, timeout=0.5)
+    events = live(database, timeout=2)
     events.start()
     put(database, NOW, NOW - 3 * DAY)
     assert_equals_database(events, database, (NOW - DAY, NOW))
@@ -67,7 +67,7 @@ def test_slow_database_is_a_timeout_for_all_and_windows_are_whole_afterwards(dat
 
 
 def test_slow_backfill_is_a_timeout_and_windows_are_whole_afterwards(database: str, live: Open) -> None:
-    source = WatchedEvents(database, timeout=0.5)
+    source = WatchedEvents(database, timeout=2)
     events = live(source)
     put(database, *(NOW - days * DAY for days in range(5)))
     assert_equals_database(events, database, (NOW - DAY, NOW))
