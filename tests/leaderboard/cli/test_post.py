@@ -18,6 +18,8 @@ from tests.conftest import SECRET, rows, sample
 from tests.leaderboard.cli.conftest import RunCommand, listening
 from tests.support.commands import LEADERBOARD, environment
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "0x" + "a" * 40
 RESULT = {"region": "FRA", "orchestrator": ADDRESS, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
 Environ = dict[str, Any]

@@ -29,6 +29,8 @@ from tests.queries.sources.live.support import (
 )
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("small_chunks")
 def test_cache_takes_about_as_much_memory_as_it_may(events_database: str, live: Open) -> None:

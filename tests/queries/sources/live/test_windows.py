@@ -38,6 +38,8 @@ from tests.queries.sources.live.support import (
 )
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
