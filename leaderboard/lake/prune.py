@@ -29,7 +29,7 @@ _DELETE = f"DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE
 class Pruning:
     """Deletes the events before a midnight: first ``prepare``, then ``delete_batches``.
 
-    The caller holds the exclusive lock, so that nobody else prunes meanwhile.
+    The caller holds the exclusive lock, so that no other process prunes.
     ``timeout`` is the limit for connecting to the database at ``url``, in seconds.
     """
 

@@ -49,7 +49,7 @@ class EmbeddedPostgres:
         return self._server.url
 
     def is_running(self) -> bool:
-        """Whether the server runs, whoever started it. Raises EmbeddedPostgresError for a folder without access."""
+        """Whether the server runs, for any process. Raises EmbeddedPostgresError for a folder without access."""
         try:
             return self._server.is_running()
         except OSError as error:

@@ -83,7 +83,7 @@ class Database:
                 raise
             raise translated from error
         finally:
-            # the pool rolls back what was not committed
+            # the pool rolls back an uncommitted transaction
             connection.close()
 
     def _take_connection(self) -> PoolProxiedConnection:

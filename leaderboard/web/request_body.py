@@ -1,4 +1,4 @@
-"""Reads the bodies of requests, also of those that are refused."""
+"""Reads the bodies of requests, including refused ones."""
 
 import contextlib
 import time

@@ -49,7 +49,7 @@ class CallBatcher(Generic[Item, T]):
             try:
                 has_turn = self._turn.acquire(timeout=self._timeout)
             finally:
-                # whoever comes from now on starts the next batch
+                # later callers start the next batch
                 with self._lock:
                     self._waiting = None
             if has_turn:

@@ -1,4 +1,4 @@
-"""A window that takes longer to read than the time limit is complete after some requests, as far as it is cached."""
+"""A window that one request cannot read in time is cached in parts, and complete after several requests."""
 
 from collections.abc import Iterator
 from contextlib import closing

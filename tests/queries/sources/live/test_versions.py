@@ -1,4 +1,4 @@
-"""Equal versions of a window mean equal events, whoever tells them and whatever happened in between."""
+"""Windows with equal versions have equal events, across processes and changes."""
 
 import threading
 from collections.abc import Callable
