@@ -13,6 +13,10 @@ class StoreUnavailable(StoreError):
     """The store cannot be reached or read. The same call may succeed later."""
 
 
+class SchemaMissing(StoreUnavailable):
+    """The database does not exist, or lacks the tables of the leaderboard. Migrating it may help."""
+
+
 class StoreTimeout(StoreError):
     """The store took longer than its time limit."""
 
