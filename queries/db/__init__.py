@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from queries.db.dsn import conninfo as conninfo
     from queries.db.dsn import database_label as database_label
     from queries.db.dsn import statement_timeout as statement_timeout
+    from queries.db.transaction_settings import transaction_settings as transaction_settings
 
 attach(
     __name__,
@@ -21,5 +22,6 @@ attach(
         "conninfo": "queries.db.dsn",
         "database_label": "queries.db.dsn",
         "statement_timeout": "queries.db.dsn",
+        "transaction_settings": "queries.db.transaction_settings",
     },
 )

@@ -34,6 +34,11 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
         "keepalives_interval": 10,
         "keepalives_count": 3,
     }
+    # whatever PGCLIENTENCODING, the role or the database say: the startup packet wins over them, through a pooler too
+    given["client_encoding"] = "UTF8"
+    if len(given.get("host", given.get("hostaddr", "")).split(",")) > 1:
+        # reads from a standby, mixed with reads from its primary, could miss events
+        defaults["target_session_attrs"] = "primary"
     if only_reads:
         defaults["tcp_user_timeout"] = MAX_SILENCE_SECONDS * 1000
     dsn: str = make_dsn(None, **(defaults | given))
