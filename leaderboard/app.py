@@ -5,8 +5,9 @@ from flask import Flask
 from leaderboard import logging_config
 from leaderboard.services import Service
 from leaderboard.settings import Settings
-from leaderboard.web import cache, compression, cors, errors, request_body, request_log
+from leaderboard.web import compression, cors, errors, request_body, request_log
 from leaderboard.web.api import health, rankings, regions, results, scores
+from leaderboard.web.caching import response_cache
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -24,7 +25,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     request_log.init_app(app)
-    cache.init_app(app, settings)
+    response_cache.init_app(app, settings)
     compression.init_app(app)
     cors.init_app(app)
     errors.init_app(app)

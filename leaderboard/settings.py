@@ -109,8 +109,15 @@ class Settings:
         int, Setting("seconds to cache a response, unless newer events replace it earlier", parsers.count)
     ] = 60
     cache_threshold: Annotated[
-        int, Setting("responses that SimpleCache (in each worker) and FileSystemCache keep", parsers.count)
+        int, Setting("most responses that SimpleCache (in each worker) and FileSystemCache keep", parsers.count)
     ] = 100
+    cache_memory_mib: Annotated[
+        int,
+        Setting(
+            "MiB of responses that SimpleCache keeps in each worker; no cache keeps a response of more than an eighth",
+            parsers.count,
+        ),
+    ] = 64
     cache_dir: Annotated[Path | None, Setting("folder of FileSystemCache", parsers.folder, "none")] = None
     cache_redis_url: Annotated[
         str | None,

@@ -3,7 +3,7 @@
 from flask import Flask, g, request
 from flask_compress import Compress
 
-from leaderboard.web.cache import CompressedBodies
+from leaderboard.web.caching.response_cache import CompressedBodies
 
 CODINGS = ["zstd", "br", "gzip"]
 COMPRESSED_TYPES = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]

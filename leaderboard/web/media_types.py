@@ -34,8 +34,10 @@ FORMATS = (
 ARROW_STREAM = Format("arrows", "application/vnd.apache.arrow.stream")
 """Arrow for clients that read a response while it arrives. Only the Accept header selects it."""
 
+ALL_FORMATS = (*FORMATS, ARROW_STREAM)
+
 _BY_NAME = {file_format.name: file_format for file_format in FORMATS}
-_BY_MEDIA_TYPE = {file_format.media_type: file_format for file_format in (*FORMATS, ARROW_STREAM)}
+_BY_MEDIA_TYPE = {file_format.media_type: file_format for file_format in ALL_FORMATS}
 
 
 def negotiate(request: Request) -> Format:

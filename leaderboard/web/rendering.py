@@ -15,10 +15,10 @@ from leaderboard.serializers import (
     serialize_scores,
     serialize_top_score,
 )
+from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import JSON, Format, encode_table
 from leaderboard.web.pagination import Paging, take_page
 from leaderboard.web.params import InvalidParameter
-from leaderboard.web.responses import RenderedResponse
 from queries import JOB_COLUMNS, EventFilter, EventWindow, collect
 
 ETAG_BYTES = 12

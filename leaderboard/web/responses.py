@@ -1,32 +1,18 @@
 """Rendered responses, and how they are cached and sent."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from flask import Response, g, request
 
-from leaderboard.web.cache import get_readthrough
+from leaderboard.web.caching.rendered import RenderedResponse
+from leaderboard.web.caching.response_cache import get_readthrough
 from leaderboard.web.conditional import make_conditional
-from leaderboard.web.media_types import JSON, Format
+from leaderboard.web.media_types import JSON
 from queries import EventWindow
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
 DATA_AS_OF = "X-Data-As-Of"
-
-
-class RenderedResponse(NamedTuple):
-    """A body that is ready to send, and what its headers need. It can be pickled, unless its body is an iterator."""
-
-    body: bytes | Iterator[bytes]
-    etag: str
-    file_format: Format = JSON
-    file_name: str = ""
-    """Without the suffix. Empty if the endpoint has no format but JSON."""
-    next_cursor: str | None = None
-    as_of: datetime | None = None
-    """During an outage of the database, the moment that the data are from. Else None."""
 
 
 def cached_response(key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]) -> Response:

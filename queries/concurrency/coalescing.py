@@ -86,10 +86,12 @@ class KeyedSingleFlight(Generic[Key, T]):
     """Runs one call per key at a time. Callers that come while it runs get its outcome.
 
     Unlike with SingleFlight, the call may have begun before a caller asked. Use
-    it where the key determines the result.
+    it where the key determines the result. A caller that has waited for
+    ``timeout`` seconds raises StoreTimeout, and the next one makes a new call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float | None = None) -> None:
+        self._timeout = timeout
         self._lock = Lock()
         self._running: dict[Key, Future[T]] = {}
 
@@ -100,7 +102,7 @@ class KeyedSingleFlight(Generic[Key, T]):
             if running is None:
                 outcome = self._running[key] = Future[T]()
         if running is not None:
-            return running.result()
+            return self._wait(key, running)
         try:
             result = call()
             outcome.set_result(result)
@@ -109,5 +111,20 @@ class KeyedSingleFlight(Generic[Key, T]):
             outcome.set_exception(error)
             raise
         finally:
-            with self._lock:
+            self._end(key, outcome)
+
+    def _wait(self, key: Key, running: Future[T]) -> T:
+        try:
+            return running.result(self._timeout)
+        except TimeoutError as error:
+            if running.done():
+                # the call itself raised TimeoutError, or ended at the last moment
+                return running.result()
+            self._end(key, running)
+            raise StoreTimeout(f"another caller's call did not end within {self._timeout:g} s") from error
+
+    def _end(self, key: Key, outcome: Future[T]) -> None:
+        """Lets the next caller make a call, unless one does already."""
+        with self._lock:
+            if self._running.get(key) is outcome:
                 del self._running[key]

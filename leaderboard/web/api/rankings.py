@@ -7,9 +7,10 @@ from flask import Blueprint, Response, request
 import queries
 from leaderboard.services import service
 from leaderboard.web import params, table_params
+from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_orchestrator, render_ranking, run_query
-from leaderboard.web.responses import RenderedResponse, cached_response
+from leaderboard.web.responses import cached_response
 from leaderboard.web.windows import common_as_of, concat_windows
 from queries import AI, TRANSCODING, EventFilter
 

@@ -5,7 +5,8 @@ from flask import Blueprint, Response, request
 import queries
 from leaderboard.services import service
 from leaderboard.web import params, table_params
-from leaderboard.web.cache import get_readthrough
+from leaderboard.web.caching.rendered import RenderedResponse
+from leaderboard.web.caching.response_cache import get_readthrough
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import (
     render_history,
@@ -14,7 +15,7 @@ from leaderboard.web.rendering import (
     render_top_score,
     run_query,
 )
-from leaderboard.web.responses import RenderedResponse, cached_response, respond
+from leaderboard.web.responses import cached_response, respond
 from queries import times
 
 bp = Blueprint("scores", __name__)

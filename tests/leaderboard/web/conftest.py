@@ -2,9 +2,11 @@
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from fakeredis import TcpFakeServer
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -16,7 +18,7 @@ from tests.support.endpoints import load_endpoint_events
 @pytest.fixture
 def computed(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """The endpoints whose responses the log says were computed, in order."""
-    caplog.set_level(logging.DEBUG, logger="leaderboard.web.cache")
+    caplog.set_level(logging.DEBUG, logger="leaderboard.web.caching.response_cache")
 
     def names() -> list[str]:
         found = (re.match(r"computing \('(\w+)'", message) for message in caplog.messages)
@@ -40,3 +42,14 @@ def recorded(events_database: str) -> Iterator[FlaskClient]:
 def endpoint_events(database: str) -> None:
     """The events of tests.support.endpoints, in the database of the app."""
     load_endpoint_events(database)
+
+
+@pytest.fixture
+def redis() -> Iterator[str]:
+    """The URL of a Redis server."""
+    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+    server.shutdown()
+    server.server_close()

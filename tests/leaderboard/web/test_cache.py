@@ -11,7 +11,7 @@ from flask import Flask
 
 from leaderboard.app import create_app
 from leaderboard.settings import Settings
-from leaderboard.web.cache import get_readthrough
+from leaderboard.web.caching.response_cache import get_readthrough
 
 CALLERS = 8
 
@@ -34,18 +34,18 @@ def call_from_many_threads(app: Flask, call: Callable[[], T]) -> list[T]:
 def test_value_is_computed_once_for_all_threads(app: Flask) -> None:
     computed: list[str] = []
 
-    def compute() -> int:
+    def compute() -> bytes:
         computed.append("key")
-        return len(computed)
+        return b"%d" % len(computed)
 
-    assert call_from_many_threads(app, lambda: get_readthrough("key", 60, compute)) == [1] * CALLERS
+    assert call_from_many_threads(app, lambda: get_readthrough("key", 60, compute)) == [b"1"] * CALLERS
 
 
 def test_error_is_not_cached(app: Flask) -> None:
     with app.app_context():
         with pytest.raises(ZeroDivisionError):
-            get_readthrough("key", 60, lambda: 1 // 0)
-        assert get_readthrough("key", 60, lambda: 5) == 5
+            get_readthrough("key", 60, lambda: b"%d" % (1 // 0))
+        assert get_readthrough("key", 60, lambda: b"5") == b"5"
 
 
 def test_zero_seconds_turn_the_cache_off(app: Flask) -> None:
@@ -58,7 +58,7 @@ def test_zero_seconds_turn_the_cache_off(app: Flask) -> None:
 
 def test_apps_do_not_share_a_cache_in_memory(app: Flask, settings: Settings) -> None:
     other = create_app(settings)
-    for one, value in ((app, 1), (other, 2)):
+    for one, value in ((app, b"1"), (other, b"2")):
         with one.app_context():
             assert get_readthrough("key", 60, lambda value=value: value) == value
     other.extensions["leaderboard"].close()
