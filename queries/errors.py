@@ -21,6 +21,13 @@ class StoreTimeout(StoreError):
     """The store took longer than its time limit."""
 
 
+class OutcomeUnknown(StoreTimeout):
+    """A write was sent to be committed, and nobody confirmed it: it may be stored or not.
+
+    A write that raises another StoreError is certainly not stored.
+    """
+
+
 class SchemaError(ValueError):
     """The columns of a frame are not those of EVENT_SCHEMA. The message names the column."""
 

@@ -7,6 +7,7 @@ from queries._lazy import attach
 if TYPE_CHECKING:
     from queries.db.arrow_pool import ArrowPool as ArrowPool
     from queries.db.direct_connection import DirectConnection as DirectConnection
+    from queries.db.driver_errors import is_outcome_known as is_outcome_known
     from queries.db.driver_errors import translate_psycopg2_error as translate_psycopg2_error
     from queries.db.dsn import conninfo as conninfo
     from queries.db.dsn import database_label as database_label
@@ -18,6 +19,7 @@ attach(
     {
         "ArrowPool": "queries.db.arrow_pool",
         "DirectConnection": "queries.db.direct_connection",
+        "is_outcome_known": "queries.db.driver_errors",
         "translate_psycopg2_error": "queries.db.driver_errors",
         "conninfo": "queries.db.dsn",
         "database_label": "queries.db.dsn",

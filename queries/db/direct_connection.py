@@ -1,5 +1,6 @@
 """One connection for statements that take a fraction of a millisecond, without threads or extra round trips."""
 
+import logging
 import select
 import time
 from typing import Any
@@ -9,9 +10,11 @@ from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
-from queries.db.driver_errors import translate_psycopg2_error
+from queries.db.driver_errors import is_outcome_known, translate_psycopg2_error
 from queries.db.dsn import MAX_SILENCE_SECONDS, conninfo, database_label, statement_timeout
-from queries.errors import StoreError, StoreTimeout, StoreUnavailable
+from queries.errors import OutcomeUnknown, StoreError, StoreTimeout, StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class DirectConnection:
@@ -44,7 +47,7 @@ class DirectConnection:
         connection, self._idle = self._idle, None
         try:
             if connection is None or _has_ended(connection):
-                connection = self._connect()
+                connection = self._connect(deadline)
                 self._execute(connection, statement_timeout(self.timeout), None, deadline)
             rows = self._execute(connection, statement, parameters, deadline)
         except psycopg2.Error as error:
@@ -59,23 +62,83 @@ class DirectConnection:
         self._idle = connection
         return rows
 
+    def write(self, statement: str, parameters: dict[str, Any], timeout: float) -> list[tuple[Any, ...]]:
+        """The rows that a statement returns. What it writes is committed when this returns.
+
+        ``timeout`` is the limit for all of it in seconds, including
+        connecting. Raises StoreUnavailable and StoreTimeout, after which
+        nothing is stored, and OutcomeUnknown where nobody confirmed the
+        commit. An error in the statement itself rises as psycopg2's error.
+
+        COMMIT goes to the server in a message of its own. So a server that
+        stalls in the statement, or wakes up too late, stores nothing.
+        """
+        deadline = time.monotonic() + timeout
+        connection, self._idle = self._idle, None
+        if connection is not None and not _has_ended(connection):
+            try:
+                return self._write(connection, statement, parameters, deadline)
+            except OutcomeUnknown:
+                raise
+            except StoreUnavailable:
+                # nothing is stored; perhaps the connection broke while it was idle
+                log.debug("writing over a new connection", exc_info=True)
+        return self._write(self._connect(deadline), statement, parameters, deadline)
+
+    def _write(
+        self, connection: Connection, statement: str, parameters: dict[str, Any], deadline: float
+    ) -> list[tuple[Any, ...]]:
+        try:
+            rows = self._execute(connection, f"{_begin(deadline)}; {statement}", parameters, deadline)
+        except psycopg2.Error as error:
+            raise self._roll_back(connection, error, deadline) from error
+        del connection.notices[:]
+        try:
+            self._execute(connection, "COMMIT", None, deadline)
+        except (psycopg2.Error, StoreTimeout) as error:
+            connection.close()
+            if isinstance(error, psycopg2.Error) and is_outcome_known(error):
+                raise translate_psycopg2_error(error, self._conninfo) from error
+            raise OutcomeUnknown(f"{database_label(self._conninfo)} did not confirm a commit: {error}") from error
+        if connection.notices:
+            # such as: a standby that must confirm commits did not
+            connection.close()
+            raise OutcomeUnknown(f"{database_label(self._conninfo)} committed with a warning: {connection.notices[0]}")
+        self._idle = connection
+        return rows
+
+    def _roll_back(self, connection: Connection, error: psycopg2.Error, deadline: float) -> Exception:
+        """What an error before the commit means. Keeps the connection where only the statement is at fault."""
+        translated = translate_psycopg2_error(error, self._conninfo)
+        try:
+            if translated is error:
+                self._execute(connection, "ROLLBACK", None, deadline)
+                self._idle = connection
+                return error
+        except (psycopg2.Error, StoreTimeout):
+            log.debug("a connection was lost while it rolled back", exc_info=True)
+        connection.close()
+        return translated
+
     def close(self) -> None:
         """Closes the connection."""
         if self._idle is not None:
             self._idle.close()
 
-    def _connect(self) -> Connection:
+    def _connect(self, deadline: float) -> Connection:
         began = time.monotonic()
         if began < self._retry_at:
             raise StoreUnavailable(f"{database_label(self._conninfo)} is not available: it accepted no connection")
-        connection = psycopg2.connect(self._conninfo, async_=True)
         try:
-            self._wait(connection, began + min(MAX_SILENCE_SECONDS, self.timeout + CLIENT_MARGIN_SECONDS))
+            connection = psycopg2.connect(self._conninfo, async_=True)
+            self._wait(connection, min(began + MAX_SILENCE_SECONDS, deadline))
         except StoreTimeout as error:
             self._retry_at = time.monotonic() + self._retry_pause
             raise StoreUnavailable(
                 f"{database_label(self._conninfo)} is not available: it accepts no connection"
             ) from error
+        except psycopg2.Error as error:
+            raise translate_psycopg2_error(error, self._conninfo) from error
         return connection
 
     def _execute(
@@ -93,6 +156,14 @@ class DirectConnection:
             if not _is_ready(connection, events, max(0, deadline - time.monotonic())):
                 connection.close()
                 raise StoreTimeout(f"{database_label(self._conninfo)} did not answer in time")
+
+
+def _begin(deadline: float) -> str:
+    """The SQL that begins a transaction whose statements end before ``deadline``, a moment of time.monotonic()."""
+    left = deadline - time.monotonic()
+    # the server gives up before its client, so that it does not go on after the response
+    limit = statement_timeout(max(left - CLIENT_MARGIN_SECONDS, left / 2))
+    return f"BEGIN ISOLATION LEVEL READ COMMITTED; {limit.replace('SET', 'SET LOCAL', 1)}"
 
 
 def _has_ended(connection: Connection) -> bool:

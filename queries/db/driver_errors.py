@@ -26,6 +26,17 @@ def translate_psycopg2_error(error: psycopg2.Error, dsn: str) -> StoreError | ps
     return store_error(dsn, error.pgcode, str(error), lost=lost) or error
 
 
+def is_outcome_known(error: psycopg2.Error) -> bool:
+    """Whether an error in response to COMMIT tells that nothing was stored.
+
+    The server's own errors do. Without an SQLSTATE the connection was lost,
+    class 08 is what a pooler sends for that, and 40003 says it in so many
+    words: the transaction may be committed.
+    """
+    state = error.pgcode or ""
+    return bool(state) and state[:2] != "08" and state != "40003"
+
+
 def store_error(dsn: str, sqlstate: str | None, message: str, *, lost: bool) -> StoreError | None:
     """The StoreError that an error of a database driver stands for, or None where the statement is at fault.
 

@@ -10,7 +10,7 @@ import pytest
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
 from leaderboard.postgres.pool import Database
-from queries.errors import StoreTimeout, StoreUnavailable
+from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable
 from tests.conftest import rows
 from tests.support.postgres import StoppablePostgres
 from tests.support.service import free_port
@@ -63,6 +63,37 @@ def test_slow_statement_is_cancelled(database: str) -> None:
         with pytest.raises(StoreTimeout, match="took too long"):
             pool.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"))
         pool.ping()
+
+
+def test_transaction_that_its_caller_gave_up_is_never_committed(pool: Database, database: str) -> None:
+    inserted, opened = Event(), Event()
+
+    def insert_and_wait(cursor: Cursor) -> None:
+        cursor.execute(INSERT)
+        inserted.set()
+        assert opened.wait(60)
+
+    with pytest.raises(StoreTimeout) as failure:
+        pool.run(insert_and_wait, timeout=0.5)
+    assert not isinstance(failure.value, OutcomeUnknown)
+    assert inserted.is_set()
+    opened.set()
+    # the name is free again as soon as the transaction has ended
+    pool.run(lambda cursor: cursor.execute(INSERT))
+    assert rows(database, REGIONS) == [(27,)]
+
+
+def test_connection_lost_in_a_commit_leaves_the_outcome_unknown(pool: Database, database: str) -> None:
+    rows(
+        database,
+        """CREATE FUNCTION end_connection() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN RAISE 'the pooler lost its server' USING ERRCODE = '08006'; END $$;
+           CREATE CONSTRAINT TRIGGER end_connection AFTER INSERT ON regions DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW EXECUTE FUNCTION end_connection()""",
+    )
+    with pytest.raises(OutcomeUnknown):
+        pool.run(lambda cursor: cursor.execute(INSERT))
+    assert pool.run(count_regions) == 26
 
 
 def test_lost_connection_means_unavailable_and_is_replaced(pool: Database) -> None:
