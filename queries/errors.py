@@ -4,6 +4,9 @@ Drivers' own errors become these where the driver is called, and are not
 translated again above.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StoreError(Exception):
     """A store of events (a database, a lake or files) did not answer."""
@@ -32,6 +35,26 @@ class SchemaError(ValueError):
     """The columns of a frame are not those of EVENT_SCHEMA. The message names the column."""
 
 
-def first_line(error: Exception) -> str:
+def is_panic(error: BaseException) -> bool:
+    """Whether a library that is written in Rust (Polars, deltalake) has panicked.
+
+    Each library has a PanicException of its own. It is no Exception, so it
+    would end the thread that does not expect it.
+    """
+    return type(error).__name__ == "PanicException"
+
+
+@contextmanager
+def panics_as_unavailable(what: str) -> Iterator[None]:
+    """Raises StoreUnavailable where the block panics. ``what`` begins its message: "the lake cannot be read"."""
+    try:
+        yield
+    except BaseException as error:
+        if is_panic(error):
+            raise StoreUnavailable(f"{what}: {first_line(error)}") from error
+        raise
+
+
+def first_line(error: BaseException) -> str:
     """The first line of an error's message. Further lines of a library's message are hints and traces."""
     return str(error).strip().partition("\n")[0]

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from queries.errors import StoreUnavailable, first_line
+from queries.errors import StoreUnavailable, first_line, panics_as_unavailable
 from queries.sources.object_stores import polars_store_options
 
 UNREADABLE_FILE = ("parquet: ", "unable to decode the encoded schema stored in ARROW:schema")
@@ -17,12 +17,13 @@ def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.Lazy
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     """Collects a frame that may read files of a lake.
 
-    Raises StoreUnavailable where a file is missing, truncated or corrupt, or
-    its object store cannot be reached. Any other failure, such as a mistake
+    Raises StoreUnavailable where a file is missing, truncated or corrupt, its
+    object store cannot be reached, or Polars panics. Any other failure, such as a mistake
     in an expression, rises as Polars' own error.
     """
     try:
-        return frame.collect(engine="streaming")
+        with panics_as_unavailable("the events cannot be read"):
+            return frame.collect(engine="streaming")
     except OSError as error:
         # missing files and object stores; a frame reads nothing else from outside
         raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
