@@ -20,6 +20,10 @@ class SchemaMissing(StoreUnavailable):
     """The database does not exist, or lacks the tables of the leaderboard. Migrating it may help."""
 
 
+class ReadOnlyDatabase(StoreUnavailable):
+    """The database takes no writes: it is a standby, or its failover is not over."""
+
+
 class StoreTimeout(StoreError):
     """The store took longer than its time limit."""
 

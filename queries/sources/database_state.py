@@ -2,19 +2,29 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from queries.db.arrow_pool import ArrowPool
 
+# a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
+# that could equal those of its primary
+TIMELINE = """CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"""
 _PERMISSIONS = """
     SELECT has_function_privilege('pg_control_system()', 'execute') AS sees_system,
+        has_function_privilege('pg_control_checkpoint()', 'execute') AS sees_checkpoint,
         to_regclass('pruned') IS NOT NULL AS has_pruned_table"""
-_STATE = """
-    SELECT concat({system}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
-        {pruned} AS pruned,
-        (SELECT concat(pg_relation_filenode('events'), '-', string_agg(
+_STATE = f"""
+    SELECT concat({{server}}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
+        {{pruned}} AS pruned,
+        (SELECT concat({TIMELINE}, '-', pg_relation_filenode('events'), '-', string_agg(
             concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid))
         FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""
-_SYSTEM = "(SELECT system_identifier FROM pg_control_system())"
+_SERVER = "(SELECT system_identifier FROM pg_control_system())"
+# all that the primary had committed by its last checkpoint has been replayed before a standby takes its first query
+_REPLAYED = """
+    SELECT CASE WHEN pg_is_in_recovery()
+        THEN coalesce(pg_last_xact_replay_timestamp(), {checkpoint}) END AS replayed_until"""
+_CHECKPOINT = "(SELECT checkpoint_time FROM pg_control_checkpoint())"
 _PRUNED = "(SELECT max(before) FROM pruned)"
 
 
@@ -24,7 +34,8 @@ class DatabaseState:
 
     ``database`` identifies the server and the database on it. ``changes``
     has PostgreSQL's counters of updated and deleted rows; it differs some
-    time after stored events or regions were updated or deleted. Events before
+    time after stored events or regions were updated or deleted, and when
+    another server takes over. On a standby it equals no primary's. Events before
     ``pruned`` may have been deleted because a lake has them; None where none
     have been.
     """
@@ -43,14 +54,30 @@ class StateReader:
 
     def read(self) -> DatabaseState:
         """The current state."""
-        (row,) = self._pool.read(_STATE.format(**self._statement_parts())).to_pylist()
-        return DatabaseState(**row)
+        return DatabaseState(**self._read_row(_STATE))
 
     def read_pruned(self) -> datetime | None:
         """``pruned`` of the current state, which takes less time to read than all of it."""
-        table = self._pool.read(f"SELECT {self._statement_parts()['pruned']} AS pruned")
-        pruned: datetime | None = table["pruned"].to_pylist()[0]
+        pruned: datetime | None = self._read_row("SELECT {pruned} AS pruned")["pruned"]
         return pruned
+
+    def read_replayed_until(self) -> datetime | None:
+        """On a standby, a moment: it has every event whose commit was confirmed by then. None on a primary."""
+        moment: datetime | None = self._read_row(_REPLAYED)["replayed_until"]
+        return moment
+
+    def server(self) -> str:
+        """The SQL expression that identifies the server, or NULL where the role may not see that."""
+        return self._statement_parts()["server"]
+
+    def _read_row(self, statement: str) -> dict[str, Any]:
+        try:
+            (row,) = self._pool.read(statement.format(**self._statement_parts())).to_pylist()
+        except Exception:
+            # another database may be behind the URL by now, with other permissions
+            self._known_parts = None
+            raise
+        return row
 
     def _statement_parts(self) -> dict[str, str]:
         """The parts of the statement that depend on the role's permissions and on the schema."""
@@ -59,7 +86,8 @@ class StateReader:
         (found,) = self._pool.read(_PERMISSIONS).to_pylist()
         parts = {
             # without the permission, the databases of one server still differ
-            "system": _SYSTEM if found["sees_system"] else "NULL",
+            "server": _SERVER if found["sees_system"] else "NULL",
+            "checkpoint": _CHECKPOINT if found["sees_checkpoint"] else "to_timestamp(0)",
             "pruned": _PRUNED if found["has_pruned_table"] else "NULL::timestamptz",
         }
         # a migration may create the table at any time

@@ -128,12 +128,16 @@ class HybridEvents:
         return self._postgres.events_after(after_id)
 
     def read_writer_snapshot(self) -> WriterSnapshot:
-        """The highest id and the current writers. Only one thread may call this at a time."""
+        """The highest id and the current writers; see PostgresEvents. Only one thread may call this at a time."""
         return self._postgres.read_writer_snapshot()
 
     def oldest_writer_start(self) -> datetime | None:
         """When the oldest transaction that writes events began; see PostgresEvents. One thread at a time."""
         return self._postgres.oldest_writer_start()
+
+    def replayed_until(self) -> datetime | None:
+        """On a standby, a moment: it has every event whose commit was confirmed by then. None on a primary."""
+        return self._postgres.replayed_until()
 
     def ids_are_sequential(self) -> bool:
         """Whether sessions draw one id at a time, which the watermark needs."""

@@ -132,11 +132,17 @@ class PostgresEvents:
         return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN))
 
     def read_writer_snapshot(self) -> WriterSnapshot:
-        """The highest id and the current writers; see Watermark. Only one thread may call this at a time."""
-        return read_writer_snapshot(self._direct)
+        """The highest id and the current writers; see Watermark. Only one thread may call this at a time.
+
+        Raises ReadOnlyDatabase for a standby.
+        """
+        return read_writer_snapshot(self._direct, self._state.server())
 
     def oldest_writer_start(self) -> datetime | None:
-        """When the oldest transaction that writes events began; see watermark. One thread at a time."""
+        """When the oldest transaction that writes events began; see watermark. One thread at a time.
+
+        Raises ReadOnlyDatabase for a standby.
+        """
         return oldest_writer_start(self._direct)
 
     def days(self, since: datetime, until: datetime) -> list[date]:
@@ -173,6 +179,10 @@ class PostgresEvents:
     def pruned(self) -> datetime | None:
         """The moment before which events may have been deleted because a lake has them, or None."""
         return self._state.read_pruned()
+
+    def replayed_until(self) -> datetime | None:
+        """On a standby, a moment: it has every event whose commit was confirmed by then. None on a primary."""
+        return self._state.read_replayed_until()
 
     def regions(self) -> pl.DataFrame:
         """The registered regions: name (an upper-case code), display_name and job_type, all String."""

@@ -6,25 +6,33 @@ inserts holds a lock on the table from before it draws an id until it ends.
 Hence the rule: take the highest id, then the transactions that hold the lock.
 Once all of these have ended, no id up to the highest one can appear any more.
 
+A standby does not show the locks of its primary's transactions, so no id is
+known to be settled there.
+
 The rule needs a sequence that gives each session one id at a time (CACHE 1,
 which is the default of a serial).
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from queries.db.direct_connection import DirectConnection
-from queries.errors import StoreUnavailable
+from queries.errors import ReadOnlyDatabase, StoreUnavailable
+from queries.sources.database_state import TIMELINE
+from queries.times import from_micros
 
 _HOLDS_WRITE_LOCK = """
     locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+# a server that has left recovery shows the locks of all its writers, so that is asked first
 _WRITER_SNAPSHOT = f"""
-    SELECT coalesce((SELECT max(id) FROM events), 0),
+    SELECT pg_is_in_recovery(), coalesce((SELECT max(id) FROM events), 0),
         coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE {_HOLDS_WRITE_LOCK}), ''),
-        concat((SELECT oid FROM pg_database WHERE datname = current_database()), '.', pg_relation_filenode('events'))"""  # noqa: S608
+        concat({{server}}, '.', {TIMELINE}, '.', (SELECT oid FROM pg_database WHERE datname = current_database()), '.',
+            pg_relation_filenode('events'))"""  # noqa: S608
 _OLDEST_WRITER = f"""
-    SELECT least(now(), min(a.xact_start)), coalesce(bool_and(a.xact_start IS NOT NULL), true)
+    SELECT pg_is_in_recovery(), floor(extract(epoch FROM least(now(), min(a.xact_start))) * 1000000)::int8,
+        coalesce(bool_and(a.xact_start IS NOT NULL), true)
     FROM (SELECT pid FROM pg_locks WHERE {_HOLDS_WRITE_LOCK}) w LEFT JOIN pg_stat_activity a ON a.pid = w.pid"""  # noqa: S608
 
 
@@ -32,9 +40,10 @@ _OLDEST_WRITER = f"""
 class WriterSnapshot:
     """The highest id of the table, and the transactions that were writing just after it was read.
 
-    ``writers`` are virtual transaction ids. ``storage`` names the file of the
-    table in its database. It changes when the table is emptied or rewritten
-    as a whole, and when the database is created again.
+    ``writers`` are virtual transaction ids. ``storage`` names the server, its
+    timeline, the database and the file of the table. It changes when the
+    table is emptied or rewritten as a whole, when the database is created
+    again or restored, and when another server takes over.
     """
 
     max_id: int
@@ -63,14 +72,21 @@ class Watermark:
         return Watermark(max(self.id, self.awaited.max_id), snapshot)
 
 
-def read_writer_snapshot(connection: DirectConnection) -> WriterSnapshot:
-    """Reads the highest id and the current writers. Raises StoreUnavailable and StoreTimeout."""
+def read_writer_snapshot(connection: DirectConnection, server: str) -> WriterSnapshot:
+    """Reads the highest id and the current writers.
+
+    ``server`` is the SQL expression that identifies the server; see
+    StateReader.server. Raises ReadOnlyDatabase for a standby, and
+    StoreUnavailable and StoreTimeout.
+    """
+    statement = _WRITER_SNAPSHOT.format(server=server)
     try:
-        rows = connection.run(_WRITER_SNAPSHOT)
+        rows = connection.run(statement)
     except StoreUnavailable:
         # the server may have ended an idle connection; reading twice does no harm
-        rows = connection.run(_WRITER_SNAPSHOT)
-    ((max_id, writers, storage),) = rows
+        rows = connection.run(statement)
+    ((is_standby, max_id, writers, storage),) = rows
+    _refuse_standby(is_standby)
     return WriterSnapshot(max_id, frozenset(writers.split()), storage)
 
 
@@ -78,11 +94,14 @@ def oldest_writer_start(connection: DirectConnection) -> datetime | None:
     """When the oldest transaction that writes events began, by the database's clock; now where there is none.
 
     Every writer that began earlier has ended. None where the role may not see
-    when other roles' transactions began. Raises StoreUnavailable and
-    StoreTimeout.
+    when other roles' transactions began. Raises ReadOnlyDatabase for a
+    standby, and StoreUnavailable and StoreTimeout.
     """
-    ((moment, known),) = connection.run(_OLDEST_WRITER)
-    if not known:
-        return None
-    start: datetime = moment.astimezone(UTC)
-    return start
+    ((is_standby, micros, known),) = connection.run(_OLDEST_WRITER)
+    _refuse_standby(is_standby)
+    return from_micros(micros) if known else None
+
+
+def _refuse_standby(is_standby: bool) -> None:
+    if is_standby:
+        raise ReadOnlyDatabase("the database is a standby, where no id is known to be settled; use its primary")

@@ -23,8 +23,8 @@ class EventWindow:
 
     ``version`` is equal for two windows of one database only where they have
     the same events; None where that is unknown. ``as_of`` is None unless the
-    database is unavailable: then the window has every event that was
-    committed by that moment.
+    database is unavailable or a standby: then the window has every event that
+    was committed by that moment.
     """
 
     version: str | None
@@ -69,10 +69,15 @@ class LiveEvents:
         return decode_text(self.at(since, until).load())
 
     def at(self, since: datetime, until: datetime) -> EventWindow:
-        """The events with since ≤ event_time ≤ until (aware datetimes) that are committed by now, and their version."""
+        """The events with since ≤ event_time ≤ until (aware datetimes) that are committed by now, and their version.
+
+        On a standby, those that it has replayed by now.
+        """
         cache, first, last = self._refresher.refresh(), to_micros(since), to_micros(until)
         if cache is None:
-            return EventWindow(None, lambda: self._source.window(since, until, encoded=True))
+            # before the events are read
+            as_of = self._source.replayed_until()
+            return EventWindow(None, lambda: self._source.window(since, until, encoded=True), as_of)
         version = cache.fingerprint(first, last)
         if cache.since <= first:
             return EventWindow(version, lambda: cache.window(first, last).lazy())
@@ -81,8 +86,9 @@ class LiveEvents:
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
+        as_of = self._source.replayed_until()
         results = self._source.results(orchestrator, since, until, job_type)
-        return EventWindow(None, lambda: results)
+        return EventWindow(None, lambda: results, as_of)
 
     def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
         """The events of a window as of the last refresh, from the cache and the lake, without the database.

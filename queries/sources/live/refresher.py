@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 from queries.concurrency.coalescing import SingleFlight
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
-from queries.errors import StoreError
+from queries.errors import ReadOnlyDatabase, StoreError
 from queries.sources.hybrid import HybridEvents
 from queries.sources.live.backfill import Backfill
 from queries.sources.live.cache import EMPTY_EVENTS, NEVER_MICROS, EventCache, sort_and_encode
@@ -37,9 +37,14 @@ class Refresher:
         self._backfill = backfill
         self._reload_interval = reload_interval
         self.refresh = SingleFlight(self._refresh, source.timeout + CLIENT_MARGIN_SECONDS)
-        """Adds every event that is committed by now and returns the cache; None where ids are not sequential."""
+        """Adds every event that is committed by now and returns the cache.
+
+        None where nobody can tell which ids are settled: on a standby, and
+        where sessions draw ids ahead.
+        """
         # only _refresh changes these
         self._ids_are_sequential: bool | None = None
+        self._is_standby = False
         self._writers: WriterSnapshot | None = None
         self._watermark = Watermark()
         self._as_of: datetime | None = None
@@ -72,18 +77,37 @@ class Refresher:
         if not self._check_ids():
             return None
         now = datetime.now(UTC)
-        writers = self._source.read_writer_snapshot()
+        writers = self._read_writer_snapshot()
+        if writers is None:
+            return None
         if writers == self._writers:
             self._as_of = now
             return self._shared.current
         if self._was_emptied(writers):
-            log.info("the events were emptied or rewritten; reading them again")
+            log.info("the events were emptied, rewritten or replaced; reading them again")
             self._reset()
+            if not self._check_ids():
+                return None
         watermark = self._watermark.advance(writers)
         if watermark.id >= 0:
             self._add_new_events(writers, watermark.id)
         self._writers, self._watermark, self._as_of = writers, watermark, now
         return self._shared.current
+
+    def _read_writer_snapshot(self) -> WriterSnapshot | None:
+        """The snapshot, or None on a standby, where every request reads all of its events."""
+        try:
+            writers = self._source.read_writer_snapshot()
+        except ReadOnlyDatabase:
+            if not self._is_standby:
+                log.warning("the database is a standby, so every request reads all of its events")
+                self._reset()
+            self._is_standby = True
+            return None
+        if self._is_standby:
+            log.warning("the database is not a standby any more")
+        self._is_standby = False
+        return writers
 
     def _check_ids(self) -> bool:
         if self._ids_are_sequential is None:
@@ -113,7 +137,7 @@ class Refresher:
 
     def _reset(self) -> None:
         self._shared.reset()
-        self._writers, self._watermark = None, Watermark()
+        self._writers, self._watermark, self._ids_are_sequential = None, Watermark(), None
 
     def _refresh_loop(self) -> None:
         """Keeps the warm window loaded, and reloads what may have changed."""
@@ -124,7 +148,8 @@ class Refresher:
                 changes = self._source.changes()
                 cache, now = self.refresh(), time.monotonic()
                 if cache is None:
-                    pause = UNSETTLED_POLL_SECONDS if self._ids_are_sequential else CHANGE_POLL_SECONDS
+                    is_unsettled = self._ids_are_sequential and not self._is_standby
+                    pause = UNSETTLED_POLL_SECONDS if is_unsettled else CHANGE_POLL_SECONDS
                 elif changes != self._changes and now >= rest_until:
                     self._reload(cache.since, changes)
                     rest_until = time.monotonic() + RELOAD_REST_FACTOR * (time.monotonic() - now)
