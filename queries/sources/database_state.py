@@ -18,7 +18,7 @@ _STATE = f"""
         {{pruned}} AS pruned,
         (SELECT concat({TIMELINE}, '-', pg_relation_filenode('events'), '-', string_agg(
             concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid))
-        FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""
+        FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""  # noqa: S608
 _SERVER = "(SELECT system_identifier FROM pg_control_system())"
 # all that the primary had committed by its last checkpoint has been replayed before a standby takes its first query
 _REPLAYED = """
