@@ -1,0 +1,1 @@
+"""Proves that the service loses nothing and answers nothing wrong while everything around it fails."""

@@ -1,0 +1,130 @@
+"""Testers that post results, one after another, and record in the ledger what they were told."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from threading import Event, Lock
+
+from benchmarks.trust.client import Answer, BrokenConnection, Client, Hang
+from benchmarks.trust.ledger import Ledger, Outcome
+from benchmarks.trust.request_counts import RequestCounts
+from benchmarks.trust.subjects import Subject
+from leaderboard.results.auth import sign
+
+SECRET = "trust"
+POST_PATH = "/api/post_stats"
+BATCH_RESULTS = 20
+MAX_SUBJECT_RESULTS = 1000
+"""A subject with more is replaced, so that answers about one stay small."""
+WRONG_POST_INTERVAL = 20
+"""One post of so many is wrong on purpose, and must be refused."""
+PAUSE_AFTER_FAILURE_SECONDS = 0.1
+
+KINDS = (*((is_ai, 1) for is_ai in (False, True) for _ in range(3)), (False, BATCH_RESULTS), (True, BATCH_RESULTS))
+"""The subjects that are posted about at the same time: whether their jobs are AI jobs, and the results per post."""
+
+
+@dataclass
+class CurrentSubjects:
+    """The subjects that are posted about now, one of each of KINDS. Threads may share them."""
+
+    _indexes: Iterator[int] = field(default_factory=lambda: count(1))
+    _current: dict[int, tuple[Subject, int]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def create(self, kind: int) -> Subject:
+        """A new subject of a kind, which has no results yet."""
+        with self._lock:
+            return Subject(next(self._indexes), *KINDS[kind])
+
+    def offer(self, kind: int, subject: Subject) -> None:
+        """Lets others post about a subject, whose anchor is stored."""
+        with self._lock:
+            self._current[kind] = subject, 1
+
+    def take(self, kind: int) -> Subject | None:
+        """The subject to post about. None if there is none, or it is full: then its caller has to offer a new one."""
+        with self._lock:
+            subject, results = self._current.get(kind, (None, 0))
+            if subject is None:
+                return None
+            if results > MAX_SUBJECT_RESULTS:
+                del self._current[kind]
+                return None
+            self._current[kind] = subject, results + subject.batch_results
+            return subject
+
+
+class Poster:
+    """Posts results of one kind until ``stopped`` is set."""
+
+    def __init__(self, port: int, ledger: Ledger, subjects: CurrentSubjects, counts: RequestCounts, kind: int) -> None:
+        self._client = Client(port)
+        self._ledger = ledger
+        self._subjects = subjects
+        self._counts = counts
+        self._kind = kind
+
+    def run(self, stopped: Event, pause_seconds: float) -> None:
+        """Posts, and pauses after each post."""
+        for number in count(1):
+            if stopped.is_set():
+                break
+            subject = self._subjects.take(self._kind)
+            if subject is None:
+                outcome = self._post_anchor()
+            elif number % WRONG_POST_INTERVAL == 0:
+                self._post_wrong(subject, number // WRONG_POST_INTERVAL)
+                outcome = Outcome.REFUSED
+            else:
+                outcome = self._post_results(subject)
+            stopped.wait(PAUSE_AFTER_FAILURE_SECONDS if outcome is Outcome.UNKNOWN else pause_seconds)
+        self._client.close()
+
+    def _post_anchor(self) -> Outcome:
+        """Posts the first result of a new subject. Without it, nothing else is posted about that subject."""
+        subject = self._subjects.create(self._kind)
+        post = self._ledger.begin(subject)
+        outcome = self._send(json.dumps(subject.result(post.numbers[0], is_anchor=True)).encode())
+        self._ledger.end(post, outcome)
+        if outcome is Outcome.ACKNOWLEDGED:
+            self._subjects.offer(self._kind, subject)
+        return outcome
+
+    def _post_results(self, subject: Subject) -> Outcome:
+        post = self._ledger.begin(subject, subject.batch_results)
+        results = [subject.result(number) for number in post.numbers]
+        outcome = self._send(json.dumps(results if len(results) > 1 else results[0]).encode())
+        self._ledger.end(post, outcome)
+        return outcome
+
+    def _post_wrong(self, subject: Subject, variant: int) -> None:
+        """Posts what must be refused. The ledger has it as refused, so that it must never be stored."""
+        post = self._ledger.begin(subject, subject.batch_results)
+        self._ledger.end(post, Outcome.REFUSED)
+        results = [subject.result(number) for number in post.numbers]
+        # the last one of a batch, after all others were found well
+        results[-1] |= ({}, {"region": "NOWHERE"}, {"success_rate": -1}, {"orchestrator": "0xabc"})[variant % 4]
+        body = json.dumps(results if len(results) > 1 else results[0]).encode()
+        self._send(body, expected=403 if variant % 4 == 0 else 400, secret="wrong" if variant % 4 == 0 else SECRET)
+
+    def _send(self, body: bytes, expected: int = 200, secret: str = SECRET) -> Outcome:
+        try:
+            answer = self._client.request("POST", POST_PATH, body, Authorization=sign(secret, body))
+        except BrokenConnection as error:
+            self._counts.count_broken("post", error)
+            if isinstance(error, Hang):
+                self._ledger.violate(str(error))
+            return Outcome.UNKNOWN if error.was_sent else Outcome.REFUSED
+        self._counts.count("post", answer)
+        return self._judge(answer, expected)
+
+    def _judge(self, answer: Answer, expected: int) -> Outcome:
+        if fault := answer.fault():
+            self._ledger.violate(f"post: {fault}")
+        if answer.status == expected:
+            return Outcome.ACKNOWLEDGED if expected == 200 else Outcome.REFUSED
+        if answer.status not in (503, 504):
+            self._ledger.violate(f"a post answered {answer.status} instead of {expected}: {answer.body[:200]!r}")
+        return Outcome.REFUSED if 400 <= answer.status < 500 else Outcome.UNKNOWN

@@ -1,0 +1,87 @@
+"""A trial: posters and readers at work, faults meanwhile, and what is checked at the end."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+from benchmarks.trust.ledger import Ledger
+from benchmarks.trust.posters import KINDS, CurrentSubjects, Poster
+from benchmarks.trust.readers import Reader
+from benchmarks.trust.request_counts import RequestCounts
+from benchmarks.trust.service import wait_for
+
+
+@dataclass
+class Trial:
+    """Traffic to a service at ``port``, and the ledger of it."""
+
+    port: int
+    ledger: Ledger = field(default_factory=Ledger)
+    counts: RequestCounts = field(default_factory=RequestCounts)
+    recovery_seconds: dict[str, list[float]] = field(default_factory=dict)
+    """By fault, the seconds from the end of each until a post is acknowledged."""
+
+    @contextmanager
+    def traffic(self, posters: int, readers: int, pause_seconds: float) -> Iterator[None]:
+        """Posters and readers, who work until the end of the ``with`` statement."""
+        stopped, subjects = Event(), CurrentSubjects()
+        workers: list[Poster | Reader] = [
+            *(Poster(self.port, self.ledger, subjects, self.counts, number % len(KINDS)) for number in range(posters)),
+            *(Reader(self.port, self.ledger, self.counts, seed) for seed in range(readers)),
+        ]
+        threads = [Thread(target=self._guard, args=(worker.run, stopped, pause_seconds)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+
+    def run(self, faults: Iterable[tuple[str, Callable[[], None]]], posts_between: int) -> Iterator[str]:
+        """Makes one fault after another, each after ``posts_between`` posts more were acknowledged.
+
+        Yields the name of each when the service has recovered.
+        """
+        self._wait_for_posts(posts_between)
+        for name, make_fault in faults:
+            make_fault()
+            began = time.monotonic()
+            self._wait_for_posts(1)
+            self.recovery_seconds.setdefault(name, []).append(time.monotonic() - began)
+            self._wait_for_posts(posts_between)
+            yield name
+
+    def check(self, stored: list[tuple[str, int]]) -> None:
+        """Compares the rows of the database, and every answer about every subject, with the ledger."""
+        self.ledger.check_stored(stored)
+        Reader(self.port, self.ledger, self.counts, 0).check_all()
+
+    def as_json(self) -> dict[str, Any]:
+        """What happened."""
+        return {
+            "results": dict(self.ledger.outcomes()),
+            "violations": self.ledger.violation_count,
+            "sentences": self.ledger.violations,
+            "requests": self.counts.as_json(),
+            "recovery_seconds": {
+                name: {"times": len(seconds), "median": sorted(seconds)[len(seconds) // 2], "max": max(seconds)}
+                for name, seconds in sorted(self.recovery_seconds.items())
+            },
+        }
+
+    def _wait_for_posts(self, posts: int) -> None:
+        """Returns when so many posts more were acknowledged."""
+        goal_count = self.counts.total("post", "200") + posts
+        wait_for(lambda: self.counts.total("post", "200") >= goal_count, "no posts are acknowledged")
+
+    def _guard(self, run: Callable[[Event, float], None], stopped: Event, pause_seconds: float) -> None:
+        """Runs a poster or reader. One that fails is a violation: an answer has a shape that none may have."""
+        try:
+            run(stopped, pause_seconds)
+        except Exception as error:  # noqa: BLE001  whatever an answer made it raise
+            self.ledger.violate(f"an answer that cannot be read: {error!r}")

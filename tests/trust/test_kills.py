@@ -1,0 +1,100 @@
+"""Nothing that was acknowledged is lost, and nothing wrong is answered, while everything around it is killed.
+
+``python -m benchmarks.trust`` does the same at length.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.trust.database import TrialDatabase
+from benchmarks.trust.faults import Faults
+from benchmarks.trust.ledger import Ledger, Outcome
+from benchmarks.trust.service import TrialService
+from benchmarks.trust.subjects import Subject
+from benchmarks.trust.trial import Trial
+
+POSTERS = 8
+POSTS_BETWEEN_FAULTS = 40
+KILLS = (
+    "kill a worker",
+    "kill a process of the database",
+    "cut connections",
+    "kill the master",
+    "kill the database",
+    "terminate connections",
+    "kill a worker",
+    "reload",
+)
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing_and_no_answer_disagrees_with_the_ledger(data_dir: Path, tmp_path: Path) -> None:
+    with TrialDatabase(data_dir).running() as database:
+        settings = {"POSTGRES": database.url, "LAKE_URL": str(tmp_path / "lake"), "LAKE_SYNC_INTERVAL": "1",
+                    "PIPELINES_CACHE_TIMEOUT": "0"}  # fmt: skip
+        with TrialService(settings, tmp_path / "service.log").running() as service:
+            trial, faults = Trial(service.port), Faults(service, database).named()
+            with trial.traffic(POSTERS, readers=3, pause_seconds=0.05):
+                made = list(trial.run([(name, faults[name]) for name in KILLS], POSTS_BETWEEN_FAULTS))
+            trial.check(database.stored())
+    assert made == list(KILLS)
+    assert trial.ledger.violations == []
+    assert trial.ledger.outcomes()[Outcome.ACKNOWLEDGED] >= len(KILLS) * POSTS_BETWEEN_FAULTS
+    asked = {kind: trial.counts.total(kind, "200") for kind in trial.counts.statuses}
+    assert len(asked) == 8
+    assert min(asked.values()) > 0
+
+
+class TestLedger:
+    """The ledger finds what it is there to find."""
+
+    SUBJECT = Subject(1, is_ai=False, batch_results=2)
+
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        """The anchor 0 and the batch 1, 2 are acknowledged, the batch 3, 4 is unknown, and 5, 6 was refused."""
+        ledger = Ledger()
+        for results, outcome in (
+            (1, Outcome.ACKNOWLEDGED),
+            (2, Outcome.ACKNOWLEDGED),
+            (2, Outcome.UNKNOWN),
+            (2, Outcome.REFUSED),
+        ):
+            ledger.end(ledger.begin(self.SUBJECT, results), outcome)
+        return ledger
+
+    @pytest.mark.parametrize("stored", [[0, 1, 2], [0, 1, 2, 3, 4]])
+    def test_unknown_batch_may_be_stored_or_not(self, ledger: Ledger, stored: list[int]) -> None:
+        ledger.check_stored([(self.SUBJECT.address, number) for number in stored])
+        assert ledger.violations == []
+
+    @pytest.mark.parametrize(
+        ("stored", "finding"),
+        [
+            ([0, 2], "lacks"),
+            ([0, 1, 2, 2], "has twice"),
+            ([0, 1, 2, 3, 4, 3, 4], "has twice"),
+            ([0, 1, 2, 4], "has a part of a batch"),
+            ([0, 1, 2, 5, 6], "was refused"),
+            ([0, 1, 2, 9], "was never sent"),
+        ],
+    )
+    def test_wrong_rows_are_found(self, ledger: Ledger, stored: list[int], finding: str) -> None:
+        ledger.check_stored([(self.SUBJECT.address, number) for number in stored])
+        assert any(finding in sentence for sentence in ledger.violations)
+
+    @pytest.mark.parametrize(("number", "is_right"), [(1, False), (3, True), (4, False), (5, True), (7, False)])
+    def test_counts_are_compared(self, ledger: Ledger, number: int, is_right: bool) -> None:
+        known = {0, 1, 2}
+        ledger.check_count("an answer", self.SUBJECT, number, known)
+        assert (ledger.violations == []) == is_right
+
+    def test_what_was_read_once_must_stay(self, ledger: Ledger) -> None:
+        ledger.check_numbers("the first answer", self.SUBJECT, [0, 1, 2, 3, 4], {0, 1, 2})
+        ledger.check_stored([(self.SUBJECT.address, number) for number in (0, 1, 2)])
+        assert ledger.violation_count == 1
+
+    def test_foreign_rows_are_found(self, ledger: Ledger) -> None:
+        ledger.check_stored([(self.SUBJECT.address, number) for number in (0, 1, 2)] + [("0x" + "f" * 40, 0)])
+        assert ledger.violation_count == 1
