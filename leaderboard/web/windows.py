@@ -14,6 +14,16 @@ def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
     return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
 
 
+def select_events(results: pl.LazyFrame, events: pl.LazyFrame, orchestrator: str) -> pl.LazyFrame:
+    """The results of an orchestrator that are among these events.
+
+    Results are read after the events. Those that arrived in between would make
+    two parts of one answer disagree.
+    """
+    ids = events.filter(pl.col("orchestrator") == orchestrator).select("id")
+    return results.join(ids, on="id", how="semi")
+
+
 def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:
     """The moment that the data of both windows are from, or None if both are current.
 

@@ -9,9 +9,9 @@ from leaderboard.services import service
 from leaderboard.web import params, table_params
 from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
-from leaderboard.web.rendering import render_orchestrator, render_ranking, run_query
+from leaderboard.web.rendering import render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response
-from leaderboard.web.windows import common_as_of, concat_windows
+from leaderboard.web.windows import common_as_of, concat_windows, select_events
 from queries import AI, TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
@@ -42,14 +42,17 @@ def orchestrator(address: str) -> Response:
     window = service().events_at(*time_range)
 
     def render() -> RenderedResponse:
-        jobs = run_query(queries.orchestrator_jobs, window, event_filter)
+        # loaded once, and first, so that the results have all of its events
+        events = window.load()
+        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter))
         results = concat_windows(
             (
                 service().results_at(address, *time_range, TRANSCODING),
                 service().results_at(address, *time_range, AI),
             )
         )
-        errors = run_query(queries.orchestrator_errors, results, event_filter)
+        same_results = select_events(results.load(), events, address)
+        errors = queries.collect(queries.orchestrator_errors(same_results, event_filter))
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, file_format)._replace(as_of=as_of)
 
