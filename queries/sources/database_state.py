@@ -77,7 +77,8 @@ class StateReader:
             # another database may be behind the URL by now, with other permissions
             self._known_parts = None
             raise
-        return row
+        found: dict[str, Any] = row
+        return found
 
     def _statement_parts(self) -> dict[str, str]:
         """The parts of the statement that depend on the role's permissions and on the schema."""
