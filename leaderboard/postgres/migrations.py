@@ -19,11 +19,12 @@ from typing import Self
 import psycopg2
 
 from leaderboard.postgres.admin import connect
+from leaderboard.postgres.database_facts import DatabaseFacts, read_facts
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import Record, migration_locks, read_record, write_record
 from leaderboard.postgres.migration_files import Migration, load
 from queries.db import translate_psycopg2_error
-from queries.errors import StoreError
+from queries.errors import ReadOnlyDatabase, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,11 @@ NO_TRANSACTION = "-- no transaction"
 
 
 def migrate(url: str, timeout: float) -> None:
-    """Applies the pending migrations of this project. Raises StoreError and MigrationError."""
+    """Applies the pending migrations of this project, unless the database is a standby that has them.
+
+    Raises StoreError, and MigrationError where the database is not ours or
+    cannot hold our data.
+    """
     with Migrator(url, timeout) as migrator:
         migrator.up()
 
@@ -47,11 +52,20 @@ class Migrator:
         """Connects, and creates the database where it does not exist.
 
         ``timeout`` is the limit for connecting, in seconds. Raises
-        StoreUnavailable.
+        StoreUnavailable, and MigrationError where the database cannot hold
+        our data or has another program's record.
         """
         self.migrations = load() if migrations is None else migrations
+        self._makes_our_tables = migrations is None
         self._url = url
         self._connection = connect(url, timeout)
+        try:
+            facts = self.facts()
+            facts.check_encoding()
+            facts.check_record()
+        except BaseException as error:
+            self.__exit__(None, error, None)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +78,11 @@ class Migrator:
                 raise translated from error
             raise MigrationError(f"the database refuses: {error.diag.message_primary}") from error
 
+    def facts(self) -> DatabaseFacts:
+        """What the database is now."""
+        with self._connection.cursor() as cursor:
+            return read_facts(cursor)
+
     def record(self) -> Record:
         """The version that the database has now."""
         with self._connection.cursor() as cursor:
@@ -75,7 +94,21 @@ class Migrator:
         return [m for m in self.migrations if m.version > version]
 
     def up(self) -> None:
-        """Applies the pending migrations. A version above all known ones stays: a newer release made it."""
+        """Applies the pending migrations. A version above all known ones stays: a newer release made it.
+
+        A standby gets its schema from its primary. Raises ReadOnlyDatabase
+        where it has not got it yet.
+        """
+        facts = self.facts()
+        if self._makes_our_tables:
+            facts.check_tables()
+        if facts.is_standby and (facts.record.dirty or self.pending()):
+            raise ReadOnlyDatabase(
+                f"the database {facts.name} is a standby without this release's schema; migrate its primary first"
+            )
+        if (version := facts.record.version or 0) > self._newest_version():
+            log.warning("a newer release made the schema: it has version %s, and this one knows %s", version,
+                        self._newest_version())  # fmt: skip
         if not self.record().dirty and not self.pending():
             return
         with self._locked():
@@ -121,6 +154,9 @@ class Migrator:
                 "it left, then record the version that the schema really has: leaderboard migrate force V"
             )
 
+    def _newest_version(self) -> int:
+        return max((m.version for m in self.migrations), default=0)
+
     def _known_versions(self) -> str:
         return ", ".join(str(m.version) for m in self.migrations) or "none"
 
@@ -146,7 +182,7 @@ class Migrator:
         try:
             self._run_file(sql, new_version)
         except psycopg2.Error as error:
-            if self._connection.closed:
+            if self._connection.closed or isinstance(translate_psycopg2_error(error, self._url), StoreError):
                 raise
             reason = error.diag.message_primary or " ".join(str(error).split())
             raise MigrationError(
