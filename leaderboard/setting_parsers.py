@@ -4,10 +4,12 @@ They raise ValueError with a sentence that completes the name of the variable:
 "must be a number, not 'soon'". A value that may hold a password is not in it.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+SYSTEM_DATA_DIR = Path("/var/lib/leaderboard")
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 # what queries.sources.lake can read; it is repeated here because that module loads Polars
@@ -91,8 +93,9 @@ def folder(value: str) -> Path:
     """An absolute path."""
     try:
         return Path(value.strip()).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError(f"must be a folder, not {value!r}") from None
+    except (RuntimeError, OSError):
+        # there is no such home, or the current folder is gone
+        raise ValueError(f"must be an absolute path of a folder, not {value!r}") from None
 
 
 def lake_url(value: str) -> str:
@@ -107,9 +110,11 @@ def lake_url(value: str) -> str:
 
 
 def default_data_dir() -> Path:
-    """The folder of the embedded PostgreSQL where DATA_DIR is not set."""
+    """The folder of the embedded PostgreSQL where DATA_DIR is not set. It need not be there, nor be writable."""
     import platformdirs
 
-    if os.geteuid() == 0:
-        return Path("/var/lib/leaderboard")
-    return platformdirs.user_data_path("leaderboard", appauthor=False)
+    if os.geteuid() != 0:
+        # a user that the system does not know, as in some containers, has no home
+        with contextlib.suppress(RuntimeError):
+            return platformdirs.user_data_path("leaderboard", appauthor=False)
+    return SYSTEM_DATA_DIR

@@ -133,7 +133,7 @@ class Settings:
         Setting(
             "folder of the embedded PostgreSQL, kept between starts",
             parsers.folder,
-            "/var/lib/leaderboard for root, else leaderboard in the user's data folder",
+            "leaderboard in the user's data folder; /var/lib/leaderboard for root and users without a home",
         ),
     ] = field(default_factory=parsers.default_data_dir)
 

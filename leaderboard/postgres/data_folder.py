@@ -77,6 +77,11 @@ class DataFolder:
         """Creates PostgreSQL's data, unless it is there. Raises EmbeddedPostgresError."""
         if self.postgres.exists():
             return
+        if system_user.server_user() is None:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL cannot create its data for uid {os.geteuid()}, which is not a user of this system: "
+                "run as another user, or set POSTGRES"
+            )
         # renamed at the end, so that data that was created by half is not used
         partial = self.path / "postgres.part"
         shutil.rmtree(partial, ignore_errors=True)
