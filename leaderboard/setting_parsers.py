@@ -79,11 +79,9 @@ def postgres_url(value: str) -> str:
     parsed = url("postgres", "postgresql")(value.strip().rstrip("; "))
     try:
         conninfo(parsed, timeout=1)
-    except ValueError:
-        raise ValueError(
-            "must be a URL such as postgresql://user:password@host:5432/database; "
-            "write /, : and @ in a password as %2F, %3A and %40"
-        ) from None
+    except ValueError as error:
+        # the error does not show the URL, which may hold a password
+        raise ValueError(f"must be a valid URL: {error}") from None
     if parse_dsn(parsed).get("sslmode", "prefer") not in SSL_MODES:
         raise ValueError(f"must have an sslmode of {', '.join(SSL_MODES)}")
     return parsed

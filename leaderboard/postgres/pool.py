@@ -4,17 +4,23 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Psycopg2Connection  # noqa: N812  it is a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
-from sqlalchemy.dialects.postgresql.psycopg2 import dialect
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
 
 from queries.concurrency import CLIENT_MARGIN_SECONDS, call_with_timeout
-from queries.db import conninfo, database_label, is_outcome_known, statement_timeout, translate_psycopg2_error
+from queries.db import (
+    ConnectionPool,
+    conninfo,
+    database_label,
+    is_outcome_known,
+    transaction_settings,
+    translate_psycopg2_error,
+    was_used,
+)
 from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable
 
 T = TypeVar("T")
@@ -24,22 +30,15 @@ class Database:
     """Runs statements on the database at a PostgreSQL URL.
 
     ``timeout`` is the limit for one operation in seconds. ``connections`` is
-    how many connections the pool keeps open; it opens as many again for a
-    while when all of these are in use. Threads may share it.
+    the most connections that the pool opens; they are opened when they are
+    needed and kept. Threads may share it.
     """
 
     def __init__(self, url: str, timeout: float, connections: int = 4) -> None:
         self.timeout = timeout
         self._conninfo = conninfo(url, timeout)
-        self._pool = QueuePool(
-            # SQLAlchemy's protocol of a connection is narrower than psycopg2's own types
-            cast("Any", self._connect),
-            pool_size=connections,
-            max_overflow=connections,
-            timeout=timeout,
-            # a restart of the database breaks pooled connections, so each one is tested before it is used
-            pre_ping=True,
-            dialect=dialect(dbapi=psycopg2),  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it unannotated
+        self._pool = ConnectionPool(
+            self._connect, size=connections, timeout=timeout, label=database_label(self._conninfo)
         )
 
     def run(self, work: Callable[[Cursor], T], timeout: float | None = None) -> T:
@@ -57,9 +56,9 @@ class Database:
         try:
             return call_with_timeout(transaction.timeout, lambda: self._run(work, transaction))
         except StoreTimeout as error:
-            if transaction.abandon():
+            if isinstance(error, OutcomeUnknown) or transaction.abandon():
                 raise
-            raise OutcomeUnknown(f"{database_label(self._conninfo)} did not confirm a commit: {error}") from error
+            raise self._outcome_unknown(error) from error
 
     def ping(self) -> None:
         """Returns when the database has answered. Raises StoreUnavailable and StoreTimeout."""
@@ -67,49 +66,52 @@ class Database:
 
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
-        self._pool.dispose()
+        self._pool.close()
 
     def _connect(self) -> Psycopg2Connection:
         connection = psycopg2.connect(self._conninfo)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement_timeout(self.timeout))
-        except psycopg2.Error:
-            connection.close()
-            raise
+        # BEGIN goes out together with the settings of the transaction, not alone before its first statement
+        connection.autocommit = True
         return connection
 
     def _run(self, work: Callable[[Cursor], T], transaction: "_Transaction") -> T:
-        connection = self._take_connection()
+        while True:
+            try:
+                with self._pool.connection() as connection:
+                    if _begin(connection, transaction.begin_statement()):
+                        return self._run_over(connection, work, transaction)
+            except psycopg2.Error as error:
+                if transaction.is_committing and not is_outcome_known(error):
+                    raise self._outcome_unknown(error) from error
+                translated = translate_psycopg2_error(error, self._conninfo)
+                if translated is error:
+                    raise
+                raise translated from error
+
+    def _run_over(
+        self, connection: PoolProxiedConnection, work: Callable[[Cursor], T], transaction: "_Transaction"
+    ) -> T:
+        keep = False
         try:
             with closing(connection.cursor()) as cursor:
-                cursor.execute(transaction.set_timeout())
                 result = work(cast("Cursor", cursor))
-            transaction.begin_commit()
-            connection.commit()
-            return result
+                transaction.begin_commit()
+                _commit(cast("Cursor", cursor))
+            keep = True
         except psycopg2.Error as error:
-            if transaction.is_committing and not is_outcome_known(error):
-                connection.invalidate()
-                raise OutcomeUnknown(f"{database_label(self._conninfo)} did not confirm a commit: {error}") from error
-            translated = translate_psycopg2_error(error, self._conninfo)
-            if isinstance(translated, StoreUnavailable):
-                connection.invalidate()
-            if translated is error:
-                raise
-            raise translated from error
+            is_broken = isinstance(translate_psycopg2_error(error, self._conninfo), StoreUnavailable)
+            keep = not is_broken and _roll_back(connection)
+            raise
+        except Exception:
+            keep = _roll_back(connection)
+            raise
         finally:
-            # the pool rolls back an uncommitted transaction
-            connection.close()
+            if not keep:
+                connection.invalidate()
+        return result
 
-    def _take_connection(self) -> PoolProxiedConnection:
-        try:
-            return self._pool.connect()
-        except PoolTimeout as error:
-            label = database_label(self._conninfo)
-            raise StoreTimeout(f"no connection to {label} became free in {self.timeout:g} s") from error
-        except psycopg2.Error as error:
-            raise translate_psycopg2_error(error, self._conninfo) from error
+    def _outcome_unknown(self, error: Exception) -> OutcomeUnknown:
+        return OutcomeUnknown(f"{database_label(self._conninfo)} did not confirm a commit: {error}")
 
 
 class _Transaction:
@@ -122,12 +124,15 @@ class _Transaction:
         self._is_abandoned = False
         self._lock = Lock()
 
-    def set_timeout(self) -> str:
-        """The SQL that ends its statements before its caller stops waiting. Raises StoreTimeout if that is past."""
+    def begin_statement(self) -> str:
+        """The SQL that begins it, and has its statements end before its caller stops waiting.
+
+        Raises StoreTimeout if that is past.
+        """
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise StoreTimeout(f"no connection became free within {self.timeout:g} s")
-        return statement_timeout(max(left - CLIENT_MARGIN_SECONDS, left / 2)).replace("SET", "SET LOCAL", 1)
+        return f"BEGIN; {transaction_settings(max(left - CLIENT_MARGIN_SECONDS, left / 2))}"
 
     def begin_commit(self) -> None:
         """Raises StoreTimeout where the caller has stopped waiting."""
@@ -141,3 +146,39 @@ class _Transaction:
         with self._lock:
             self._is_abandoned = True
             return not self.is_committing
+
+
+def _begin(connection: PoolProxiedConnection, statement: str) -> bool:
+    """Begins a transaction. False where the connection was broken since its last use; nothing was written then."""
+    pooled = was_used(connection)
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(statement)
+    except psycopg2.Error:
+        connection.invalidate()
+        if not pooled:
+            raise
+        return False
+    return True
+
+
+def _commit(cursor: Cursor) -> None:
+    notices = cursor.connection.notices
+    del notices[:]
+    cursor.execute("COMMIT")
+    # of a failed transaction the server makes a ROLLBACK without an error
+    if cursor.statusmessage != "COMMIT":
+        raise RuntimeError("a statement failed, and the transaction was rolled back")
+    if notices:
+        # such as: a standby that must confirm commits did not
+        raise OutcomeUnknown(f"the database committed with a warning: {notices[0]}")
+
+
+def _roll_back(connection: PoolProxiedConnection) -> bool:
+    """Ends a transaction that failed. False where the connection is of no more use."""
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("ROLLBACK")
+    except psycopg2.Error:
+        return False
+    return True

@@ -6,24 +6,26 @@ from queries._lazy import attach
 
 if TYPE_CHECKING:
     from queries.db.arrow_pool import ArrowPool as ArrowPool
+    from queries.db.connection_pool import ConnectionPool as ConnectionPool
+    from queries.db.connection_pool import was_used as was_used
     from queries.db.direct_connection import DirectConnection as DirectConnection
     from queries.db.driver_errors import is_outcome_known as is_outcome_known
     from queries.db.driver_errors import translate_psycopg2_error as translate_psycopg2_error
     from queries.db.dsn import conninfo as conninfo
     from queries.db.dsn import database_label as database_label
-    from queries.db.dsn import statement_timeout as statement_timeout
     from queries.db.transaction_settings import transaction_settings as transaction_settings
 
 attach(
     __name__,
     {
         "ArrowPool": "queries.db.arrow_pool",
+        "ConnectionPool": "queries.db.connection_pool",
+        "was_used": "queries.db.connection_pool",
         "DirectConnection": "queries.db.direct_connection",
         "is_outcome_known": "queries.db.driver_errors",
         "translate_psycopg2_error": "queries.db.driver_errors",
         "conninfo": "queries.db.dsn",
         "database_label": "queries.db.dsn",
-        "statement_timeout": "queries.db.dsn",
         "transaction_settings": "queries.db.transaction_settings",
     },
 )

@@ -3,33 +3,36 @@
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from adbc_driver_manager import AdbcStatusCode
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, call_with_timeout
-from queries.db.driver_errors import store_error
-from queries.db.dsn import conninfo, database_label, statement_timeout
-from queries.errors import StoreTimeout, StoreUnavailable
+from queries.db.connection_pool import ConnectionPool, was_used
+from queries.db.driver_errors import Meaning, meaning_of, store_error
+from queries.db.dsn import conninfo, database_label
+from queries.db.transaction_settings import transaction_settings
+from queries.errors import StoreUnavailable
 
 
 class ArrowPool:
     """Reads from the database at a PostgreSQL URL.
 
+    Each read is a transaction of its own. The driver prepares a statement and
+    executes it in a second round trip; outside a transaction, a pooler could
+    send that to another server connection, which executes another client's
+    statement.
+
     ``timeout`` is the limit for one read in seconds, including the wait for a
-    connection. ``connections`` is how many connections the pool keeps open;
-    it opens as many again for a while when all of these are in use. Threads
-    may share a pool. Raises ValueError for a URL that libpq cannot read.
+    connection. ``connections`` is the most connections that the pool opens;
+    they are opened when they are needed and kept. Threads may share a pool.
+    Raises ValueError for a URL that libpq cannot read.
     """
 
     def __init__(self, url: str, *, timeout: float, connections: int) -> None:
         self.timeout = timeout
         self._conninfo = conninfo(url, timeout, only_reads=True)
-        self._pool = QueuePool(
-            self._connect,
-            pool_size=connections,
-            max_overflow=connections,
-            timeout=timeout,
-            reset_on_return=None,
+        self._begin = f"BEGIN READ ONLY; {transaction_settings(timeout)}"
+        self._pool = ConnectionPool(
+            self._connect, size=connections, timeout=timeout, label=database_label(self._conninfo)
         )
 
     def read(self, statement: str, parameters: tuple[str, ...] | None = None) -> pa.Table:
@@ -42,53 +45,67 @@ class ArrowPool:
 
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
-        self._pool.dispose()
+        self._pool.close()
 
     def _connect(self) -> adbc.Connection:
-        connection = adbc.connect(self._conninfo, autocommit=True)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement_timeout(self.timeout))
-        except adbc.Error:
-            connection.close()
-            raise
-        return connection
+        # in autocommit the driver sends no BEGIN and COMMIT of its own; its COMMIT would open the next transaction
+        return adbc.connect(self._conninfo, autocommit=True)
 
     def _read(self, statement: str, parameters: tuple[str, ...] | None) -> pa.Table:
         while True:
-            connection = self._take_connection()
-            # a restart of the database breaks pooled connections, which only shows when they are used
-            pooled = connection.info.get("used", False)
-            connection.info["used"] = True
+            pooled = False
             try:
-                return _execute(connection, statement, parameters)
+                with self._pool.connection() as connection:
+                    pooled = was_used(connection)
+                    return self._read_over(connection, statement, parameters)
             except adbc.Error as error:
-                translated = self._translate_error(error)
-                lost = isinstance(translated, StoreUnavailable)
-                if lost:
-                    connection.invalidate()
-                if not (lost and pooled):
-                    raise translated from error
-            finally:
-                connection.close()
+                # all pooled connections may be broken, but a new one is not
+                if not (pooled and _classify(error).new_connection_helps):
+                    raise self._translate_error(error) from error
 
-    def _take_connection(self) -> PoolProxiedConnection:
+    def _read_over(
+        self, connection: PoolProxiedConnection, statement: str, parameters: tuple[str, ...] | None
+    ) -> pa.Table:
+        keep = False
         try:
-            return self._pool.connect()
-        except PoolTimeout as error:
-            label = database_label(self._conninfo)
-            raise StoreTimeout(f"no connection to {label} became free in {self.timeout:g} s") from error
+            table = self._execute(connection, statement, parameters)
+            keep = True
         except adbc.Error as error:
-            raise self._translate_error(error) from error
+            keep = not isinstance(self._translate_error(error), StoreUnavailable)
+            raise
+        finally:
+            if not (keep and _end_transaction(connection)):
+                connection.invalidate()
+        return table
+
+    def _execute(
+        self, connection: PoolProxiedConnection, statement: str, parameters: tuple[str, ...] | None
+    ) -> pa.Table:
+        cursor: adbc.Cursor = connection.cursor()
+        with cursor:
+            cursor.executescript(self._begin)
+            cursor.execute(statement, parameters)
+            # fetch_polars would hide the database's error behind one of its own
+            return cursor.fetch_arrow_table()
 
     def _translate_error(self, error: adbc.Error) -> Exception:
-        lost = error.status_code == AdbcStatusCode.IO
-        return store_error(self._conninfo, error.sqlstate, str(error), lost=lost) or error
+        return store_error(self._conninfo, error.sqlstate, str(error), lost=_is_lost(error)) or error
 
 
-def _execute(connection: PoolProxiedConnection, statement: str, parameters: tuple[str, ...] | None) -> pa.Table:
+def _end_transaction(connection: PoolProxiedConnection) -> bool:
+    """Ends the transaction, whether it failed or not. False where the connection is of no more use."""
     cursor: adbc.Cursor = connection.cursor()
-    with cursor:
-        cursor.execute(statement, parameters)
-        # fetch_polars would hide the database's error behind one of its own
-        return cursor.fetch_arrow_table()
+    try:
+        with cursor:
+            cursor.executescript("COMMIT")
+    except adbc.Error:
+        return False
+    return True
+
+
+def _classify(error: adbc.Error) -> Meaning:
+    return meaning_of(error.sqlstate, str(error), lost=_is_lost(error))
+
+
+def _is_lost(error: adbc.Error) -> bool:
+    return bool(error.status_code == AdbcStatusCode.IO)

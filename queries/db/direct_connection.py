@@ -11,7 +11,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  it is a 
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.db.driver_errors import is_outcome_known, translate_psycopg2_error
-from queries.db.dsn import MAX_SILENCE_SECONDS, conninfo, database_label, statement_timeout
+from queries.db.dsn import MAX_SILENCE_SECONDS, connect_timeout, conninfo, database_label
+from queries.db.transaction_settings import transaction_settings
 from queries.errors import OutcomeUnknown, StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,9 @@ class DirectConnection:
     """One connection to the database at a PostgreSQL URL, opened when it is first needed.
 
     Only one thread may use it at a time. Each statement is a transaction of
-    its own. ``timeout`` is the limit for one statement in seconds, including
-    connecting.
+    its own, and leaves nothing behind in its session. ``timeout`` is the
+    limit for one statement in seconds, including connecting. Connecting may
+    take as long as connect_timeout of the URL says.
 
     With ``only_reads``, a database that accepts no connection in time is not
     tried again for MAX_SILENCE_SECONDS: the first request waits, and later
@@ -32,9 +34,15 @@ class DirectConnection:
     def __init__(self, url: str, timeout: float, *, only_reads: bool = False) -> None:
         self.timeout = timeout
         self._conninfo = conninfo(url, timeout, only_reads=only_reads)
+        self._connect_timeout = connect_timeout(self._conninfo)
+        self._settings = transaction_settings(timeout)
         self._retry_pause = MAX_SILENCE_SECONDS if only_reads else 0
         self._retry_at = 0.0
         self._idle: Connection | None = None
+
+    def open(self) -> None:
+        """Opens the connection, if it is not open. Raises StoreUnavailable."""
+        self.run("SELECT 1")
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows that a statement returns. What it writes is committed when this returns.
@@ -48,8 +56,8 @@ class DirectConnection:
         try:
             if connection is None or _has_ended(connection):
                 connection = self._connect(deadline)
-                self._execute(connection, statement_timeout(self.timeout), None, deadline)
-            rows = self._execute(connection, statement, parameters, deadline)
+            # the statements of one message are one transaction
+            rows = self._execute(connection, f"{self._settings}; {statement}", parameters, deadline)
         except psycopg2.Error as error:
             translated = translate_psycopg2_error(error, self._conninfo)
             if not isinstance(translated, StoreError):
@@ -131,7 +139,7 @@ class DirectConnection:
             raise StoreUnavailable(f"{database_label(self._conninfo)} is not available: it accepted no connection")
         try:
             connection = psycopg2.connect(self._conninfo, async_=True)
-            self._wait(connection, min(began + MAX_SILENCE_SECONDS, deadline))
+            self._wait(connection, min(began + self._connect_timeout, deadline))
         except StoreTimeout as error:
             self._retry_at = time.monotonic() + self._retry_pause
             raise StoreUnavailable(
@@ -162,8 +170,7 @@ def _begin(deadline: float) -> str:
     """The SQL that begins a transaction whose statements end before ``deadline``, a moment of time.monotonic()."""
     left = deadline - time.monotonic()
     # the server gives up before its client, so that it does not go on after the response
-    limit = statement_timeout(max(left - CLIENT_MARGIN_SECONDS, left / 2))
-    return f"BEGIN ISOLATION LEVEL READ COMMITTED; {limit.replace('SET', 'SET LOCAL', 1)}"
+    return f"BEGIN; {transaction_settings(max(left - CLIENT_MARGIN_SECONDS, left / 2))}"
 
 
 def _has_ended(connection: Connection) -> bool:

@@ -1,13 +1,21 @@
 """The connection string that all database drivers use."""
 
 import re
-from math import ceil
+from math import ceil, inf
+from urllib.parse import unquote
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 MAX_SILENCE_SECONDS = 5
 """The database counts as unavailable when it takes longer than this to accept a connection or confirm data."""
+
+OPTION_HINTS = {
+    "schema": "; to use another schema than public, add options=-csearch_path%3DSCHEMA",
+    "currentSchema": "; to use another schema than public, add options=-csearch_path%3DSCHEMA",
+    "pgbouncer": "; a pooler needs no option",
+}
+"""What to do instead of an option that other clients know."""
 
 
 def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
@@ -23,8 +31,14 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
     try:
         given = parse_dsn(url)
     except psycopg2.ProgrammingError:
-        raise ValueError("not a PostgreSQL URL; valid is postgresql://user:password@host:5432/database") from None
+        _check_options(url)
+        raise ValueError(
+            "not a PostgreSQL URL; valid is postgresql://user:password@host:5432/database, "
+            "and /, : and @ in a password are written as %2F, %3A and %40"
+        ) from None
     _check_host_and_port(given)
+    if not re.fullmatch("-?[0-9]{1,9}", given.get("connect_timeout", "0").strip()):
+        raise ValueError("connect_timeout in the PostgreSQL URL is not a whole number of seconds")
     defaults: dict[str, str | int] = {
         "application_name": "leaderboard",
         # libpq counts whole seconds and treats 1 as 2
@@ -43,6 +57,39 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
         defaults["tcp_user_timeout"] = MAX_SILENCE_SECONDS * 1000
     dsn: str = make_dsn(None, **(defaults | given))
     return dsn
+
+
+def connect_timeout(dsn: str) -> float:
+    """How long connecting may take by a connection string of ``conninfo``, in seconds. As libpq, takes 1 as 2.
+
+    >>> connect_timeout("host=db.example connect_timeout=1")
+    2.0
+    """
+    seconds = int(parse_dsn(dsn)["connect_timeout"])
+    # for libpq, 0 and less mean no limit
+    return float(max(2, seconds)) if seconds > 0 else inf
+
+
+def _check_options(url: str) -> None:
+    """Raises ValueError where the URL has an option that libpq does not know. The message names it."""
+    # before an @ there may be a password
+    query = url.rpartition("@")[2].partition("?")[2]
+    for option in query.split("&"):
+        name = unquote(option.partition("=")[0])
+        if re.fullmatch("[A-Za-z_.]{1,40}", name) and not _is_known(name):
+            raise ValueError(
+                f"the PostgreSQL URL has the option {name}, which PostgreSQL's client library does not know; "
+                f"remove {name} from the URL{OPTION_HINTS.get(name, '')}"
+            )
+
+
+def _is_known(option: str) -> bool:
+    # ssl is an alias of sslmode in URLs alone
+    try:
+        parse_dsn(f"postgresql://localhost/?{option}=true")
+    except psycopg2.ProgrammingError:
+        return False
+    return True
 
 
 def _check_host_and_port(options: dict[str, str]) -> None:
@@ -66,9 +113,3 @@ def database_label(dsn: str) -> str:
     addresses = ", ".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=True))
     name = options.get("dbname")
     return f"the database {name} at {addresses}" if name else f"the database at {addresses}"
-
-
-def statement_timeout(timeout: float) -> str:
-    """The SQL statement that makes the server cancel whatever takes longer than ``timeout`` seconds."""
-    # 0 would mean no limit
-    return f"SET statement_timeout = {max(1, round(timeout * 1000))}"

@@ -75,9 +75,9 @@ class PostgresEvents:
     """Events of a database with the schema of this project's migrations.
 
     ``url`` is a PostgreSQL URL. ``timeout`` is the limit for one read in
-    seconds, including the wait for a connection. ``connections`` is how many
-    connections are kept open; as many again are opened for a while when all
-    of these are in use. Threads may share a PostgresEvents.
+    seconds, including the wait for a connection. ``connections`` is the most
+    connections for reads; one more is for the snapshots of writers. Threads
+    may share a PostgresEvents.
 
     Raises ValueError for a URL that libpq cannot read. Every read raises
     StoreUnavailable where the database cannot be reached and StoreTimeout

@@ -55,6 +55,7 @@ def test_empty_variable_counts_as_not_set(name: str) -> None:
         ("POSTGRES", "mysql://localhost/x"),
         ("POSTGRES", "localhost"),
         ("POSTGRES", "postgres://localhost/x?nonsense=1"),
+        ("POSTGRES", "postgres://localhost/x?connect_timeout=soon"),
         ("POSTGRES", "postgres://user:hu/sh@localhost/x"),
         ("POSTGRES", "postgres://user:hush@evil@localhost/x"),
         ("POSTGRES", "postgres://localhost:port/x"),

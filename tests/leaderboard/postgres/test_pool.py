@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event
 
 import psycopg2
@@ -55,6 +55,16 @@ def test_error_of_the_caller_rolls_back(pool: Database, database: str) -> None:
 
     with pytest.raises(ZeroDivisionError):
         pool.run(insert_and_fail)
+    assert rows(database, REGIONS) == [(26,)]
+
+
+def test_failed_statement_that_the_caller_ignores_is_no_success(pool: Database, database: str) -> None:
+    def insert_and_ignore(cursor: Cursor) -> None:
+        with suppress(psycopg2.Error):
+            insert_twice(cursor)
+
+    with pytest.raises(RuntimeError, match="rolled back"):
+        pool.run(insert_and_ignore)
     assert rows(database, REGIONS) == [(26,)]
 
 
@@ -138,16 +148,11 @@ def test_waiting_for_a_connection_is_limited(database: str) -> None:
         entered.set()
         assert opened.wait(60)
 
-    with closing(Database(database, 1, connections=1)) as pool, ThreadPoolExecutor(2) as threads:
-        blocked = []
-        # one connection is kept, and one more is opened when it is in use
-        for _ in range(2):
-            entered.clear()
-            blocked.append(threads.submit(pool.run, block))
-            assert entered.wait(60)
+    with closing(Database(database, 1, connections=1)) as pool, ThreadPoolExecutor(1) as threads:
+        blocked = threads.submit(pool.run, block)
+        assert entered.wait(60)
         with pytest.raises(StoreTimeout, match=r"no connection to the database .* became free in 1 s"):
             pool.ping()
         opened.set()
-        for future in blocked:
-            future.exception()
+        blocked.exception()
         pool.ping()

@@ -52,10 +52,10 @@ def test_cancelled_statement_is_a_timeout(database: str) -> None:
 def test_mistake_in_a_statement_stays_an_error_of_the_driver(database: str) -> None:
     pool, direct = ArrowPool(database, timeout=5, connections=1), DirectConnection(database, 5)
     with pytest.raises(Exception, match="nonsense") as failure:
-        pool.read("SELECT nonsense")
+        pool.read("SELECT nonsense()")
     assert not isinstance(failure.value, StoreError)
-    with pytest.raises(psycopg2.errors.UndefinedColumn):
-        direct.run("SELECT nonsense")
+    with pytest.raises(psycopg2.errors.UndefinedFunction):
+        direct.run("SELECT nonsense()")
     pool.close()
     direct.close()
 

@@ -1,0 +1,87 @@
+"""A pool of connections with an upper limit, for any driver of PostgreSQL."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Condition
+from typing import Any
+
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+from queries.db.driver_errors import is_connection_limit
+from queries.errors import StoreTimeout
+
+RETRY_SECONDS = 0.1
+"""How often a pool tries to open a connection that the server had no slot for."""
+
+
+class ConnectionPool:
+    """At most ``size`` connections, which ``open_connection`` opens when they are needed. Threads may share a pool.
+
+    A connection must come back without an open transaction, or invalidated
+    where its state is unknown. ``label`` names the database in errors.
+    """
+
+    def __init__(self, open_connection: Callable[[], Any], *, size: int, timeout: float, label: str) -> None:
+        self._timeout = timeout
+        self._label = label
+        self._returned = Condition()
+        self._pool = QueuePool(
+            open_connection,
+            pool_size=size,
+            max_overflow=0,
+            timeout=timeout,
+            # the users of the pool end their transactions themselves
+            reset_on_return=None,
+            # what is not needed under a light load stays idle, so that the server or a pooler may close it
+            use_lifo=True,
+        )
+
+    @contextmanager
+    def connection(self) -> Iterator[PoolProxiedConnection]:
+        """A connection until the end of the ``with`` statement.
+
+        Where the server has no slot for a new one, waits for one of the pool.
+        Raises StoreTimeout where none becomes free, and what
+        ``open_connection`` raises.
+        """
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            connection.close()
+            with self._returned:
+                self._returned.notify()
+
+    def close(self) -> None:
+        """Closes the idle connections. The others close when they come back."""
+        self._pool.dispose()
+
+    def _take(self) -> PoolProxiedConnection:
+        deadline = time.monotonic() + self._timeout
+        waited = False
+        while True:
+            try:
+                return self._pool.connect()
+            except PoolTimeout as error:
+                raise StoreTimeout(f"no connection to {self._label} became free in {self._timeout:g} s") from error
+            except Exception as error:
+                # the slot of a connection that was just closed becomes free a moment later
+                may_wait = self._pool.checkedout() > 0 or not waited
+                if not (is_connection_limit(error) and may_wait and time.monotonic() < deadline):
+                    raise
+            waited = True
+            with self._returned:
+                self._returned.wait(RETRY_SECONDS)
+
+
+def was_used(connection: PoolProxiedConnection) -> bool:
+    """Whether a connection of a pool was used before. Notes that it is used now.
+
+    A restart of the database breaks pooled connections, which shows only when
+    they are used.
+    """
+    used = bool(connection.info.get("used"))
+    connection.info["used"] = True
+    return used
