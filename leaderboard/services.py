@@ -2,25 +2,20 @@
 
 import logging
 from datetime import datetime, timedelta
-from threading import Lock
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 from flask import current_app
 
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
-from leaderboard.postgres.migrations import migrate
 from leaderboard.postgres.pool import Database
+from leaderboard.postgres.readiness import Readiness
 from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
 from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
-from queries.concurrency import CLIENT_MARGIN_SECONDS, run_in_thread
 from queries.db import DirectConnection
 from queries.errors import StoreUnavailable
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +43,7 @@ class Service:
         self._insert_connection = DirectConnection(url, timeout)
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
-        self._ready = False
-        self._lock = Lock()
-        self._migration: Future[None] | None = None
+        self.readiness = Readiness(url, self._database, timeout, self._start)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -113,35 +106,21 @@ class Service:
 
     def _check_outage_is_bridged(self, error: StoreUnavailable) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""
-        if not (self._ready or self.settings.lake_is_of_database):
+        if not (self.readiness.was_ready or self.settings.lake_is_of_database):
             raise error
         log.warning("responding from memory and the lake: %s", error)
 
-    def ensure_ready(self) -> None:
-        """Returns when the database has this release's schema, which it gets here if need be.
+    def ensure_ready(self, timeout: float | None = None) -> None:
+        """Returns when the database has this release's schema; see Readiness.ensure."""
+        self.readiness.ensure(timeout)
 
-        A migration that takes longer than a request may wait goes on in the
-        background, and this raises StoreUnavailable meanwhile. Raises
-        MigrationError where the database cannot be migrated.
-        """
-        if self._ready:
-            return
-        with self._lock:
-            if self._migration is None or self._migration.done():
-                self._migration = run_in_thread(migrate, self._url, self.settings.db_timeout)
-            migration = self._migration
-        try:
-            migration.result(self.settings.db_timeout + CLIENT_MARGIN_SECONDS)
-        except TimeoutError as error:
-            raise StoreUnavailable("the database is being migrated") from error
-        with self._lock:
-            if not self._ready:
-                self._ready = True
-                self.live_events.start()
-                self._lake_sync.start()
+    def _start(self) -> None:
+        self.live_events.start()
+        self._lake_sync.start()
 
     def close(self) -> None:
         """Closes the connections and ends the threads."""
+        self.readiness.close()
         self._lake_sync.close()
         self._database.close()
         self._insert_connection.close()

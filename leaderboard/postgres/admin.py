@@ -14,10 +14,11 @@ from queries.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 
-def connect(url: str, timeout: float) -> Connection:
+def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
     """A connection in autocommit whose statements may take as long as they need.
 
-    Creates the database where it does not exist and the role may create it.
+    With ``may_create``, creates the database in UTF8 where it does not exist
+    and the role may create it.
     ``timeout`` is the limit for connecting, in seconds. Raises
     StoreUnavailable.
     """
@@ -26,7 +27,7 @@ def connect(url: str, timeout: float) -> Connection:
         try:
             return _open(dsn)
         except psycopg2.OperationalError:
-            if not _create_database(dsn):
+            if not may_create or not _create_database(dsn):
                 raise
             return _open(dsn)
     except psycopg2.OperationalError as error:

@@ -31,14 +31,16 @@ log = logging.getLogger(__name__)
 NO_TRANSACTION = "-- no transaction"
 
 
-def migrate(url: str, timeout: float) -> None:
-    """Applies the pending migrations of this project, unless the database is a standby that has them.
+def migrate(url: str, timeout: float, *, may_create: bool = True) -> DatabaseFacts:
+    """Applies the pending migrations of this project, and returns what the database is then.
 
-    Raises StoreError, and MigrationError where the database is not ours or
-    cannot hold our data.
+    A standby that has them is left as it is. With ``may_create``, a database
+    that does not exist is created. Raises StoreError, and MigrationError
+    where the database is not ours or cannot hold our data.
     """
-    with Migrator(url, timeout) as migrator:
+    with Migrator(url, timeout, may_create=may_create) as migrator:
         migrator.up()
+        return migrator.facts()
 
 
 class Migrator:
@@ -48,8 +50,10 @@ class Migrator:
     lost.
     """
 
-    def __init__(self, url: str, timeout: float, migrations: list[Migration] | None = None) -> None:
-        """Connects, and creates the database where it does not exist.
+    def __init__(
+        self, url: str, timeout: float, migrations: list[Migration] | None = None, *, may_create: bool = True
+    ) -> None:
+        """Connects, and creates the database where it does not exist, with ``may_create``.
 
         ``timeout`` is the limit for connecting, in seconds. Raises
         StoreUnavailable, and MigrationError where the database cannot hold
@@ -58,7 +62,7 @@ class Migrator:
         self.migrations = load() if migrations is None else migrations
         self._makes_our_tables = migrations is None
         self._url = url
-        self._connection = connect(url, timeout)
+        self._connection = connect(url, timeout, may_create=may_create)
         try:
             facts = self.facts()
             facts.check_encoding()
