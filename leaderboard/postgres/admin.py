@@ -3,8 +3,9 @@
 import logging
 
 import psycopg2
-from psycopg2.errors import DuplicateDatabase, ObjectInUse, UniqueViolation
+from psycopg2.errors import DuplicateDatabase, InvalidParameterValue, ObjectInUse, UniqueViolation, WrongObjectType
 from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.sql import SQL, Identifier
 
@@ -43,6 +44,16 @@ def _open(dsn: str) -> Connection:
     return connection
 
 
+def _create_in_utf8(cursor: Cursor, name: str) -> None:
+    # template1 may have another encoding, or tables of its own
+    statement = SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(Identifier(name))
+    try:
+        cursor.execute(statement)
+    except (InvalidParameterValue, WrongObjectType):
+        # the cluster's locale is for another encoding; the locale C is for all
+        cursor.execute(statement + SQL(" LC_COLLATE 'C' LC_CTYPE 'C'"))
+
+
 def _create_database(dsn: str) -> bool:
     """Creates the database if it does not exist. False where nobody can tell, because the server is unavailable."""
     parameters = parse_dsn(dsn)
@@ -59,7 +70,7 @@ def _create_database(dsn: str) -> bool:
             if cursor.fetchone() is not None:
                 return True
             try:
-                cursor.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+                _create_in_utf8(cursor, name)
                 log.info("created the database %s", name)
             except (DuplicateDatabase, UniqueViolation, ObjectInUse):
                 log.info("another process created the database %s", name)

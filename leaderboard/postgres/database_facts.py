@@ -64,15 +64,19 @@ class DatabaseFacts:
                 f"use one that is created with ENCODING '{ENCODING}' TEMPLATE template0"
             )
 
-    def check_record(self) -> None:
-        """Raises MigrationError where schema_migrations is another program's, or ours is out of sight."""
+    def check_record(self, *, url_names_schema: bool) -> None:
+        """Raises MigrationError where schema_migrations is another program's, or ours is out of sight.
+
+        A schema that the URL names is where the tables belong, so those of
+        another schema do not count.
+        """
         is_ours = self.record_columns is None or self.record_columns >= RECORD_COLUMNS
         if not is_ours or len(self.records) > 1:
             raise MigrationError(
                 f"the table schema_migrations in the database {self.name} is another program's; use a database of its "
                 "own, or a schema of its own (?options=-csearch_path%3Dleaderboard in the URL)"
             )
-        if self.record_columns is None and self.is_in_public and not self.tables:
+        if self.record_columns is None and self.is_in_public and not self.tables and not url_names_schema:
             raise MigrationError(
                 f"the tables in schema public of the database {self.name} are not in the search path "
                 f"({self.search_path}); name the schema to use in the URL: ?options=-csearch_path%3Dpublic"

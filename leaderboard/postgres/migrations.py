@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Self
 
 import psycopg2
+from psycopg2.extensions import parse_dsn
 
 from leaderboard.postgres.admin import connect
 from leaderboard.postgres.database_facts import DatabaseFacts, read_facts
@@ -66,7 +67,7 @@ class Migrator:
         try:
             facts = self.facts()
             facts.check_encoding()
-            facts.check_record()
+            facts.check_record(url_names_schema="search_path" in parse_dsn(url).get("options", ""))
         except BaseException as error:
             self.__exit__(None, error, None)
             raise

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
 """How often a thread checks that the tables are still there."""
-RETRY_SECONDS = 0.25
+RETRY_SECONDS = 0.1
 """How long a migration that failed is not tried again, so that not every request tries."""
 RECREATE_SECONDS = 10.0
 """How long a database must have been gone before it is created again: somebody may be about to restore it."""
@@ -150,7 +150,7 @@ class Readiness:
 def _is_ours(facts: DatabaseFacts) -> bool:
     try:
         facts.check_encoding()
-        facts.check_record()
+        facts.check_record(url_names_schema=False)
         facts.check_tables()
     except MigrationError:
         return False
