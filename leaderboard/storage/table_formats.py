@@ -1,5 +1,6 @@
 """The one place that writes tables as CSV, Parquet, Arrow or NDJSON: for the API, exports and SQL."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +17,8 @@ CHUNK_ROWS = 100_000
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
 FIXED_LAYOUT_DECIMALS = 12
 """Digits after the point of floats in CSV of a fixed layout."""
+MAX_FLOAT_CHARACTERS = 24
+"""Of a Float64 in decimal, such as -2.2250738585072014e-308."""
 FORMULA_START = r"^[=+\-@\t\r\n＝＋－＠]"
 """How text begins that a spreadsheet may run as a formula; the full-width signs count as well."""
 
@@ -125,11 +128,35 @@ def _write_csv(frames: Iterable[pl.DataFrame], out: BinaryIO, options: TableOpti
             yield frame.height
 
 
-def _write_ndjson(frames: Iterable[pl.DataFrame], out: BinaryIO, _: TableOptions) -> Iterator[int]:
+def _write_ndjson(frames: Iterable[pl.DataFrame], out: BinaryIO, options: TableOptions) -> Iterator[int]:
     """One JSON object on each line. NaN and infinity, which JSON lacks, are null."""
     for frame in frames:
-        out.write(frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT)).write_ndjson().encode())
+        rows = frame.with_columns(pl.col(pl.Datetime).dt.strftime(RFC_3339_FORMAT))
+        text = _padded_ndjson(rows) if options.fixed_layout and rows.height else rows.write_ndjson()
+        out.write(text.encode())
         yield frame.height
+
+
+def _padded_ndjson(rows: pl.DataFrame) -> str:
+    """NDJSON in which spaces after each float make it as long as the longest one."""
+    members, other_columns = [], list[str]()
+
+    def end_members() -> None:
+        if other_columns:
+            # the members of an object without its braces
+            members.append(pl.struct(other_columns).struct.json_encode().str.slice(1).str.head(-1))
+            other_columns.clear()
+
+    for name, dtype in rows.schema.items():
+        if dtype.is_float():
+            end_members()
+            number = pl.when(pl.col(name).is_finite()).then(pl.col(name).cast(pl.String)).fill_null("null")
+            members.append(pl.lit(f"{json.dumps(name)}:") + number.str.pad_end(MAX_FLOAT_CHARACTERS, " "))
+        else:
+            other_columns.append(name)
+    end_members()
+    lines = pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=","), pl.lit("}\n"))
+    return str(rows.select(lines.str.join("")).item())
 
 
 TABLE_FORMATS: dict[str, Callable[[Iterable[pl.DataFrame], BinaryIO, TableOptions], Iterator[int]]] = {

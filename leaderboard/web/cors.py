@@ -2,9 +2,17 @@
 
 from flask import Flask, Response, request
 
-ALLOWED_HEADERS = "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization"
+ALLOWED_HEADERS = (
+    "Accept, Content-Type, Content-Length, Accept-Encoding, Authorization, "
+    # readers of Parquet in a page fetch ranges, and check what they have already
+    "Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, Cache-Control, Pragma"
+)
 ALLOWED_METHODS = "GET, POST, OPTIONS"
-EXPOSED_HEADERS = "ETag, Link, Content-Disposition, Retry-After, X-Data-As-Of"
+"""A page may always use HEAD, whether it is listed or not."""
+EXPOSED_HEADERS = (
+    "Accept-Ranges, Allow, Content-Disposition, Content-Encoding, Content-Length, Content-Range, Date, ETag, Link, "
+    "Retry-After, Vary, X-Data-As-Of"
+)
 MAX_AGE_SECONDS = 86400
 
 

@@ -29,7 +29,7 @@ FORMATS = (
     Format("csv", "text/csv", supports_ranges=True),
     Format("parquet", "application/vnd.apache.parquet", supports_ranges=True),
     Format("arrow", "application/vnd.apache.arrow.file", supports_ranges=True),
-    Format("ndjson", "application/x-ndjson"),
+    Format("ndjson", "application/x-ndjson", supports_ranges=True),
 )
 ARROW_STREAM = Format("arrows", "application/vnd.apache.arrow.stream")
 """Arrow for clients that read a response while it arrives. Only the Accept header selects it."""

@@ -1,5 +1,9 @@
 """Ranges of files, which Polars and DuckDB fetch from a URL."""
 
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+
 import polars as pl
 import pytest
 from flask import Request
@@ -10,7 +14,7 @@ from tests.support.service import RunningService
 from tests.support.tables import READERS, TABLES
 
 
-@pytest.mark.parametrize("name", ["parquet", "arrow", "csv"])
+@pytest.mark.parametrize("name", ["parquet", "arrow", "csv", "ndjson"])
 def test_range_of_a_file_is_served(recorded: FlaskClient, name: str) -> None:
     # results have no means, whose last bits may differ from request to request
     path = f"{TABLES['raw_stats']}&format={name}"
@@ -53,7 +57,7 @@ def test_range_of_a_known_file_is_not_modified(recorded: FlaskClient) -> None:
     assert (changed.status_code, changed.data) == (206, whole.data[:4])
 
 
-@pytest.mark.parametrize("name", ["parquet", "arrow", "csv"])
+@pytest.mark.parametrize("name", ["parquet", "arrow", "csv", "ndjson"])
 def test_layout_does_not_depend_on_the_last_bits_of_numbers(name: str) -> None:
     # few distinct numbers: a dictionary would store them once, but only if their last bits are equal
     numbers = [number % 9 / 7 + 0.01 for number in range(5000)]
@@ -64,12 +68,42 @@ def test_layout_does_not_depend_on_the_last_bits_of_numbers(name: str) -> None:
     assert READERS[name](one)["score"].to_list() == pytest.approx(numbers, abs=1e-9)
 
 
-@pytest.mark.slow
-def test_polars_reads_the_url(events_database: str) -> None:
+@pytest.fixture(scope="module")
+def address(events_database: str) -> Iterator[str]:
+    """The address of a running service, which takes no other work."""
     with RunningService({"POSTGRES": events_database}) as service:
-        url = f"http://127.0.0.1:{service.port}"
-        expected = service.get(TABLES["leaderboard"]).json["leaderboard"]
-        for read, name in ((pl.read_parquet, "parquet"), (pl.read_csv, "csv"), (pl.read_ipc, "arrow")):
-            frame = read(f"{url}{TABLES['leaderboard']}&format={name}")
-            assert frame["orchestrator"].to_list() == [row["orchestrator"] for row in expected]
-            assert frame["score"].to_list() == pytest.approx([row["score"] for row in expected], abs=1e-9)
+        yield f"http://127.0.0.1:{service.port}"
+
+
+def read_json_lines(url: str) -> pl.DataFrame:
+    """Reads whole NDJSON as pandas does, with the standard library and without an Accept-Encoding."""
+    with urllib.request.urlopen(url) as response:
+        return pl.DataFrame(list(map(json.loads, response)), infer_schema_length=None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["leaderboard", "score_history", "aggregated_stats", "raw_stats"])
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [
+        (pl.read_parquet, "parquet"),
+        (lambda url: pl.scan_parquet(url).collect(), "parquet"),
+        (pl.read_csv, "csv"),
+        (lambda url: pl.scan_csv(url, infer_schema_length=None).collect(), "csv"),
+        (pl.read_ipc, "arrow"),
+        (lambda url: pl.scan_ipc(url).collect(), "arrow"),
+        (pl.read_ndjson, "ndjson"),
+        (lambda url: pl.scan_ndjson(url).collect(), "ndjson"),
+        (read_json_lines, "ndjson"),
+    ],
+)
+def test_clients_read_the_url(address: str, table: str, read: Callable[[str], pl.DataFrame], name: str) -> None:
+    url = f"{address}{TABLES[table]}&format="
+    with urllib.request.urlopen(f"{url}parquet") as response:
+        expected = pl.read_parquet(response.read())
+    frame = read(url + name)
+    assert (frame.height, frame.columns) == (expected.height, expected.columns)
+    assert frame["orchestrator"].cast(pl.String).to_list() == expected["orchestrator"].cast(pl.String).to_list()
+    for column in expected.select(pl.selectors.float()).columns:
+        numbers = frame[column].cast(pl.Float64).to_list()
+        assert numbers == pytest.approx(expected[column].to_list(), abs=1e-9), column
