@@ -65,10 +65,12 @@ class FolderCache(BaseCache):
             return decode(file.read(self._max_entry_bytes))
 
     def set(self, key: str, value: CachedValue, timeout: int | timedelta | None = None) -> bool:
-        """Stores the value for the time given, or for the default time. Raises OSError."""
+        """Stores the value for the time given, or for the default time. Raises OSError and ValueError."""
         stored = encode(value)
         if len(stored) > self._max_entry_bytes:
             return False
+        # somebody may have removed it, or have let others write to it
+        create_private_folder(self._folder)
         self._remove_surplus()
         expires = time.time() + self._normalize_timeout(timeout)
         descriptor, partial = tempfile.mkstemp(PARTIAL_SUFFIX, dir=self._folder)
