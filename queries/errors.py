@@ -4,8 +4,13 @@ Drivers' own errors become these where the driver is called, and are not
 translated again above.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+MAX_QUOTE_CHARACTERS = 100
+"""Of a text from outside in a sentence."""
+MAX_LINE_CHARACTERS = 500
 
 
 class StoreError(Exception):
@@ -61,4 +66,17 @@ def panics_as_unavailable(what: str) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message. Further lines of a library's message are hints and traces."""
-    return str(error).strip().partition("\n")[0]
+    return shorten(str(error).strip().partition("\n")[0], MAX_LINE_CHARACTERS)
+
+
+def shorten(text: str, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
+    r"""The beginning of the text, with control characters as escapes such as ``\u001b``, which no terminal obeys."""
+    begin = text if len(text) <= max_characters else f"{text[:max_characters]}…"
+    if begin.isprintable():
+        return begin
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in begin)
+
+
+def quote(text: str) -> str:
+    """The beginning of a text from outside, in quotation marks, as a sentence may have it."""
+    return repr(text if len(text) <= MAX_QUOTE_CHARACTERS else f"{text[:MAX_QUOTE_CHARACTERS]}…")

@@ -5,6 +5,8 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
+from queries.errors import quote, shorten
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 """The shortest time between two moments."""
@@ -67,10 +69,11 @@ def parse_moment(text: str) -> datetime:
     seconds = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(seconds):
         raise ValueError(
-            f"must be unix seconds (1789371400), RFC 3339 (2026-09-14T07:36:40Z) or a date (2026-09-14), not {text!r}"
+            "must be unix seconds (1789371400), RFC 3339 (2026-09-14T07:36:40Z) or a date (2026-09-14), "
+            f"not {quote(text)}"
         )
     if abs(seconds) > _MAX_SECONDS:
-        raise ValueError(f"must be in seconds; {text} is past 10^11, milliseconds by mistake?")
+        raise ValueError(f"must be in seconds; {shorten(text)} is past 10^11, milliseconds by mistake?")
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError):
@@ -96,4 +99,4 @@ def _from_iso(iso: str, text: str) -> datetime:
     try:
         return datetime.fromisoformat(iso).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"must be a date that exists, not {text!r}") from None
+        raise ValueError(f"must be a date that exists, not {quote(text)}") from None

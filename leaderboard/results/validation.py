@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from queries import AI, MAX_MEASURE, TRANSCODING
+from queries.errors import shorten
 
 Measure = Annotated[float, Meta(ge=0, le=MAX_MEASURE)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -113,17 +114,16 @@ def _reason_not_storable(document: object) -> str | None:
     """A sentence about the first name or value that PostgreSQL cannot store, or None."""
     for leaf in _leaves(document):
         path, value = leaf.path, leaf.value
+        name = shorten(path)
         if leaf.depth > MAX_DEPTH:
-            return f"{path.partition('.')[0].partition('[')[0]} is nested too deeply"
+            return f"{name.partition('.')[0].partition('[')[0]} is nested too deeply"
         if isinstance(value, float) and not math.isfinite(value):
-            return f"{path} must be a finite number, 0 or between 1e-{MAX_EXPONENT} and 1e{MAX_EXPONENT}"
+            return f"{name} must be a finite number, 0 or between 1e-{MAX_EXPONENT} and 1e{MAX_EXPONENT}"
         texts = (path, value) if isinstance(value, str) else (path,)
         for text in texts:
             if "\0" in text:
-                name = path.replace("\0", "\\u0000")
                 return f"{name} must not contain the character NUL, which PostgreSQL cannot store"
             if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-                name = path.encode("utf-8", "backslashreplace").decode()
                 return f"{name} must be text that UTF-8 can hold"
     return None
 

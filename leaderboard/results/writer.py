@@ -29,6 +29,7 @@ from leaderboard.results.group_commit import GroupCommit
 from leaderboard.results.validation import InvalidResult
 from queries.concurrency import CLIENT_MARGIN_SECONDS
 from queries.db import DirectConnection
+from queries.errors import quote
 from queries.times import RFC_3339_FORMAT
 
 log = logging.getLogger(__name__)
@@ -172,5 +173,5 @@ def _copy_line(row: Row) -> str:
 def _region_id(regions: RegionRegistry, region: str, job_type: str) -> int:
     region_id = regions.id_of(region, job_type)
     if region_id is None:
-        raise InvalidResult(f"region {region!r} is not registered for {job_type} results")
+        raise InvalidResult(f"region {quote(region)} is not registered for {job_type} results")
     return region_id

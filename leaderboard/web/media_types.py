@@ -8,6 +8,7 @@ from flask import Request
 
 from leaderboard.storage.table_formats import TableOptions, write_table
 from leaderboard.web.params import InvalidParameter
+from queries.errors import quote
 
 
 class Format(NamedTuple):
@@ -49,7 +50,7 @@ def negotiate(request: Request) -> Format:
     if not name:
         return _BY_MEDIA_TYPE[request.accept_mimetypes.best_match(_BY_MEDIA_TYPE, JSON.media_type)]
     if name not in _BY_NAME:
-        raise InvalidParameter(f"format must be one of {', '.join(_BY_NAME)}, not {name!r}")
+        raise InvalidParameter(f"format must be one of {', '.join(_BY_NAME)}, not {quote(name)}")
     return _BY_NAME[name]
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from leaderboard.web.params import InvalidParameter
 from queries import RANKING_COLUMNS, SCORE_DECIMALS
+from queries.errors import quote
 from queries.times import EPOCH, MICROSECOND, TimeRange, to_micros
 
 ASCENDING_COLUMNS = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
@@ -63,7 +64,7 @@ def resume(paging: Paging, cursor: str) -> Paging:
         row = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Cursor)
         time_range = TimeRange(*(EPOCH + end * MICROSECOND for end in (row.since, row.until)))
     except (msgspec.MsgspecError, binascii.Error, ValueError, OverflowError):
-        raise InvalidParameter(f"cursor must be the next_cursor of a response, not {cursor!r}") from None
+        raise InvalidParameter(f"cursor must be the next_cursor of a response, not {quote(cursor)}") from None
     if row.query_hash != paging.query_hash or isinstance(row.key, str) != (paging.sort == "orchestrator"):
         raise InvalidParameter("cursor must come with the other parameters of the request that returned it")
     return paging._replace(time_range=time_range, after=(row.key, row.orchestrator))

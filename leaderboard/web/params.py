@@ -5,6 +5,7 @@ from datetime import datetime
 from flask import Request
 
 from queries import AI, TRANSCODING, EventFilter, times
+from queries.errors import quote
 from queries.times import TimeRange
 
 
@@ -70,7 +71,7 @@ def job_filter(request: Request) -> EventFilter:
     pipeline, model = _text(request, "pipeline"), _text(request, "model")
     job_type = _text(request, "job_type") or (AI if pipeline or model else TRANSCODING)
     if job_type not in (TRANSCODING, AI):
-        raise InvalidParameter(f"job_type must be {TRANSCODING} or {AI}, not {job_type!r}")
+        raise InvalidParameter(f"job_type must be {TRANSCODING} or {AI}, not {quote(job_type)}")
     return EventFilter(
         job_type=job_type,
         orchestrator=orchestrator and orchestrator.lower(),

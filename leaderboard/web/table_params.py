@@ -12,6 +12,7 @@ from leaderboard.web import params
 from leaderboard.web.pagination import ASCENDING_COLUMNS, Paging, hash_query, resume
 from leaderboard.web.params import InvalidParameter
 from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter
+from queries.errors import quote
 from queries.times import TimeRange
 
 INTERVALS = {"1h": timedelta(days=2), "6h": timedelta(days=14), "1d": timedelta(days=366), "7d": timedelta.max}
@@ -41,7 +42,7 @@ def history_options(request: Request, time_range: TimeRange) -> HistoryOptions:
         raise InvalidParameter(f"orchestrator may be given {MAX_ORCHESTRATORS} times, not {len(orchestrators)}")
     interval = request.args.get("interval") or _default_interval(time_range)
     if interval not in INTERVALS:
-        raise InvalidParameter(f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}")
+        raise InvalidParameter(f"interval must be one of {', '.join(INTERVALS)}, not {quote(interval)}")
     return HistoryOptions(interval, orchestrators, GROUP_COLUMNS if orchestrators else ("region",))
 
 
@@ -70,7 +71,7 @@ def paging(request: Request, default_hours: float) -> Paging:
 def parse_address(text: str) -> str:
     """The address in lower case."""
     if not ADDRESS.fullmatch(text):
-        raise InvalidParameter(f"orchestrator must be an address, 0x and 40 hexadecimal digits, not {text!r}")
+        raise InvalidParameter(f"orchestrator must be an address, 0x and 40 hexadecimal digits, not {quote(text)}")
     return text.lower()
 
 
@@ -82,7 +83,7 @@ def _default_interval(time_range: TimeRange) -> str:
 def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
     text = request.args.get(name)
     if text and text not in choices:
-        raise InvalidParameter(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+        raise InvalidParameter(f"{name} must be one of {', '.join(choices)}, not {quote(text)}")
     return text
 
 
@@ -91,5 +92,5 @@ def _integer(request: Request, name: str, default: int, minimum: int, maximum: i
     if not text:
         return default
     if not re.fullmatch(r"\d{1,15}", text, re.ASCII) or not minimum <= int(text) <= maximum:
-        raise InvalidParameter(f"{name} must be an integer from {minimum} to {maximum}, not {text!r}")
+        raise InvalidParameter(f"{name} must be an integer from {minimum} to {maximum}, not {quote(text)}")
     return int(text)

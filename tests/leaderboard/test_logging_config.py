@@ -33,3 +33,12 @@ def test_debug_logs_requests_and_trace_logs_bodies(
 
 def test_levels_have_their_documented_names() -> None:
     assert [logging.getLevelName(number) for number in (5, 30)] == ["TRACE", "WARN"]
+
+
+def test_message_is_one_line_without_control_characters() -> None:
+    error = ValueError("\x1b[2J")
+    text = "a\r\nWARN forged\x1b[2J"
+    record = logging.LogRecord("leaderboard", logging.WARNING, "", 0, "got %s", (text,), (ValueError, error, None))
+    line, *traceback = logging_config.LineFormatter("%(levelname)s %(message)s").format(record).split("\n")
+    assert line == "WARN got a\\r\\nWARN forged\\u001b[2J"
+    assert traceback[-1] == "ValueError: \\u001b[2J"

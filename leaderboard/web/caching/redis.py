@@ -40,6 +40,9 @@ class RedisCache(BaseCache):
             socket_connect_timeout=timeout,
             # a response is computed sooner than Redis is asked again
             retry=Retry(NoBackoff(), 0),
+            # version 3 and the name of the driver cost a new connection several round trips
+            protocol=2,
+            driver_info=None,
         )
         if client.get_connection_kwargs().get("decode_responses"):
             raise ValueError("decode_responses must not be set in CACHE_REDIS_URL")
