@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS = 2.0
 """How often a thread checks that the tables are still there."""
 RETRY_SECONDS = 0.1
-"""How long a migration that failed is not tried again, so that not every request tries."""
+"""The pause after a migration that failed, so that not every request tries."""
 RECREATE_SECONDS = 10.0
 """How long a database must have been gone before it is created again: somebody may be about to restore it."""
 
@@ -73,8 +73,8 @@ class Readiness:
         if self._is_ready:
             return
         with self._lock:
-            migration, now = self._migration, time.monotonic()
-            if migration is None or (migration.done() and now >= self._retry_at):
+            migration = self._migration
+            if migration is None or migration.done():
                 migration = self._migration = run_in_thread(self._migrate)
         try:
             facts = migration.result(timeout or self._timeout + CLIENT_MARGIN_SECONDS)
@@ -106,6 +106,8 @@ class Readiness:
         self._closed.set()
 
     def _migrate(self) -> DatabaseFacts:
+        # those who ask meanwhile share this attempt
+        self._closed.wait(max(0, self._retry_at - time.monotonic()))
         gone_since = self._gone_since
         may_create = gone_since is None or time.monotonic() >= gone_since + RECREATE_SECONDS
         try:
