@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from queries.db.arrow_pool import ArrowPool
+from queries.errors import SchemaMissing, StoreError
 
 # a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
 # that could equal those of its primary
@@ -73,9 +74,10 @@ class StateReader:
     def _read_row(self, statement: str) -> dict[str, Any]:
         try:
             (row,) = self._pool.read(statement.format(**self._statement_parts())).to_pylist()
-        except Exception:
-            # another database may be behind the URL by now, with other permissions
-            self._known_parts = None
+        except Exception as error:
+            if isinstance(error, SchemaMissing) or not isinstance(error, StoreError):
+                # another database may be behind the URL by now, with other permissions
+                self._known_parts = None
             raise
         found: dict[str, Any] = row
         return found
