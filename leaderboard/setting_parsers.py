@@ -43,6 +43,21 @@ def count(value: str) -> int:
     return int(number(1, 1_000_000_000)(value))
 
 
+def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
+    """A parser of whole numbers from ``minimum`` to ``maximum``."""
+
+    def parse(value: str) -> int:
+        try:
+            parsed = int(value)
+        except ValueError:
+            raise ValueError(f"must be a whole number, not {value!r}") from None
+        if not minimum <= parsed <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}, not {value!r}")
+        return parsed
+
+    return parse
+
+
 def choice(options: tuple[str, ...], *, upper: bool = False) -> Callable[[str], str]:
     """A parser of one of the options. With ``upper`` they may be written in lower case, too."""
 

@@ -22,6 +22,8 @@ NEW_NAMES = {"LIVE_MEMORY": "LIVE_MEMORY_MIB", "LIVE_REREAD": "LIVE_RELOAD_INTER
 _hours = parsers.number(0.001, 10_000_000)
 _operation_seconds = parsers.number(0.001, 86_400)
 _seconds_or_never = parsers.number(0, 86_400)
+_port = parsers.whole_number(0, 65_535)
+_worker_count = parsers.whole_number(1, 1_000)
 _cache_seconds = parsers.number(0, 31_536_000)
 
 
@@ -71,6 +73,11 @@ class Settings:
         float, Setting("hours that a request looks back if it names neither since nor until", _hours)
     ] = 24.0
     db_timeout: Annotated[float, Setting("seconds for one database operation", _operation_seconds)] = 20.0
+    port: Annotated[int, Setting("port to listen on, unless an option says otherwise", _port)] = 8080
+    web_concurrency: Annotated[
+        int | None,
+        Setting("worker processes, unless an option says otherwise", _worker_count, "one per core, 2 to 8"),
+    ] = None
     log_level: Annotated[str, Setting(", ".join(LOG_LEVELS), parsers.choice(LOG_LEVELS, upper=True))] = "INFO"
     regions_cache_timeout: Annotated[float, Setting("seconds to cache the list of regions", _cache_seconds)] = 60.0
     pipelines_cache_timeout: Annotated[float, Setting("seconds to cache the list of pipelines", _cache_seconds)] = 60.0
