@@ -1,0 +1,156 @@
+"""Responses on their way to clients, so that a client that reads slowly occupies memory for a while, but no thread."""
+
+import contextlib
+import errno
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+
+MAX_FLUSH_BYTES = 1 << 20
+"""Sent to one client before the others have their turn."""
+NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a socket that does not block raises when it has to wait."""
+
+
+class UnsentBytes:
+    """Counts the bytes that the clients of a worker have not taken. Threads wait here while it is too many.
+
+    A response in many pieces waits from ``crowded_bytes`` on, another one from
+    ``max_bytes`` on.
+    """
+
+    def __init__(self, crowded_bytes: int, max_bytes: int) -> None:
+        self._crowded_bytes = crowded_bytes
+        self._max_bytes = max_bytes
+        self._total = 0
+        self._room = threading.Condition()
+
+    def add(self, count: int) -> None:
+        """Notes bytes that wait, or with a negative count, bytes that were sent or dropped."""
+        with self._room:
+            self._total += count
+            if count < 0 and self._total <= self._max_bytes:
+                # those that need more room go on waiting
+                self._room.notify_all()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether slow clients should make room."""
+        return self._total > self._crowded_bytes
+
+    def wait_for_room(self, buffer: "ResponseBuffer") -> None:
+        """Returns when there is room for more of this response, or its connection is no more."""
+        limit = self._crowded_bytes if buffer.waiting_bytes else self._max_bytes
+        if self._total > limit:
+            with self._room:
+                self._room.wait_for(lambda: buffer.is_aborted or self._total <= limit)
+
+    def wake_waiters(self) -> None:
+        """Makes threads that wait look whether their connection is still there."""
+        with self._room:
+            self._room.notify_all()
+
+
+class ResponseBuffer:
+    """The sending side of a connection. gunicorn writes to it as to a socket.
+
+    A thread sends what the socket takes at once. The worker's main loop sends
+    the rest, with ``flush``.
+    """
+
+    def __init__(self, sock: socket.socket, unsent: UnsentBytes, request_flush: Callable[[], None]) -> None:
+        self._sock = sock
+        self._unsent = unsent
+        self._request_flush = request_flush
+        self._pieces: deque[memoryview] = deque()
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self.is_aborted = False
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much the client has still to take."""
+        return self._waiting_bytes
+
+    def sendall(self, data: bytes) -> None:
+        """Sends the data now or later; waits while too much waits. Raises BrokenPipeError if the connection ends."""
+        self._unsent.wait_for_room(self)
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """As ``sendall``, but never waits. For the main loop."""
+        with self._lock:
+            if self.is_aborted:
+                raise BrokenPipeError(errno.EPIPE, "the connection was closed")
+            piece = memoryview(data)
+            if not self._pieces:
+                piece = piece[self._send(piece) :]
+            if not piece:
+                return
+            is_first = not self._pieces
+            self._pieces.append(piece)
+            self._waiting_bytes += len(piece)
+            self._unsent.add(len(piece))
+        if is_first:
+            self._request_flush()
+
+    def send(self, data: bytes) -> int:
+        """Nothing: gunicorn sends 100 Continue with it, which the main loop has done."""
+        return len(data)
+
+    def flush(self) -> int:
+        """Sends what the socket takes, and returns how many bytes that were. Raises OSError."""
+        flushed = 0
+        with self._lock:
+            while self._pieces and flushed < MAX_FLUSH_BYTES:
+                piece = self._pieces[0]
+                count = self._send(piece)
+                flushed += count
+                if count == len(piece):
+                    self._pieces.popleft()
+                else:
+                    self._pieces[0] = piece[count:]
+                if count == 0:
+                    break
+            self._waiting_bytes -= flushed
+        if flushed:
+            self._unsent.add(-flushed)
+        return flushed
+
+    def abort(self) -> None:
+        """Drops what waits. A thread that still writes gets BrokenPipeError."""
+        with self._lock:
+            self.is_aborted = True
+            self._pieces.clear()
+            dropped, self._waiting_bytes = self._waiting_bytes, 0
+        self._unsent.add(-dropped)
+        self._unsent.wake_waiters()
+
+    def shutdown(self, _: int) -> None:
+        """Drops the connection: gunicorn does this where a response broke off, which must not look like its end."""
+        self.abort()
+
+    def recv(self, _: int) -> bytes:
+        """Nothing: what clients send is in the RequestBuffer."""
+        return b""
+
+    def close(self) -> None:
+        """Nothing: the worker closes connections."""
+
+    def setblocking(self, _: bool) -> None:
+        """Nothing: it never blocks."""
+
+    def settimeout(self, _: float | None) -> None:
+        """Nothing: it never blocks."""
+
+    def gettimeout(self) -> float:
+        """It never blocks."""
+        return 0.0
+
+    def _send(self, piece: memoryview) -> int:
+        count = 0
+        with contextlib.suppress(*NOT_NOW):
+            count = self._sock.send(piece)
+        return count
