@@ -2,49 +2,36 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-import psycopg2
+from contextlib import contextmanager
+from datetime import timedelta
 
 from leaderboard.lake.errors import LakeConflict
-from leaderboard.postgres.admin import connect
-from queries.db import translate_psycopg2_error
+from leaderboard.postgres.advisory_lock import AdvisoryLock
+from queries.errors import StoreUnavailable
 
 LOCK_ID = zlib.crc32(b"leaderboard lake")
 """The key of the advisory lock. PostgreSQL keeps advisory locks per database."""
+MAX_HOLD_TIME = timedelta(hours=24)
+"""A process that has held the lock for longer does not work any more."""
+MAX_IDLE_SESSION_TIME = timedelta(hours=1)
+"""The same, for the lock of a session that does nothing: older releases left it behind a pooler."""
 
 
 @contextmanager
-def exclusive_lock(url: str, timeout: float) -> Iterator[None]:
+def exclusive_lock(url: str, timeout: float) -> Iterator[AdvisoryLock]:
     """Holds the lock of the database at ``url``. ``timeout`` is the limit for connecting, in seconds.
 
-    Raises LakeConflict at once if another process, on any machine, holds the
-    lock, and StoreUnavailable if the database cannot be reached.
+    Its ``check`` tells whether it is still held. Raises LakeConflict at once
+    if another process, on any machine, holds the lock. Raises StoreUnavailable
+    if the database cannot be reached, and if that process has stopped working.
     """
-    connection = connect(url, timeout)
-    try:
-        if not _try_lock(connection, url):
-            raise LakeConflict("another process is at work on the lake")
-        try:
-            yield
-        finally:
-            _unlock(connection)
-    finally:
-        connection.close()
-
-
-def _try_lock(connection: psycopg2.extensions.connection, url: str) -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,))
-            ((locked,),) = cursor
-            return bool(locked)
-    except psycopg2.Error as error:
-        raise translate_psycopg2_error(error, url) from error
-
-
-def _unlock(connection: psycopg2.extensions.connection) -> None:
-    # the server notices a closed connection some time later, and the next process would find the lock taken;
-    # a lost connection has no lock any more
-    with suppress(psycopg2.Error), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
+    with AdvisoryLock(url, timeout, [LOCK_ID]) as lock:
+        if not lock.acquire():
+            holder = lock.holder()
+            if holder and holder.age > (MAX_IDLE_SESSION_TIME if holder.is_idle_session else MAX_HOLD_TIME):
+                raise StoreUnavailable(
+                    f"{holder} holds the lock of the lake; if no process is at work on the lake, end it with "
+                    f"SELECT pg_terminate_backend({holder.pid})"
+                )
+            raise LakeConflict(f"another process is at work on the lake: {holder or 'it has just finished'}")
+        yield lock

@@ -1,18 +1,25 @@
 """Connections for administration, from before the database exists."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg2
 from psycopg2.errors import DuplicateDatabase, InvalidParameterValue, ObjectInUse, UniqueViolation, WrongObjectType
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
 from psycopg2.extensions import connection as Connection  # noqa: N812  it is a class
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
-from psycopg2.extensions import make_dsn, parse_dsn
 from psycopg2.sql import SQL, Identifier
 
-from queries.db import conninfo, translate_psycopg2_error
+from queries.db import conninfo, transaction_settings, translate_psycopg2_error
 from queries.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+# PostgreSQL 17 has another limit, which older ones refuse to set
+BEGIN = f"""BEGIN; {transaction_settings(0)}; SELECT set_config('transaction_timeout', '0', true)
+    WHERE current_setting('server_version_num')::int >= 170000"""
+"""Begins a transaction that, and whose statements, may take as long as they need."""
 
 
 def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
@@ -35,12 +42,38 @@ def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
         raise translate_psycopg2_error(error, dsn) from error
 
 
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """A cursor in a transaction whose statements may take as long as they need. Inside another one, a part of that.
+
+    What it sets ends with it, because a pooler may give the server connection
+    to another client then. Errors roll back and rise as they are.
+    """
+    with connection.cursor() as cursor:
+        if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            yield cursor
+            return
+        cursor.execute(BEGIN)
+        try:
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(psycopg2.Error):
+                cursor.execute("ROLLBACK")
+            raise
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler is between us and the server: then the server's process has not the pid that we were told."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        ((pid,),) = cursor.fetchall()
+    return bool(pid != connection.info.backend_pid)
+
+
 def _open(dsn: str) -> Connection:
     connection = psycopg2.connect(dsn)
     connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("SET lock_timeout = 0")
     return connection
 
 

@@ -4,21 +4,14 @@ The record is the table ``schema_migrations``. It has no row, or one row
 (version, dirty).
 """
 
-import logging
-import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
-log = logging.getLogger(__name__)
-
 LOCK_SALT = 1486364155
 """golang-migrate's own constant."""
-LOCK_RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,36 +51,6 @@ def lock_ids(database: str, schema: str) -> list[int]:
         zlib.crc32(f"{schema}\0schema_migrations\0{name}".encode()) * LOCK_SALT % 2**32
         for name in (database, f"/{database}")
     ]
-
-
-@contextmanager
-def migration_locks(cursor: Cursor) -> Iterator[None]:
-    """Holds both locks, so that no other process changes the schema meanwhile."""
-    cursor.execute("SELECT current_database(), current_schema()")
-    database, schema = _only_row(cursor)
-    ids = lock_ids(database, schema)
-    for lock_id in ids:
-        _lock(cursor, lock_id)
-    try:
-        yield
-    finally:
-        # a connection that was lost has released its locks
-        if not cursor.connection.closed:
-            for lock_id in reversed(ids):
-                cursor.execute("SELECT pg_advisory_unlock(%s)", (lock_id,))
-
-
-def _lock(cursor: Cursor, lock_id: int) -> None:
-    """Polls for the lock. A statement that waited for it would block another process's CREATE INDEX CONCURRENTLY."""
-    waiting = False
-    while True:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (lock_id,))
-        if _only_row(cursor)[0]:
-            return
-        if not waiting:
-            log.info("waiting for another process that migrates the database")
-            waiting = True
-        time.sleep(LOCK_RETRY_SECONDS)
 
 
 def _has_record_table(cursor: Cursor) -> bool:

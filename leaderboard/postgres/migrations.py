@@ -12,24 +12,35 @@ runs the whole file again, which its statements must allow.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable, QueryCanceled
+from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 from psycopg2.extensions import parse_dsn
 
-from leaderboard.postgres.admin import connect
+from leaderboard.postgres.admin import connect, is_pooled, transaction
+from leaderboard.postgres.advisory_lock import AdvisoryLock
 from leaderboard.postgres.database_facts import DatabaseFacts, read_facts
 from leaderboard.postgres.errors import MigrationError
-from leaderboard.postgres.golang_migrate import Record, migration_locks, read_record, write_record
+from leaderboard.postgres.golang_migrate import Record, lock_ids, read_record, write_record
 from leaderboard.postgres.migration_files import Migration, load
 from queries.db import translate_psycopg2_error
-from queries.errors import ReadOnlyDatabase, StoreError
+from queries.errors import ReadOnlyDatabase, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 NO_TRANSACTION = "-- no transaction"
+ACCESS_OR_SYNTAX_CLASS = "42"
+"""PostgreSQL's class "Syntax Error or Access Rule Violation"."""
+LOCK_RETRY_SECONDS = 0.1
+LOCK_REMINDER_SECONDS = 10.0
+"""How often the log says that another process holds the lock."""
+MAX_IDLE_LOCK_SECONDS = 60.0
+"""A session that holds the lock and has been idle for longer was left behind: whoever migrates runs statements."""
 
 
 def migrate(url: str, timeout: float, *, may_create: bool = True) -> DatabaseFacts:
@@ -63,6 +74,8 @@ class Migrator:
         self.migrations = load() if migrations is None else migrations
         self._makes_our_tables = migrations is None
         self._url = url
+        self._timeout = timeout
+        self._lock: AdvisoryLock | None = None
         self._connection = connect(url, timeout, may_create=may_create)
         try:
             facts = self.facts()
@@ -78,19 +91,18 @@ class Migrator:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._connection.close()
         if isinstance(error, psycopg2.Error):
-            translated = translate_psycopg2_error(error, self._url)
-            if isinstance(translated, StoreError):
-                raise translated from error
+            if (passing := self._passing_error(error)) is not None:
+                raise passing from error
             raise MigrationError(f"the database refuses: {error.diag.message_primary}") from error
 
     def facts(self) -> DatabaseFacts:
         """What the database is now."""
-        with self._connection.cursor() as cursor:
+        with transaction(self._connection) as cursor:
             return read_facts(cursor)
 
     def record(self) -> Record:
         """The version that the database has now."""
-        with self._connection.cursor() as cursor:
+        with transaction(self._connection) as cursor:
             return read_record(cursor)
 
     def pending(self) -> list[Migration]:
@@ -187,52 +199,85 @@ class Migrator:
         try:
             self._run_file(sql, new_version)
         except psycopg2.Error as error:
-            if self._connection.closed or isinstance(translate_psycopg2_error(error, self._url), StoreError):
+            if self._connection.closed or self._passing_error(error) is not None:
                 raise
             reason = error.diag.message_primary or " ".join(str(error).split())
             raise MigrationError(
                 f"migration {migration.version}_{migration.name}.{direction} failed: {reason}"
             ) from error
 
+    def _passing_error(self, error: psycopg2.Error) -> StoreError | None:
+        """The StoreError of an error that may pass. In a migration, a missing table or right does not pass."""
+        translated = translate_psycopg2_error(error, self._url)
+        is_refused = (error.pgcode or "").startswith(ACCESS_OR_SYNTAX_CLASS)
+        return translated if isinstance(translated, StoreError) and not is_refused else None
+
     def _run_file(self, sql: str, new_version: int | None) -> None:
         if not _runs_outside_transaction(sql):
-            with self._transaction():
-                self._execute(sql)
+            with transaction(self._connection) as cursor:
+                # without a second argument, psycopg2 leaves a % in the file as it is
+                cursor.execute(sql)
                 self._write_record(Record(new_version))
             return
         self._write_record(Record(new_version, dirty=True))
-        for statement in sql.split(";\n"):
-            if statement.strip():
-                self._execute(statement)
+        pooled = is_pooled(self._connection)
+        with self._connection.cursor() as cursor:
+            if not pooled:
+                # the session is ours alone, and ends with this migrator
+                cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+            for statement in sql.split(";\n"):
+                if statement.strip():
+                    _execute_outside_transaction(cursor, statement, pooled=pooled)
         self._write_record(Record(new_version))
 
-    def _execute(self, sql: str) -> None:
-        with self._connection.cursor() as cursor:
-            # without a second argument, psycopg2 leaves a % in the file as it is
-            cursor.execute(sql)
-
     def _write_record(self, record: Record) -> None:
-        with self._transaction(), self._connection.cursor() as cursor:
+        with transaction(self._connection) as cursor:
             write_record(cursor, record)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One transaction. Inside another one, a part of that."""
-        if not self._connection.autocommit:
-            yield
-            return
-        self._connection.autocommit = False
-        try:
-            with self._connection:
-                yield
-        finally:
-            if not self._connection.closed:
-                self._connection.autocommit = True
+            if self._lock is not None:
+                # the lock may have been lost together with its connection
+                self._lock.check()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._connection.cursor() as cursor, migration_locks(cursor):
-            yield
+        """Holds golang-migrate's locks, so that no other process changes the schema meanwhile."""
+        with transaction(self._connection) as cursor:
+            cursor.execute("SELECT current_database(), current_schema()")
+            ((database, schema),) = cursor.fetchall()
+        with AdvisoryLock(self._url, self._timeout, lock_ids(database, schema)) as lock:
+            _wait_for(lock)
+            self._lock = lock
+            try:
+                yield
+            finally:
+                self._lock = None
+
+
+def _execute_outside_transaction(cursor: Cursor, statement: str, *, pooled: bool) -> None:
+    try:
+        cursor.execute(statement)
+    except (QueryCanceled, LockNotAvailable) as error:
+        if not pooled:
+            raise
+        raise MigrationError(
+            f"a statement ran out of time behind a pooler ({error.diag.message_primary}); "
+            "run leaderboard migrate with the direct URL of the database"
+        ) from error
+
+
+def _wait_for(lock: AdvisoryLock) -> None:
+    """Returns once the lock is ours. Raises StoreUnavailable where a session that does nothing keeps it."""
+    next_reminder = 0.0
+    while not lock.acquire():
+        if time.monotonic() >= next_reminder:
+            next_reminder = time.monotonic() + LOCK_REMINDER_SECONDS
+            holder = lock.holder()
+            if holder and holder.is_idle_session and holder.age.total_seconds() > MAX_IDLE_LOCK_SECONDS:
+                raise StoreUnavailable(
+                    f"{holder} keeps the lock for migrations and does nothing; another program has left it behind a "
+                    f"pooler. End it with SELECT pg_terminate_backend({holder.pid})"
+                )
+            log.info("waiting for another process that migrates the database: %s", holder)
+        time.sleep(LOCK_RETRY_SECONDS)
 
 
 def _runs_outside_transaction(sql: str | None) -> bool:
