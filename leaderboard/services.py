@@ -1,6 +1,7 @@
 """Builds and holds the stores of one process."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Self, cast
 
@@ -13,9 +14,10 @@ from leaderboard.postgres.readiness import Readiness
 from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
-from queries import EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
+from queries import REFRESH_PATIENCE_SECONDS, EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
+from queries.concurrency import OutageLog
 from queries.db import DirectConnection
-from queries.errors import StoreUnavailable
+from queries.errors import StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Service:
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
         self.readiness = Readiness(url, self._database, timeout, self._start)
+        self._outage_log = OutageLog("the database", log)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -85,30 +88,54 @@ class Service:
     def events_at(self, since: datetime, until: datetime) -> EventWindow:
         """The events from ``since`` to ``until``.
 
-        While the database is unavailable, the events of memory and the lake,
-        as of the moment for which they are complete.
+        While the database is unavailable or stalls, the events of memory and
+        the lake, as of the moment for which they are complete. A window that
+        these do not have waits for a database that stalls.
         """
+        events = self.live_events
         try:
-            self.ensure_ready()
-            return self.live_events.at(since, until)
-        except StoreUnavailable as error:
+            self.ensure_ready(REFRESH_PATIENCE_SECONDS)
+            window = events.at(since, until)
+        except StoreError as error:
             self._check_outage_is_bridged(error)
-            return self.live_events.window_during_outage(since, until)
+            try:
+                return events.window_during_outage(since, until)
+            except StoreError:
+                if not isinstance(error, StoreTimeout):
+                    raise
+            self.ensure_ready()
+            return events.at(since, until, timeout=events.timeout)
+        self._outage_log.worked()
+        return window
 
     def results_at(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
-        """The results of one orchestrator. While the database is unavailable, the results of the lake."""
-        try:
-            self.ensure_ready()
-            return self.live_events.results(orchestrator, since, until, job_type)
-        except StoreUnavailable as error:
-            self._check_outage_is_bridged(error)
-            return self.live_events.results_during_outage(orchestrator, since, until, job_type)
+        """The results of one orchestrator, which memory does not have.
 
-    def _check_outage_is_bridged(self, error: StoreUnavailable) -> None:
+        While the database is unavailable or stalls, the results of the lake.
+        Without a lake that has them, waits for a database that stalls.
+        """
+        events, query = self.live_events, (orchestrator, since, until, job_type)
+        try:
+            self.ensure_ready(REFRESH_PATIENCE_SECONDS)
+            if events.is_overdue:
+                with suppress(StoreError):
+                    return events.results_during_outage(*query)
+            return events.results(*query)
+        except StoreError as error:
+            self._check_outage_is_bridged(error)
+            try:
+                return events.results_during_outage(*query)
+            except StoreError:
+                if self.readiness.was_ready or not isinstance(error, StoreTimeout):
+                    raise error from None
+            self.ensure_ready()
+            return events.results(*query)
+
+    def _check_outage_is_bridged(self, error: StoreError) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""
         if not (self.readiness.was_ready or self.settings.lake_is_of_database):
             raise error
-        log.warning("responding from memory and the lake: %s", error)
+        self._outage_log.failed(error)
 
     def ensure_ready(self, timeout: float | None = None) -> None:
         """Returns when the database has this release's schema; see Readiness.ensure."""

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from queries.sources.lake_snapshot import table_root as table_root
     from queries.sources.live.events import EventWindow as EventWindow
     from queries.sources.live.events import LiveEvents as LiveEvents
+    from queries.sources.live.refresher import REFRESH_PATIENCE_SECONDS as REFRESH_PATIENCE_SECONDS
     from queries.sources.object_stores import STORE_SCHEMES as STORE_SCHEMES
     from queries.sources.object_stores import is_local_path as is_local_path
     from queries.sources.object_stores import store_options as store_options
@@ -123,6 +124,7 @@ attach(
         "table_root": "queries.sources.lake_snapshot",
         "EventWindow": "queries.sources.live.events",
         "LiveEvents": "queries.sources.live.events",
+        "REFRESH_PATIENCE_SECONDS": "queries.sources.live.refresher",
         "STORE_SCHEMES": "queries.sources.object_stores",
         "is_local_path": "queries.sources.object_stores",
         "store_options": "queries.sources.object_stores",

@@ -50,17 +50,18 @@ class BoundedFlight(Generic[T]):
 
         Raises StoreTimeout where that takes longer than ``patience``. With
         ``timeout``, waits for so many seconds even for a call that is
-        overdue, unless the last one was too and failed.
+        overdue; but only ``patience`` once such a call has failed.
         """
         asked = time.monotonic()
         with self._lock:
             before = self._running
             self._hangs = hangs = self._hangs or (before is not None and before.is_overdue)
-            waits = timeout is not None and not self._failed_late
-            if hangs and before is not None and not waits:
+            if hangs and before is not None and timeout is None:
                 raise self._timeout_error(self._patience)
             flight = self._enqueue()
-        if timeout is not None and waits:
+            if timeout is not None and self._failed_late:
+                timeout = min(timeout, self._patience)
+        if timeout is not None:
             return self._wait(flight, asked + timeout, timeout)
         if hangs:
             return self._wait(flight, asked + PROBE_SECONDS, self._patience)
@@ -124,10 +125,12 @@ class _Flight(Generic[T]):
         self.begin()
 
     def begin(self) -> None:
+        """Starts the time in which the call should end."""
         self.overdue_at = time.monotonic() + self._patience
 
     @property
     def is_overdue(self) -> bool:
+        """Whether the call has taken too long."""
         return time.monotonic() >= self.overdue_at
 
     def has_ended_by(self, deadline: float) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.errors import StoreUnavailable
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
@@ -66,14 +67,25 @@ class LiveEvents:
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return decode_text(self.at(since, until).load())
+        return decode_text(self.at(since, until, timeout=self.timeout).load())
 
-    def at(self, since: datetime, until: datetime) -> EventWindow:
+    @property
+    def timeout(self) -> float:
+        """The limit in seconds for a request that needs the database."""
+        return self._source.timeout + CLIENT_MARGIN_SECONDS
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the database takes longer to answer than a request from memory waits."""
+        return self._refresher.refresh.is_overdue
+
+    def at(self, since: datetime, until: datetime, *, timeout: float | None = None) -> EventWindow:
         """The events with since ≤ event_time ≤ until (aware datetimes) that are committed by now, and their version.
 
-        On a standby, those that it has replayed by now.
+        On a standby, those that it has replayed by now. Waits for the
+        database for REFRESH_PATIENCE_SECONDS, or for ``timeout`` seconds.
         """
-        cache, first, last = self._refresher.refresh(), to_micros(since), to_micros(until)
+        cache, first, last = self._refresher.refresh(timeout), to_micros(since), to_micros(until)
         if cache is None:
             # before the events are read
             as_of = self._source.replayed_until()

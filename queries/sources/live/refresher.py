@@ -5,8 +5,7 @@ import time
 from datetime import UTC, datetime
 from threading import Event, Thread
 
-from queries.concurrency.coalescing import SingleFlight
-from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
+from queries.concurrency.bounded_flight import BoundedFlight
 from queries.errors import ReadOnlyDatabase, StoreError
 from queries.sources.hybrid import HybridEvents
 from queries.sources.live.backfill import Backfill
@@ -16,8 +15,12 @@ from queries.sources.watermark import Watermark, WriterSnapshot
 
 log = logging.getLogger(__name__)
 
+REFRESH_PATIENCE_SECONDS = 1.0
+"""How long a request waits for new events before it is answered from memory as of the last refresh."""
 CHANGE_POLL_SECONDS = 5.0
 """How often the thread checks whether stored events were changed."""
+RETRY_PAUSE_SECONDS = 0.05
+"""How long the thread waits before it asks a database again that stalls."""
 UNSETTLED_POLL_SECONDS = 0.05
 """How often the thread checks which ids are settled, until the first are."""
 RELOAD_REST_FACTOR = 5
@@ -36,7 +39,7 @@ class Refresher:
         self._shared = shared
         self._backfill = backfill
         self._reload_interval = reload_interval
-        self.refresh = SingleFlight(self._refresh, source.timeout + CLIENT_MARGIN_SECONDS)
+        self.refresh = BoundedFlight("the database", self._refresh, REFRESH_PATIENCE_SECONDS)
         """Adds every event that is committed by now and returns the cache.
 
         None where nobody can tell which ids are settled: on a standby, and
@@ -50,6 +53,8 @@ class Refresher:
         self._as_of: datetime | None = None
         # the database's change counters when everything in the cache was read
         self._changes: str | None = None
+        # only the thread changes these
+        self._reload_at = self._rest_until = 0.0
         self._closed = Event()
         self._thread = Thread(target=self._refresh_loop, name="live-events", daemon=True)
 
@@ -141,28 +146,37 @@ class Refresher:
 
     def _refresh_loop(self) -> None:
         """Keeps the warm window loaded, and reloads what may have changed."""
-        reload_at, rest_until = time.monotonic() + self._reload_interval, 0.0
+        self._reload_at, self._rest_until = time.monotonic() + self._reload_interval, 0.0
         while not self._closed.is_set():
             pause = CHANGE_POLL_SECONDS
             try:
-                changes = self._source.changes()
-                cache, now = self.refresh(), time.monotonic()
-                if cache is None:
-                    is_unsettled = self._ids_are_sequential and not self._is_standby
-                    pause = UNSETTLED_POLL_SECONDS if is_unsettled else CHANGE_POLL_SECONDS
-                elif changes != self._changes and now >= rest_until:
-                    self._reload(cache.since, changes)
-                    rest_until = time.monotonic() + RELOAD_REST_FACTOR * (time.monotonic() - now)
-                elif now >= reload_at:
-                    self._reload(self._shared.warm_start(), None)
-                    reload_at = time.monotonic() + self._reload_interval
+                if self.refresh.is_overdue:
+                    # this keeps one connection busy, however long the database stalls
+                    self.refresh(self._source.timeout)
+                pause = self._reload_what_changed()
                 self._backfill.extend(self._shared.warm_start(), time.monotonic() + self._source.timeout)
             except StoreError as error:
                 log.debug("the events are not up to date: %s", error)
-            except Exception:
-                # requests meet the same error and report it
+            except BaseException:
+                # requests meet the same error and report it; a panic of a library is no Exception
                 log.exception("cannot refresh the events")
-            self._closed.wait(pause)
+            # with a call under way, requests see at once that the database is well again
+            self._closed.wait(RETRY_PAUSE_SECONDS if self.refresh.is_overdue else pause)
+
+    def _reload_what_changed(self) -> float:
+        """Returns after how many seconds to check again."""
+        changes = self._source.changes()
+        cache, now = self.refresh(self._source.timeout), time.monotonic()
+        if cache is None:
+            is_unsettled = self._ids_are_sequential and not self._is_standby
+            return UNSETTLED_POLL_SECONDS if is_unsettled else CHANGE_POLL_SECONDS
+        if changes != self._changes and now >= self._rest_until:
+            self._reload(cache.since, changes)
+            self._rest_until = time.monotonic() + RELOAD_REST_FACTOR * (time.monotonic() - now)
+        elif now >= self._reload_at:
+            self._reload(self._shared.warm_start(), None)
+            self._reload_at = time.monotonic() + self._reload_interval
+        return CHANGE_POLL_SECONDS
 
     def _reload(self, target_start: int, changes: str | None) -> None:
         """Reads everything in the cache from ``target_start`` on again.

@@ -93,6 +93,8 @@ def test_patient_caller_waits_for_a_call_that_is_overdue(neighbour: Neighbour, f
     hang(neighbour, flight)
     with ThreadPoolExecutor(1) as pool:
         patient = pool.submit(flight, LONG_SECONDS)
+        with pytest.raises(TimeoutError):
+            patient.result(0.5)
         neighbour.answers.set()
         # not the first call, which began before this caller asked
         assert patient.result(LONG_SECONDS) == 2
@@ -123,7 +125,7 @@ def test_quick_failure_is_raised_and_the_next_call_is_made(neighbour: Neighbour)
     flight = BoundedFlight("the neighbour", neighbour, LONG_SECONDS)
     neighbour.error = StoreUnavailable("refused")
     for _ in range(3):
-        with pytest.raises(StoreUnavailable, match="^refused$"):
+        with pytest.raises(StoreUnavailable, match=r"^refused$"):
             flight()
     neighbour.error = None
     assert (flight(), flight.is_overdue) == (4, False)
@@ -132,7 +134,7 @@ def test_quick_failure_is_raised_and_the_next_call_is_made(neighbour: Neighbour)
 def test_panic_is_unavailable(neighbour: Neighbour) -> None:
     flight = BoundedFlight("the neighbour", neighbour, LONG_SECONDS)
     neighbour.error = KeyboardInterrupt("out of bounds")
-    with pytest.raises(StoreUnavailable, match="^the neighbour cannot be read: out of bounds$"):
+    with pytest.raises(StoreUnavailable, match=r"^the neighbour cannot be read: out of bounds$"):
         flight()
     neighbour.error = None
     assert flight() == 2
