@@ -13,6 +13,10 @@ from typing import Any
 import click
 
 from benchmarks.trust.kills import run_kills
+from benchmarks.trust.overload import measure_overload
+from benchmarks.trust.setup import LARGE_ANSWER, running
+from benchmarks.trust.slow_clients import measure_slow_clients
+from benchmarks.trust.soak import run_soak
 
 
 @click.group()
@@ -20,15 +24,56 @@ def main() -> None:
     """Try whether the service keeps its promises while its surroundings fail."""
 
 
+_log = click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="File for the log of the service.")
+_seconds = click.option("--seconds", default=15, show_default=True, help="Duration of each measurement.")
+
+
 @main.command()
 @click.option("--faults", default=100, show_default=True, type=click.IntRange(1), help="Faults, all kinds in turn.")
 @click.option("--posters", default=32, show_default=True, type=click.IntRange(1), help="Connections that post.")
 @click.option("--readers", default=6, show_default=True, type=click.IntRange(0), help="Connections that read.")
 @click.option("--pause", default=0.05, show_default=True, help="Seconds that each waits between two requests.")
-@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="File for the log of the service.")
+@_log
 def kills(faults: int, posters: int, readers: int, pause: float, log: Path | None) -> None:
     """Kill workers, master and database, cut connections, fill the disk, and compare all answers with a ledger."""
     _finish(run_kills(faults, posters, readers, pause, log))
+
+
+@main.command()
+@click.option("--minutes", default=10.0, show_default=True, help="Duration.")
+@click.option("--results", default=200_000, show_default=True, help="Simulated results that are there before.")
+@_log
+def soak(minutes: float, results: int, log: Path | None) -> None:
+    """Send requests of all kinds at a steady rate, and say what grew."""
+    with running(log, results=results) as setup:
+        _finish(run_soak(setup.service, setup.database, minutes, _report))
+
+
+@main.command("slow-clients")
+@click.option("--clients", "numbers", default=(16, 64, 256, 1024), show_default=True, multiple=True, help="How many.")
+@click.option("--port", type=int, help="Port of a proxy that is in front of --service-port.  [default: no proxy]")
+@_seconds
+@_log
+def slow_clients(numbers: tuple[int, ...], port: int | None, seconds: int, log: Path | None) -> None:
+    """Connect clients that send or read slowly, and say whether others are answered meanwhile."""
+    with running(log, large_answer=True) as setup:
+        port = port or setup.service.port
+        _finish(measure_slow_clients(port, LARGE_ANSWER, list(numbers), seconds, _report))
+
+
+@main.command()
+@click.option("--connections", default=(64, 256, 1024), show_default=True, multiple=True, help="How many.")
+@click.option("--results", default=200_000, show_default=True, help="Simulated results that are asked for.")
+@_seconds
+@_log
+def overload(connections: tuple[int, ...], results: int, seconds: int, log: Path | None) -> None:
+    """Ask far more at once than the service can answer, and say what it refuses and how soon it recovers."""
+    with running(log, results=results) as setup:
+        _finish(measure_overload(setup.service.port, list(connections), seconds, _report))
+
+
+def _report(sentence: str) -> None:
+    click.echo(sentence, err=True)
 
 
 def _finish(result: dict[str, Any]) -> None:

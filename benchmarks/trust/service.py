@@ -66,6 +66,11 @@ class TrialService:
         finally:
             self.stop()
 
+    @staticmethod
+    def environment(**settings: str) -> dict[str, str]:
+        """The environment of this process with these settings."""
+        return os.environ | settings
+
     def start(self) -> None:
         """Returns when it answers. Tries again where it ends, as while workers of a killed master hold the port."""
         wait_for(self._start_once, "the service does not start")
@@ -97,6 +102,10 @@ class TrialService:
             return [child for child in self._master().children() if "postgres" not in child.name()]
         return []
 
+    def processes(self) -> list[psutil.Process]:
+        """The master and the workers."""
+        return [self._master(), *self.worker_processes()]
+
     def answers(self) -> bool:
         """Whether a worker answers, be it that the database is unavailable."""
         client = Client(self.port)
@@ -113,7 +122,7 @@ class TrialService:
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen(
                     [*command, "--workers", str(self.workers)],
-                    env=os.environ | {"SECRET": SECRET} | self.settings,
+                    env=self.environment(SECRET=SECRET, **self.settings),
                     stdout=log,
                     stderr=log,
                     start_new_session=True,

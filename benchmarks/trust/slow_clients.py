@@ -1,0 +1,130 @@
+"""Clients that send or read slowly, and whether the service answers others meanwhile."""
+
+import asyncio
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.trust.raw_requests import Ending, request_bytes, send, summarize
+
+DRIP_SECONDS = 1.0
+PROBE_INTERVAL_SECONDS = 0.2
+PROBE_TIMEOUT_SECONDS = 30.0
+MAX_GOOD_SECONDS = 1.0
+"""A probe that takes longer was held up."""
+PROBE = request_bytes("/api/regions")
+RECEIVE_BUFFER_BYTES = 4096
+
+
+@dataclass
+class SlowClients:
+    """``number`` clients of one kind, each of which connects again when it is cut off."""
+
+    port: int
+    large_answer: str
+    """The path of an answer of many megabytes."""
+    lives: list[float] = field(default_factory=list)
+    """Seconds that connections lived which the service ended."""
+
+    def kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What a client of each kind does over one connection, until it is cut off."""
+        head = b"GET /api/regions HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 4000
+        body = b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
+        half = body.rindex(b"\r\n\r\n") + 2500
+        return {
+            "that say nothing": lambda: self._drip(b"", 0),
+            "that drip a head": lambda: self._drip(head, 60),
+            "that drip a body": lambda: self._drip(body, half),
+            "that stop in the middle of a body": lambda: self._drip(body[:half], half),
+            "that do not read the answer": lambda: self._read(0),
+            "that read the answer slowly": lambda: self._read(1024),
+        }
+
+    @asynccontextmanager
+    async def at_work(self, kind: str, number: int) -> AsyncIterator[None]:
+        """Runs the clients until the end of the ``with`` statement."""
+        tasks = [asyncio.create_task(self._repeat(self.kinds()[kind])) for _ in range(number)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _repeat(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        # not all in the same moment
+        await asyncio.sleep(random.random())
+        while True:
+            began = time.monotonic()
+            with suppress(OSError):
+                await attempt()
+                self.lives.append(time.monotonic() - began)
+            await asyncio.sleep(DRIP_SECONDS * random.random())
+
+    async def _drip(self, request: bytes, at_once: int) -> None:
+        """Sends the first bytes at once, and then one at a time."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request[:at_once])
+            end = asyncio.create_task(reader.read())
+            for number in range(at_once, max(len(request), 10_000)):
+                writer.write(request[number : number + 1])
+                done, _ = await asyncio.wait({end}, timeout=DRIP_SECONDS)
+                if done:
+                    end.result()
+                    return
+        finally:
+            writer.transport.abort()
+
+    async def _read(self, bytes_per_second: int) -> None:
+        """Asks for the large answer, and reads it slowly or not at all."""
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            await loop.sock_connect(client, ("127.0.0.1", self.port))
+            await loop.sock_sendall(client, request_bytes(self.large_answer))
+            while not _is_reset(client):
+                await asyncio.sleep(DRIP_SECONDS)
+                if bytes_per_second and not await loop.sock_recv(client, bytes_per_second):
+                    return
+
+
+def measure_slow_clients(
+    port: int, large_answer: str, numbers: list[int], seconds: float, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """By kind of slow client, and how many there are: how probes were answered, and how long the slow ones lived."""
+    results: dict[str, Any] = {}
+    for kind in SlowClients(port, large_answer).kinds():
+        for number in numbers:
+            report(f"{number} clients {kind}")
+            results.setdefault(kind, {})[number] = asyncio.run(_measure(port, large_answer, kind, number, seconds))
+    return results
+
+
+async def _measure(port: int, large_answer: str, kind: str, number: int, seconds: float) -> dict[str, Any]:
+    clients, probes = SlowClients(port, large_answer), list[asyncio.Task[Ending]]()
+    async with clients.at_work(kind, number):
+        # until all are connected
+        await asyncio.sleep(1 + DRIP_SECONDS)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            probes.append(asyncio.create_task(send(port, PROBE, PROBE_TIMEOUT_SECONDS)))
+            await asyncio.sleep(PROBE_INTERVAL_SECONDS)
+        endings = await asyncio.gather(*probes)
+    good = Counter(ending.what == "200" and ending.seconds <= MAX_GOOD_SECONDS for ending in endings)
+    return {
+        "probes": summarize(endings),
+        "within_1_s": round(good[True] / len(endings), 3),
+        "cut_off": len(clients.lives),
+        "longest_life_s": round(max(clients.lives, default=0.0), 1),
+    }
+
+
+def _is_reset(client: socket.socket) -> bool:
+    return client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
