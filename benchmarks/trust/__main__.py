@@ -33,10 +33,11 @@ _seconds = click.option("--seconds", default=15, show_default=True, help="Durati
 @click.option("--posters", default=32, show_default=True, type=click.IntRange(1), help="Connections that post.")
 @click.option("--readers", default=6, show_default=True, type=click.IntRange(0), help="Connections that read.")
 @click.option("--pause", default=0.05, show_default=True, help="Seconds that each waits between two requests.")
+@click.option("--embedded", is_flag=True, help="Let the service run its own database.")
 @_log
-def kills(faults: int, posters: int, readers: int, pause: float, log: Path | None) -> None:
+def kills(faults: int, posters: int, readers: int, pause: float, embedded: bool, log: Path | None) -> None:
     """Kill workers, master and database, cut connections, fill the disk, and compare all answers with a ledger."""
-    _finish(run_kills(faults, posters, readers, pause, log))
+    _finish(run_kills(faults, posters, readers, pause, log, embedded=embedded))
 
 
 @main.command()

@@ -19,28 +19,21 @@ from leaderboard.postgres.errors import EmbeddedPostgresError
 _BACKENDS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
-class TrialDatabase:
-    """A PostgreSQL in ``data_dir``, reached by the service through a proxy that can cut connections."""
+class EmbeddedDatabase:
+    """The PostgreSQL in ``data_dir``, which the service itself starts, and starts again where it has ended."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._postgres = EmbeddedPostgres(data_dir)
 
-    @contextmanager
-    def running(self) -> Iterator["TrialDatabase"]:
-        """Runs it until the end of the ``with`` statement."""
-        self.direct_url = self._postgres.acquire()
-        try:
-            with TcpProxy(self._data_dir / "postgres" / ".s.PGSQL.5432").running() as self.proxy:
-                yield self
-        finally:
-            self._postgres.release()
-
     @property
-    def url(self) -> str:
-        """Its URL through the proxy."""
-        parts = urlsplit(self.direct_url)
-        return urlunsplit(parts._replace(netloc=f"postgres@127.0.0.1:{self.proxy.port}", query="sslmode=disable"))
+    def direct_url(self) -> str:
+        """Its URL, with nothing in between."""
+        return self._postgres.url
+
+    def start(self) -> None:
+        """Returns when the server runs again."""
+        wait_for(self.is_running, "the service does not start its database again")
 
     def kill(self) -> None:
         """Sends SIGKILL to the postmaster, and starts the server again."""
@@ -56,13 +49,6 @@ class TrialDatabase:
     def stop(self) -> None:
         """Shuts the server down, without waiting for clients."""
         self._end(signal.SIGINT)
-
-    def start(self) -> None:
-        """Starts the server."""
-        try:
-            self._acquire_again()
-        except EmbeddedPostgresError as error:
-            raise TrialError(f"the database does not start again: {error}") from error
 
     def terminate_connections(self) -> None:
         """Ends the sessions of all clients with pg_terminate_backend."""
@@ -117,11 +103,6 @@ class TrialDatabase:
         """How many clients are connected."""
         return self.rows(f"SELECT count(*) {_BACKENDS}")[0][0]
 
-    def _acquire_again(self) -> None:
-        again = EmbeddedPostgres(self._data_dir)
-        again.acquire()
-        again.release()
-
     def _end(self, number: int) -> None:
         postmaster = self._postmaster()
         processes = [postmaster, *postmaster.children(recursive=True)]
@@ -129,8 +110,37 @@ class TrialDatabase:
         wait_for(lambda: not any(_is_alive(process) for process in processes), "the database does not end")
 
     def _postmaster(self) -> psutil.Process:
-        file = self._data_dir / "postgres" / "postmaster.pid"
+        file = self.data_dir / "postgres" / "postmaster.pid"
         return psutil.Process(int(file.read_text().splitlines()[0]))
+
+
+class TrialDatabase(EmbeddedDatabase):
+    """A PostgreSQL of the trial's own in ``data_dir``, reached through a proxy that can cut connections."""
+
+    @contextmanager
+    def running(self) -> Iterator["TrialDatabase"]:
+        """Runs it until the end of the ``with`` statement."""
+        self._postgres.acquire()
+        try:
+            with TcpProxy(self.data_dir / "postgres" / ".s.PGSQL.5432").running() as self.proxy:
+                yield self
+        finally:
+            self._postgres.release()
+
+    def start(self) -> None:
+        """Starts the server."""
+        again = EmbeddedPostgres(self.data_dir)
+        try:
+            again.acquire()
+        except EmbeddedPostgresError as error:
+            raise TrialError(f"the database does not start again: {error}") from error
+        again.release()
+
+    @property
+    def url(self) -> str:
+        """Its URL through the proxy."""
+        parts = urlsplit(self.direct_url)
+        return urlunsplit(parts._replace(netloc=f"postgres@127.0.0.1:{self.proxy.port}", query="sslmode=disable"))
 
 
 def _is_alive(process: psutil.Process) -> bool:

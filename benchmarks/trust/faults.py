@@ -7,7 +7,7 @@ from random import Random
 
 import psutil
 
-from benchmarks.trust.database import TrialDatabase
+from benchmarks.trust.database import EmbeddedDatabase, TrialDatabase
 from benchmarks.trust.disk import SmallDisk, fill
 from benchmarks.trust.service import POLL_SECONDS, TrialService
 
@@ -21,26 +21,29 @@ class Faults:
     """The faults of one trial: each is a method, which returns when its cause has gone."""
 
     service: TrialService
-    database: TrialDatabase
+    database: EmbeddedDatabase
     disk: SmallDisk | None = None
     random: Random = field(default_factory=lambda: Random(0))
 
     def named(self) -> dict[str, Callable[[], None]]:
         """All faults that this trial can make, by their names."""
-        always = {
+        named = {
             "kill a worker": self.kill_worker,
             "kill the master": self.service.kill_master,
             "kill the database": self.database.kill,
             "kill a process of the database": self.database.kill_backend,
-            "stop the database": self.stop_database,
-            "restart the database": self.restart_database,
             "terminate connections": self.database.terminate_connections,
-            "cut connections": self.cut_connections,
             "reload": self.service.reload,
             "lock the table": self.lock_table,
             "freeze the database": self.freeze_database,
         }
-        return always if self.disk is None else always | {"fill the disk": self.fill_disk}
+        if isinstance(self.database, TrialDatabase):
+            named |= {
+                "stop the database": self.stop_database,
+                "restart the database": self.restart_database,
+                "cut connections": self.cut_connections,
+            }
+        return named if self.disk is None else named | {"fill the disk": self.fill_disk}
 
     def kill_worker(self) -> None:
         """Sends SIGKILL to one of the workers."""
@@ -64,6 +67,7 @@ class Faults:
 
     def cut_connections(self) -> None:
         """Resets all connections to the database several times, at random moments."""
+        assert isinstance(self.database, TrialDatabase)
         for _ in range(5):
             self.database.proxy.cut()
             time.sleep(self.random.random() * MAX_DELAY_SECONDS)

@@ -13,9 +13,11 @@ from benchmarks.trust.setup import running
 from benchmarks.trust.trial import Trial
 
 
-def run_kills(faults: int, posters: int, readers: int, pause_seconds: float, log: Path | None) -> dict[str, Any]:
+def run_kills(
+    faults: int, posters: int, readers: int, pause_seconds: float, log: Path | None, *, embedded: bool
+) -> dict[str, Any]:
     """Makes so many faults, all kinds in turn, and returns what happened as a JSON document."""
-    with running(log) as setup:
+    with running(log, embedded=embedded) as setup:
         trial = Trial(setup.service.port)
         made = list(islice(cycle(Faults(setup.service, setup.database, setup.disk).named().items()), faults))
         with trial.traffic(posters, readers, pause_seconds):

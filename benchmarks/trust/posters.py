@@ -1,7 +1,8 @@
 """Testers that post results, one after another, and record in the ledger what they were told."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Event, Lock
@@ -32,28 +33,32 @@ class CurrentSubjects:
     _indexes: Iterator[int] = field(default_factory=lambda: count(1))
     _current: dict[int, tuple[Subject, int]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-
-    def create(self, kind: int) -> Subject:
-        """A new subject of a kind, which has no results yet."""
-        with self._lock:
-            return Subject(next(self._indexes), *KINDS[kind])
-
-    def offer(self, kind: int, subject: Subject) -> None:
-        """Lets others post about a subject, whose anchor is stored."""
-        with self._lock:
-            self._current[kind] = subject, 1
+    _anchor_locks: list[Lock] = field(default_factory=lambda: [Lock() for _ in KINDS])
 
     def take(self, kind: int) -> Subject | None:
-        """The subject to post about. None if there is none, or it is full: then its caller has to offer a new one."""
+        """The subject to post about, or None if somebody has to post the anchor of a new one."""
         with self._lock:
             subject, results = self._current.get(kind, (None, 0))
-            if subject is None:
-                return None
-            if results > MAX_SUBJECT_RESULTS:
-                del self._current[kind]
+            if subject is None or results > MAX_SUBJECT_RESULTS:
                 return None
             self._current[kind] = subject, results + subject.batch_results
             return subject
+
+    def replace(self, kind: int, post_anchor: Callable[[Subject], Outcome]) -> Outcome:
+        """Posts the anchor of a new subject, and replaces the current one if it is stored. One thread at a time."""
+        with self._anchor_locks[kind]:
+            if self.take(kind) is not None:
+                return Outcome.ACKNOWLEDGED
+            with self._lock:
+                subject = Subject(next(self._indexes), *KINDS[kind])
+            outcome = post_anchor(subject)
+            if outcome is Outcome.ACKNOWLEDGED:
+                with self._lock:
+                    self._current[kind] = subject, 1
+            else:
+                # within the lock, so that an outage does not leave thousands of subjects without results
+                time.sleep(PAUSE_AFTER_FAILURE_SECONDS)
+            return outcome
 
 
 class Poster:
@@ -71,25 +76,21 @@ class Poster:
         for number in count(1):
             if stopped.is_set():
                 break
-            subject = self._subjects.take(self._kind)
+            subject, outcome = self._subjects.take(self._kind), Outcome.ACKNOWLEDGED
             if subject is None:
-                outcome = self._post_anchor()
+                outcome = self._subjects.replace(self._kind, self._post_anchor)
             elif number % WRONG_POST_INTERVAL == 0:
                 self._post_wrong(subject, number // WRONG_POST_INTERVAL)
-                outcome = Outcome.REFUSED
             else:
                 outcome = self._post_results(subject)
-            stopped.wait(PAUSE_AFTER_FAILURE_SECONDS if outcome is Outcome.UNKNOWN else pause_seconds)
+            stopped.wait(pause_seconds if outcome is Outcome.ACKNOWLEDGED else PAUSE_AFTER_FAILURE_SECONDS)
         self._client.close()
 
-    def _post_anchor(self) -> Outcome:
+    def _post_anchor(self, subject: Subject) -> Outcome:
         """Posts the first result of a new subject. Without it, nothing else is posted about that subject."""
-        subject = self._subjects.create(self._kind)
         post = self._ledger.begin(subject)
         outcome = self._send(json.dumps(subject.result(post.numbers[0], is_anchor=True)).encode())
         self._ledger.end(post, outcome)
-        if outcome is Outcome.ACKNOWLEDGED:
-            self._subjects.offer(self._kind, subject)
         return outcome
 
     def _post_results(self, subject: Subject) -> Outcome:

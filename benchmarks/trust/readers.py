@@ -44,8 +44,8 @@ class Reader:
         self._client.close()
 
     def check_all(self) -> None:
-        """Asks every question about every subject once."""
-        for subject in self._ledger.subjects():
+        """Asks every question about every subject that may have results."""
+        for subject in filter(self._ledger.possible_numbers, self._ledger.subjects()):
             for question in self._questions:
                 question(subject)
         self._client.close()

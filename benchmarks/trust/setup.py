@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg2
 
-from benchmarks.trust.database import TrialDatabase
+from benchmarks.trust.database import EmbeddedDatabase, TrialDatabase
 from benchmarks.trust.disk import SmallDisk
 from benchmarks.trust.service import LEADERBOARD, TrialService
 from benchmarks.trust.subjects import Subject
@@ -29,33 +29,39 @@ class Setup:
     """The service on trial and its database. ``disk`` is None where none could be mounted."""
 
     service: TrialService
-    database: TrialDatabase
+    database: EmbeddedDatabase
     disk: SmallDisk | None
 
 
 @contextmanager
-def running(log: Path | None, *, results: int = 0, large_answer: bool = False, **settings: str) -> Iterator[Setup]:
-    """A service over a new database with so many simulated results, until the end of the ``with`` statement."""
+def running(
+    log: Path | None, *, results: int = 0, large_answer: bool = False, embedded: bool = False
+) -> Iterator[Setup]:
+    """A service over a new database with so many simulated results, until the end of the ``with`` statement.
+
+    The service has a database of its own with ``embedded``, which then has no results.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leaderboard-trust-")))
         folder.chmod(0o755)
         # a large database would need a larger disk, and no trial of it fills that
         small = not results and not large_answer
         disk = stack.enter_context(SmallDisk.mounted(folder / "disk", SMALL_DISK_MIB)) if small else None
-        database = stack.enter_context(TrialDatabase(folder / "disk" / "data").running())
+        data_dir = folder / "disk" / "data"
+        database = EmbeddedDatabase(data_dir) if embedded else stack.enter_context(TrialDatabase(data_dir).running())
         if results:
             command = [LEADERBOARD, "simulate", str(results)]
             subprocess.run(command, env=TrialService.environment(POSTGRES=database.direct_url), check=True)
         if large_answer:
             _store_large_answer(database.direct_url)
-        defaults = {
-            "POSTGRES": database.url,
+        settings = {
+            **({"POSTGRES": database.url} if isinstance(database, TrialDatabase) else {"DATA_DIR": str(data_dir)}),
             "LAKE_URL": str(folder / "lake"),
             "LAKE_SYNC_INTERVAL": str(LAKE_SYNC_SECONDS),
             # an answer of a minute ago would not agree with the ledger
             "PIPELINES_CACHE_TIMEOUT": "0",
         }
-        service = TrialService(defaults | settings, log or folder / "service.log")
+        service = TrialService(settings, log or folder / "service.log")
         yield Setup(stack.enter_context(service.running()), database, disk)
 
 

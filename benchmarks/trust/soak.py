@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from benchmarks.trust.client import BrokenConnection, Client
-from benchmarks.trust.database import TrialDatabase
+from benchmarks.trust.database import EmbeddedDatabase
 from benchmarks.trust.request_counts import RequestCounts
 from benchmarks.trust.service import TrialService
 from benchmarks.trust.trial import Trial
@@ -31,7 +31,7 @@ Sample = dict[str, float]
 
 
 def run_soak(
-    service: TrialService, database: TrialDatabase, minutes: float, report: Callable[[str], None]
+    service: TrialService, database: EmbeddedDatabase, minutes: float, report: Callable[[str], None]
 ) -> dict[str, Any]:
     """Sends posts and requests of all kinds for so long, and says how each process grew after the warm-up."""
     trial, samples, began = Trial(service.port), dict[str, list[Sample]](), time.monotonic()
@@ -84,7 +84,7 @@ def _ask_anything(port: int, counts: RequestCounts, seed: int, stopped: Event) -
     client.close()
 
 
-def _sample(service: TrialService, database: TrialDatabase) -> dict[str, Sample]:
+def _sample(service: TrialService, database: EmbeddedDatabase) -> dict[str, Sample]:
     """What each process of the service holds now, and the database's connections."""
     samples: dict[str, Sample] = {"the database": {"connections": database.connections()}}
     with suppress(psutil.NoSuchProcess):
