@@ -7,9 +7,9 @@ from random import Random
 
 import psutil
 
-from benchmarks.trust.database import EmbeddedDatabase, TrialDatabase
-from benchmarks.trust.disk import SmallDisk, fill
-from benchmarks.trust.service import POLL_SECONDS, TrialService
+from benchmarks.trust.processes.database import EmbeddedDatabase, TrialDatabase
+from benchmarks.trust.processes.disk import SmallDisk, fill
+from benchmarks.trust.processes.service import POLL_SECONDS, TrialService
 
 STALL_SECONDS = 3.0
 """How long a fault lasts that is no kill."""

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from benchmarks.trust.faults import Faults
 from benchmarks.trust.setup import running
-from benchmarks.trust.trial import Trial
+from benchmarks.trust.traffic.trial import Trial
 
 
 def run_kills(

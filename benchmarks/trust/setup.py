@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psycopg2
 
-from benchmarks.trust.database import EmbeddedDatabase, TrialDatabase
-from benchmarks.trust.disk import SmallDisk
-from benchmarks.trust.service import LEADERBOARD, TrialService
-from benchmarks.trust.subjects import Subject
+from benchmarks.trust.processes.database import EmbeddedDatabase, TrialDatabase
+from benchmarks.trust.processes.disk import SmallDisk
+from benchmarks.trust.processes.service import LEADERBOARD, TrialService
+from benchmarks.trust.traffic.subjects import Subject
 from leaderboard.postgres.migrations import migrate
 
 SMALL_DISK_MIB = 400

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks.trust.client import BrokenConnection, Client
-from benchmarks.trust.database import EmbeddedDatabase
-from benchmarks.trust.request_counts import RequestCounts
-from benchmarks.trust.service import TrialService
-from benchmarks.trust.trial import Trial
+from benchmarks.trust.processes.database import EmbeddedDatabase
+from benchmarks.trust.processes.service import TrialService
+from benchmarks.trust.traffic.client import BrokenConnection, Client
+from benchmarks.trust.traffic.request_counts import RequestCounts
+from benchmarks.trust.traffic.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

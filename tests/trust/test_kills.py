@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.trust.database import TrialDatabase
 from benchmarks.trust.faults import Faults
-from benchmarks.trust.ledger import Ledger, Outcome
-from benchmarks.trust.service import TrialService
-from benchmarks.trust.subjects import Subject
-from benchmarks.trust.trial import Trial
+from benchmarks.trust.processes.database import TrialDatabase
+from benchmarks.trust.processes.service import TrialService
+from benchmarks.trust.traffic.ledger import Ledger, Outcome
+from benchmarks.trust.traffic.subjects import Subject
+from benchmarks.trust.traffic.trial import Trial
 
 POSTERS = 8
 POSTS_BETWEEN_FAULTS = 40

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from threading import Event, Lock
 
-from benchmarks.trust.client import Answer, BrokenConnection, Client, Hang
-from benchmarks.trust.ledger import Ledger, Outcome
-from benchmarks.trust.request_counts import RequestCounts
-from benchmarks.trust.subjects import Subject
+from benchmarks.trust.traffic.client import Answer, BrokenConnection, Client, Hang
+from benchmarks.trust.traffic.ledger import Ledger, Outcome
+from benchmarks.trust.traffic.request_counts import RequestCounts
+from benchmarks.trust.traffic.subjects import Subject
 from leaderboard.results.auth import sign
 
 SECRET = "trust"

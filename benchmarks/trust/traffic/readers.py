@@ -6,10 +6,10 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.trust.client import Answer, BrokenConnection, Client, Hang
-from benchmarks.trust.ledger import Ledger
-from benchmarks.trust.request_counts import RequestCounts
-from benchmarks.trust.subjects import NUMBER_FIELD, REGION, Subject
+from benchmarks.trust.traffic.client import Answer, BrokenConnection, Client, Hang
+from benchmarks.trust.traffic.ledger import Ledger
+from benchmarks.trust.traffic.request_counts import RequestCounts
+from benchmarks.trust.traffic.subjects import NUMBER_FIELD, REGION, Subject
 
 RECENT_SUBJECTS = 12
 WIDE_WINDOW = "since=2020-01-01"

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import psutil
 
-from benchmarks.trust.client import BrokenConnection, Client
-from benchmarks.trust.posters import SECRET
+from benchmarks.trust.traffic.client import BrokenConnection, Client
+from benchmarks.trust.traffic.posters import SECRET
 
 LEADERBOARD = str(Path(sys.executable).with_name("leaderboard"))
 MAX_WAIT_SECONDS = 180.0

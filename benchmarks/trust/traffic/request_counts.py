@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from benchmarks.trust.client import Answer, BrokenConnection
+from benchmarks.trust.traffic.client import Answer, BrokenConnection
 
 
 @dataclass

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import count
 from threading import Lock
 
-from benchmarks.trust.subjects import Subject
+from benchmarks.trust.traffic.subjects import Subject
 
 MAX_VIOLATIONS = 100
 """Further ones are only counted."""

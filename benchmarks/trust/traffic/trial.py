@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
-from benchmarks.trust.ledger import Ledger
-from benchmarks.trust.posters import KINDS, CurrentSubjects, Poster
-from benchmarks.trust.readers import Reader
-from benchmarks.trust.request_counts import RequestCounts
-from benchmarks.trust.service import wait_for
+from benchmarks.trust.processes.service import wait_for
+from benchmarks.trust.traffic.ledger import Ledger
+from benchmarks.trust.traffic.posters import KINDS, CurrentSubjects, Poster
+from benchmarks.trust.traffic.readers import Reader
+from benchmarks.trust.traffic.request_counts import RequestCounts
 
 
 @dataclass

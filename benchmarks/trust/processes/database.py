@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psutil
 import psycopg2
 
-from benchmarks.trust.service import TrialError, wait_for
-from benchmarks.trust.subjects import NUMBER_FIELD
-from benchmarks.trust.tcp_proxy import TcpProxy
+from benchmarks.trust.processes.service import TrialError, wait_for
+from benchmarks.trust.processes.tcp_proxy import TcpProxy
+from benchmarks.trust.traffic.subjects import NUMBER_FIELD
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.errors import EmbeddedPostgresError
 

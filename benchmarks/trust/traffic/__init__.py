@@ -1,0 +1,1 @@
+"""Posters and readers, and the ledger that every answer is compared with."""
