@@ -1,27 +1,31 @@
 """Logging to standard error, one line for each message."""
 
 import logging
+from textwrap import indent
 from typing import Any
 
-from queries.errors import shorten
+from leaderboard.plain_text import escape_controls, escape_controls_in_lines
 
 TRACE = 5
 """A level below DEBUG. DEBUG logs each request, TRACE also what was posted."""
-MAX_MESSAGE_CHARACTERS = 2 << 20
+MAX_LINE_CHARACTERS = 2 << 20
 """A posted result is shorter."""
 
 
 class LineFormatter(logging.Formatter):
-    """Writes a message as one line, with escapes for the control characters of any text from outside."""
+    """Formats each message as one line, so that no text in it can look like a line of its own.
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
-        """The line, without a traceback."""
-        record.message = shorten(record.message, MAX_MESSAGE_CHARACTERS)
-        return super().formatMessage(record)
+    Only tracebacks have more lines, which are indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging names it
+        """The line, with control characters as escape sequences."""
+        line = super().formatMessage(record)
+        return escape_controls(line if len(line) <= MAX_LINE_CHARACTERS else f"{line[:MAX_LINE_CHARACTERS]}…")
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """The lines of a traceback."""
-        return "\n".join(shorten(line, MAX_MESSAGE_CHARACTERS) for line in super().formatException(ei).split("\n"))
+        """The traceback, indented."""
+        return indent(escape_controls_in_lines(super().formatException(ei)), "  ")
 
 
 def configure(level: str) -> None:
@@ -30,5 +34,9 @@ def configure(level: str) -> None:
     logging.addLevelName(logging.WARNING, "WARN")
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    # does nothing where the log has a handler
     logging.basicConfig(handlers=[handler])
+    for own in logging.getLogger("gunicorn.error").handlers:
+        if own.formatter is not None:
+            own.setFormatter(LineFormatter(own.formatter._fmt, own.formatter.datefmt))
     logging.getLogger("leaderboard").setLevel(level)

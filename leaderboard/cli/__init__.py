@@ -1,13 +1,16 @@
 """The command ``leaderboard``."""
 
-from collections.abc import Iterator, MutableMapping
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from leaderboard import logging_config
-from leaderboard.cli.errors import translate
+from leaderboard.cli.errors import CannotWrite, translate
+from leaderboard.cli.streams import OutputError, prepare_streams
+from leaderboard.plain_text import escape_controls_in_lines
 from leaderboard.settings import Settings, describe_settings
 
 if TYPE_CHECKING:
@@ -77,10 +80,28 @@ class LazyGroup(click.Group):
         commands = [CompletionItem(name, help=SHORT_HELP[name]) for name in names]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
+    def main(self, args: Sequence[str] | None = None, *other: Any, **options: Any) -> Any:
+        """Runs the command that the arguments name, by default those of this process, whose streams it prepares."""
+        if args is None:
+            prepare_streams()
+        try:
+            return super().main(args, *other, **options)
+        except OutputError as error:
+            # of a help text, which is no command
+            failure = CannotWrite(str(error))
+            failure.show()
+            sys.exit(failure.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command. An error that a user can meet ends it with one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except click.ClickException as error:
+            # parts of messages come from servers and from testers; click calls the attribute final
+            vars(error)["message"] = escape_controls_in_lines(error.message)
+            raise
         except Exception as error:
             failure = translate(error)
             if failure is None:

@@ -2,6 +2,8 @@
 
 import click
 
+from leaderboard.plain_text import escape_controls
+
 
 class TryAgain(click.ClickException):
     """The same command may succeed later. The exit code is EX_TEMPFAIL of sysexits.h."""
@@ -16,6 +18,7 @@ class CannotWrite(click.ClickException):
 
 
 FAILURES: dict[str, type[click.ClickException]] = {
+    "leaderboard.cli.streams.OutputError": CannotWrite,
     "leaderboard.export.errors.IncompletePeriod": TryAgain,
     "leaderboard.export.errors.TargetConflict": TryAgain,
     "leaderboard.export.errors.TargetError": CannotWrite,
@@ -40,5 +43,5 @@ def translate(error: Exception) -> click.ClickException | None:
         failure = FAILURES.get(f"{ancestor.__module__}.{ancestor.__qualname__}")
         if failure is not None:
             parts = (str(error), *getattr(error, "__notes__", ()))
-            return failure("; ".join(" ".join(part.split()) for part in parts))
+            return failure(escape_controls("; ".join(" ".join(part.split()) for part in parts)))
     return None

@@ -19,6 +19,7 @@ from leaderboard.lake.status import read_status
 from leaderboard.lake.sync import Rewrite, SyncResult, sync
 from leaderboard.lake.table import LakeTable
 from leaderboard.lake.verify import compare_days
+from leaderboard.plain_text import escape_controls
 from leaderboard.settings import Settings
 from queries import LakeEvents, LakeSnapshot, PostgresEvents
 from queries.times import MIN_TIME
@@ -81,7 +82,7 @@ def status(settings: Settings, as_json: bool) -> None:
     width = max(map(len, figures))
     for name, value in figures.items():
         shown = "-" if value is None else f"{value:,}" if isinstance(value, int) else value
-        click.echo(f"{name.replace('_', ' '):{width}}  {shown}")
+        click.echo(f"{name.replace('_', ' '):{width}}  {escape_controls(str(shown))}")
 
 
 @lake.command()

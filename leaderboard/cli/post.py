@@ -7,6 +7,7 @@ import click
 
 from leaderboard.cli.errors import TryAgain
 from leaderboard.cli.progress import Progress, show_progress
+from leaderboard.plain_text import escape_controls
 from leaderboard.posting.batches import BatchPoster, PostEvents, PostOptions, PostReport
 from leaderboard.posting.client import Client, OutcomeUnknown, PostError, ServiceRefused, ServiceUnavailable
 from leaderboard.posting.reader import NumberedResult, read_results
@@ -90,10 +91,11 @@ def _report_events(url: str, progress: Progress) -> PostEvents:
         progress("posting results", report.posted, 0)
 
     def print_refusal(result: NumberedResult, sentence: str) -> None:
-        click.echo(f"line {result.number}: {sentence}", err=True)
+        click.echo(f"line {result.number}: {escape_controls(sentence)}", err=True)
 
     def print_pause(reason: PostError, seconds: float) -> None:
-        click.echo(f"{url} is unavailable ({reason}); trying again in {seconds:g} s", err=True)
+        message = escape_controls(f"{url} is unavailable ({reason})")
+        click.echo(f"{message}; trying again in {seconds:g} s", err=True)
 
     return PostEvents(show_posted, print_refusal, print_pause)
 

@@ -1,7 +1,6 @@
 """``leaderboard report``."""
 
 import ast
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from leaderboard.cli.errors import TryAgain
 from leaderboard.cli.moments import Moment
 from leaderboard.cli.stores import open_migrated_database
 from leaderboard.export.errors import translate_store_errors
+from leaderboard.plain_text import standard_output
 from leaderboard.reports import notebooks
 from leaderboard.settings import Settings
 from leaderboard.storage.files import Files, split_url
@@ -131,7 +131,9 @@ def _parse_values(defaults: dict[str, Any], parameters: tuple[tuple[str, str], .
 
 def _write(html: bytes, to: str) -> None:
     if to == "-":
-        sys.stdout.buffer.write(html)
+        out = standard_output()
+        out.write(html)
+        out.flush()
         return
     folder, name = split_url(to)
     with translate_store_errors(to):

@@ -11,6 +11,7 @@ import queries
 from leaderboard.cli.moments import Moment
 from leaderboard.cli.stores import open_hybrid_events
 from leaderboard.cli.tables import print_table
+from leaderboard.plain_text import standard_output
 from leaderboard.serializers import serialize_scores
 from leaderboard.settings import Settings
 from queries import AI, TRANSCODING, EventFilter
@@ -60,7 +61,7 @@ def scores(
         window = time_range(since, until, settings.start_time_window)
         frame = queries.collect(queries.aggregated_stats(events.window(*window), event_filter))
     if as_json:
-        click.echo(msgspec.json.encode(serialize_scores(frame, event_filter.job_type)))
+        click.echo(msgspec.json.encode(serialize_scores(frame, event_filter.job_type)), file=standard_output())
     elif frame.is_empty():
         click.echo("no results in this window", err=True)
     else:

@@ -26,4 +26,5 @@ def translate_store_errors(to: str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except STORE_ERRORS as error:
-        raise TargetError(f"{to} cannot be written: {first_line(error)}") from error
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise TargetError(f"{to} cannot be written: {reason or first_line(error)}") from error

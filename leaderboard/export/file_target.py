@@ -1,6 +1,5 @@
 """Targets that are files, and standard output."""
 
-import sys
 from datetime import date
 from functools import cache
 from itertools import chain
@@ -9,6 +8,7 @@ from typing import BinaryIO
 from leaderboard.export.datasets import Frames
 from leaderboard.export.errors import translate_store_errors
 from leaderboard.export.result_lines import write_result_lines
+from leaderboard.plain_text import standard_output
 from leaderboard.storage.files import Files, split_url
 from leaderboard.storage.table_formats import TABLE_FORMATS, TableOptions, write_table
 
@@ -64,7 +64,7 @@ class StdoutTarget:
 
     def write(self, frames: Frames, _: date | None) -> int:
         """Writes the frames. Raises BrokenPipeError if the reader of the pipe ends early."""
-        out = sys.stdout.buffer
+        out = standard_output()
         with translate_store_errors(self.to):
             rows = _write_frames(frames, out, self._format, keep_formulas=self._keep_formulas)
             out.flush()

@@ -40,5 +40,5 @@ def test_message_is_one_line_without_control_characters() -> None:
     text = "a\r\nWARN forged\x1b[2J"
     record = logging.LogRecord("leaderboard", logging.WARNING, "", 0, "got %s", (text,), (ValueError, error, None))
     line, *traceback = logging_config.LineFormatter("%(levelname)s %(message)s").format(record).split("\n")
-    assert line == "WARN got a\\r\\nWARN forged\\u001b[2J"
-    assert traceback[-1] == "ValueError: \\u001b[2J"
+    assert line == "WARN got a\\r\\nWARN forged\\x1b[2J"
+    assert traceback[-1] == "  ValueError: \\x1b[2J"

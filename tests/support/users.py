@@ -9,7 +9,7 @@ UNKNOWN_UID = 12345
 
 
 def command_of_user(uid: int, *command: str) -> list[str]:
-    """A command in a user namespace, in which this process's user has the uid. Skips the test where that is forbidden."""
+    """A command for which this process's user has another uid. Skips the test where that is forbidden."""
     prefix = ["unshare", "--user", f"--map-user={uid}", f"--map-group={uid}"]
     try:
         allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0

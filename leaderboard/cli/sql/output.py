@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation, Error, ExpectedResultTy
 
 from leaderboard.cli.sql.interruption import run_interruptible, stream_interruptible
 from leaderboard.cli.tables import print_table
+from leaderboard.plain_text import standard_output
 from leaderboard.storage.relation_formats import RELATION_FORMATS, write_relation
 
 TABLE, PARQUET = "table", "parquet"
@@ -61,7 +62,7 @@ def _print_result(connection: DuckDBPyConnection, statement: Statement, file_for
         _print_rows(relation, rows)
         return
     sys.stdout.flush()
-    stream_interruptible(connection, lambda out: write_relation(relation, out, file_format), sys.stdout.buffer)
+    stream_interruptible(connection, lambda out: write_relation(relation, out, file_format), standard_output())
 
 
 def _read_as_text(relation: DuckDBPyRelation) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import click
 from duckdb import DuckDBPyConnection, Error, ParserException
 
 from leaderboard.cli.sql.output import one_line, run_statements
+from leaderboard.plain_text import escape_controls
 
 FIRST_PROMPT, NEXT_PROMPT = "sql> ", "...> "
 END_COMMANDS = ("exit", "quit", "\\q")
@@ -27,7 +28,7 @@ def run_prompt(connection: DuckDBPyConnection, file_format: str) -> None:
         except KeyboardInterrupt:
             click.echo("cancelled", err=True)
         except Error as error:
-            click.echo(f"Error: {one_line(error)}", err=True)
+            click.echo(f"Error: {escape_controls(one_line(error))}", err=True)
         except click.UsageError as error:
             click.echo(f"Error: {error.message}", err=True)
 
