@@ -14,7 +14,7 @@ import click
 
 from benchmarks.trust.kills import run_kills
 from benchmarks.trust.overload import measure_overload
-from benchmarks.trust.setup import LARGE_ANSWER, running
+from benchmarks.trust.setup import DATABASES, LARGE_ANSWER, running
 from benchmarks.trust.slow_clients import measure_slow_clients
 from benchmarks.trust.soak import run_soak
 
@@ -33,11 +33,17 @@ _seconds = click.option("--seconds", default=15, show_default=True, help="Durati
 @click.option("--posters", default=32, show_default=True, type=click.IntRange(1), help="Connections that post.")
 @click.option("--readers", default=6, show_default=True, type=click.IntRange(0), help="Connections that read.")
 @click.option("--pause", default=0.05, show_default=True, help="Seconds that each waits between two requests.")
-@click.option("--embedded", is_flag=True, help="Let the service run its own database.")
+@click.option(
+    "--database",
+    default="direct",
+    type=click.Choice(DATABASES),
+    show_default=True,
+    help="Whether the service runs it, or reaches it through PgBouncer.",
+)
 @_log
-def kills(faults: int, posters: int, readers: int, pause: float, embedded: bool, log: Path | None) -> None:
+def kills(faults: int, posters: int, readers: int, pause: float, database: str, log: Path | None) -> None:
     """Kill workers, master and database, cut connections, fill the disk, and compare all answers with a ledger."""
-    _finish(run_kills(faults, posters, readers, pause, log, embedded=embedded))
+    _finish(run_kills(faults, posters, readers, pause, log, database))
 
 
 @main.command()

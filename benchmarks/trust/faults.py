@@ -43,6 +43,8 @@ class Faults:
                 "restart the database": self.restart_database,
                 "cut connections": self.cut_connections,
             }
+            if self.database.pooler:
+                named["restart the pooler"] = self.database.pooler.restart
         return named if self.disk is None else named | {"fill the disk": self.fill_disk}
 
     def kill_worker(self) -> None:

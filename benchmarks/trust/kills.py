@@ -14,10 +14,10 @@ from benchmarks.trust.traffic.trial import Trial
 
 
 def run_kills(
-    faults: int, posters: int, readers: int, pause_seconds: float, log: Path | None, *, embedded: bool
+    faults: int, posters: int, readers: int, pause_seconds: float, log: Path | None, database: str
 ) -> dict[str, Any]:
     """Makes so many faults, all kinds in turn, and returns what happened as a JSON document."""
-    with running(log, embedded=embedded) as setup:
+    with running(log, database=database) as setup:
         trial = Trial(setup.service.port)
         made = list(islice(cycle(Faults(setup.service, setup.database, setup.disk).named().items()), faults))
         with trial.traffic(posters, readers, pause_seconds):

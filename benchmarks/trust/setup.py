@@ -12,10 +12,12 @@ import psycopg2
 
 from benchmarks.trust.processes.database import EmbeddedDatabase, TrialDatabase
 from benchmarks.trust.processes.disk import SmallDisk
+from benchmarks.trust.processes.pgbouncer import TrialPooler
 from benchmarks.trust.processes.service import LEADERBOARD, TrialService
 from benchmarks.trust.traffic.subjects import Subject
 from leaderboard.postgres.migrations import migrate
 
+DATABASES = ("direct", "pooled", "embedded")
 SMALL_DISK_MIB = 400
 LAKE_SYNC_SECONDS = 3
 LARGE_SUBJECT = Subject(10**9, is_ai=False, batch_results=1)
@@ -35,11 +37,12 @@ class Setup:
 
 @contextmanager
 def running(
-    log: Path | None, *, results: int = 0, large_answer: bool = False, embedded: bool = False
+    log: Path | None, *, results: int = 0, large_answer: bool = False, database: str = "direct"
 ) -> Iterator[Setup]:
     """A service over a new database with so many simulated results, until the end of the ``with`` statement.
 
-    The service has a database of its own with ``embedded``, which then has no results.
+    ``database`` is one of DATABASES: the service reaches it directly or through PgBouncer, or runs it itself.
+    The last has no simulated results.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leaderboard-trust-")))
@@ -48,21 +51,25 @@ def running(
         small = not results and not large_answer
         disk = stack.enter_context(SmallDisk.mounted(folder / "disk", SMALL_DISK_MIB)) if small else None
         data_dir = folder / "disk" / "data"
-        database = EmbeddedDatabase(data_dir) if embedded else stack.enter_context(TrialDatabase(data_dir).running())
+        if database == "embedded":
+            server = EmbeddedDatabase(data_dir)
+        else:
+            pooler = TrialPooler(folder / "pooler", data_dir / "postgres") if database == "pooled" else None
+            server = stack.enter_context(TrialDatabase(data_dir).running(pooler))
         if results:
             command = [LEADERBOARD, "simulate", str(results)]
-            subprocess.run(command, env=TrialService.environment(POSTGRES=database.direct_url), check=True)
+            subprocess.run(command, env=TrialService.environment(POSTGRES=server.direct_url), check=True)
         if large_answer:
-            _store_large_answer(database.direct_url)
+            _store_large_answer(server.direct_url)
         settings = {
-            **({"POSTGRES": database.url} if isinstance(database, TrialDatabase) else {"DATA_DIR": str(data_dir)}),
+            **({"POSTGRES": server.url} if isinstance(server, TrialDatabase) else {"DATA_DIR": str(data_dir)}),
             "LAKE_URL": str(folder / "lake"),
             "LAKE_SYNC_INTERVAL": str(LAKE_SYNC_SECONDS),
             # an answer of a minute ago would not agree with the ledger
             "PIPELINES_CACHE_TIMEOUT": "0",
         }
         service = TrialService(settings, log or folder / "service.log")
-        yield Setup(stack.enter_context(service.running()), database, disk)
+        yield Setup(stack.enter_context(service.running()), server, disk)
 
 
 def _store_large_answer(url: str) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks.trust.faults import Faults
 from benchmarks.trust.processes.database import TrialDatabase
+from benchmarks.trust.processes.pgbouncer import TrialPooler
 from benchmarks.trust.processes.service import TrialService
 from benchmarks.trust.traffic.ledger import Ledger, Outcome
 from benchmarks.trust.traffic.subjects import Subject
 from benchmarks.trust.traffic.trial import Trial
+from tests.support.programs import require_program
 
 POSTERS = 8
 POSTS_BETWEEN_FAULTS = 40
@@ -28,22 +30,43 @@ KILLS = (
 )
 
 
-@pytest.mark.slow
-def test_kills_lose_nothing_and_no_answer_disagrees_with_the_ledger(data_dir: Path, tmp_path: Path) -> None:
-    with TrialDatabase(data_dir).running() as database:
-        settings = {"POSTGRES": database.url, "LAKE_URL": str(tmp_path / "lake"), "LAKE_SYNC_INTERVAL": "1",
-                    "PIPELINES_CACHE_TIMEOUT": "0"}  # fmt: skip
-        with TrialService(settings, tmp_path / "service.log").running() as service:
-            trial, faults = Trial(service.port), Faults(service, database).named()
-            with trial.traffic(POSTERS, readers=3, pause_seconds=0.05):
-                made = list(trial.run([(name, faults[name]) for name in KILLS], POSTS_BETWEEN_FAULTS))
-            trial.check(database.stored())
-    assert made == list(KILLS)
+POOLER_KILLS = ("restart the pooler", "kill a process of the database", "terminate connections", "kill a worker")
+
+
+def run_trial(database: TrialDatabase, folder: Path, kills: tuple[str, ...]) -> Trial:
+    settings = {"POSTGRES": database.url, "LAKE_URL": str(folder / "lake"), "LAKE_SYNC_INTERVAL": "1",
+                "PIPELINES_CACHE_TIMEOUT": "0"}  # fmt: skip
+    with TrialService(settings, folder / "service.log").running() as service:
+        trial, faults = Trial(service.port), Faults(service, database).named()
+        with trial.traffic(POSTERS, readers=3, pause_seconds=0.05):
+            made = list(trial.run([(name, faults[name]) for name in kills], POSTS_BETWEEN_FAULTS))
+        trial.check(database.stored())
+    assert made == list(kills)
+    return trial
+
+
+def assert_ledger_holds(trial: Trial, kills: tuple[str, ...]) -> None:
     assert trial.ledger.violations == []
-    assert trial.ledger.outcomes()[Outcome.ACKNOWLEDGED] >= len(KILLS) * POSTS_BETWEEN_FAULTS
+    assert trial.ledger.outcomes()[Outcome.ACKNOWLEDGED] >= len(kills) * POSTS_BETWEEN_FAULTS
     asked = {kind: trial.counts.total(kind, "200") for kind in trial.counts.statuses}
     assert len(asked) == 8
     assert min(asked.values()) > 0
+
+
+@pytest.mark.slow
+def test_kills_lose_nothing_and_no_answer_disagrees_with_the_ledger(data_dir: Path, tmp_path: Path) -> None:
+    with TrialDatabase(data_dir).running() as database:
+        trial = run_trial(database, tmp_path, KILLS)
+    assert_ledger_holds(trial, KILLS)
+
+
+@pytest.mark.slow
+def test_kills_behind_a_transaction_pooler_lose_nothing(data_dir: Path, tmp_path: Path) -> None:
+    require_program("pgbouncer")
+    pooler = TrialPooler(data_dir / "pooler", data_dir / "postgres")
+    with TrialDatabase(data_dir).running(pooler) as database:
+        trial = run_trial(database, tmp_path, POOLER_KILLS)
+    assert_ledger_holds(trial, POOLER_KILLS)
 
 
 class TestLedger:

@@ -3,13 +3,14 @@
 import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg2
 
+from benchmarks.trust.processes.pgbouncer import TrialPooler
 from benchmarks.trust.processes.service import TrialError, wait_for
 from benchmarks.trust.processes.tcp_proxy import TcpProxy
 from benchmarks.trust.traffic.subjects import NUMBER_FIELD
@@ -118,11 +119,16 @@ class TrialDatabase(EmbeddedDatabase):
     """A PostgreSQL of the trial's own in ``data_dir``, reached through a proxy that can cut connections."""
 
     @contextmanager
-    def running(self) -> Iterator["TrialDatabase"]:
-        """Runs it until the end of the ``with`` statement."""
+    def running(self, pooler: TrialPooler | None = None) -> Iterator["TrialDatabase"]:
+        """Runs it until the end of the ``with`` statement. With a pooler, the service's connections go through that."""
         self._postgres.acquire()
+        self.pooler = pooler
         try:
-            with TcpProxy(self.data_dir / "postgres" / ".s.PGSQL.5432").running() as self.proxy:
+            with ExitStack() as stack:
+                if pooler:
+                    stack.enter_context(pooler.running())
+                target = pooler.socket if pooler else self.data_dir / "postgres" / ".s.PGSQL.5432"
+                self.proxy = stack.enter_context(TcpProxy(target).running())
                 yield self
         finally:
             self._postgres.release()

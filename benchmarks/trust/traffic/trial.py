@@ -22,7 +22,7 @@ class Trial:
     ledger: Ledger = field(default_factory=Ledger)
     counts: RequestCounts = field(default_factory=RequestCounts)
     recovery_seconds: dict[str, list[float]] = field(default_factory=dict)
-    """By fault, the seconds from the end of each until a post is acknowledged."""
+    """By fault, the seconds from its begin until a post is acknowledged after its end."""
 
     @contextmanager
     def traffic(self, posters: int, readers: int, pause_seconds: float) -> Iterator[None]:
@@ -49,8 +49,8 @@ class Trial:
         """
         self._wait_for_posts(posts_between)
         for name, make_fault in faults:
-            make_fault()
             began = time.monotonic()
+            make_fault()
             self._wait_for_posts(1)
             self.recovery_seconds.setdefault(name, []).append(time.monotonic() - began)
             self._wait_for_posts(posts_between)
