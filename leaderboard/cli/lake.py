@@ -144,8 +144,8 @@ def read_snapshot(settings: Settings) -> LakeSnapshot:
 def _sync(settings: Settings, rewrite: Rewrite, *, adopt: bool = False) -> None:
     with open_lake_database(settings) as opened:
         try:
-            with exclusive_lock(opened.url, settings.db_timeout), show_progress() as progress:
-                synced = sync(opened.postgres, settings.lake, progress, rewrite, adopt=adopt)
+            with exclusive_lock(opened.url, settings.db_timeout) as lock, show_progress() as progress:
+                synced = sync(opened.postgres, settings.lake, progress, rewrite, adopt=adopt, before_commit=lock.check)
         except LakeConflict as conflict:
             click.echo(f"nothing done: {conflict}", err=True)
             return

@@ -23,8 +23,8 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
     the deleted results, because the service reads them from the lake.
     """
     before = _midnight(days)
-    with open_lake_database(settings) as opened, exclusive_lock(opened.url, settings.db_timeout):
-        pruning = Pruning(opened.url, opened.postgres, read_snapshot(settings), before, settings.db_timeout)
+    with open_lake_database(settings) as opened, exclusive_lock(opened.url, settings.db_timeout) as lock:
+        pruning = Pruning(opened.url, opened.postgres, read_snapshot(settings), before, settings.db_timeout, lock.check)
         with show_progress() as progress:
             found = pruning.prepare(progress)
         if not found:
@@ -39,7 +39,7 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
                 deleted += batch
                 progress("deleting", deleted, found)
             # the database has changed, and the service reads the lake again only when the lake records that
-            sync(opened.postgres, settings.lake, progress)
+            sync(opened.postgres, settings.lake, progress, before_commit=lock.check)
     click.echo(f"{deleted:,} results deleted", err=True)
 
 

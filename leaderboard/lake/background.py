@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 READ_TIMEOUT_SECONDS = 600.0
 """The limit for one read of the database. No request waits for these reads."""
+READ_CONNECTIONS = 2
+"""A sync reads one part of the events ahead."""
 KEEP_HOURS = 24
 """How long replaced files stay for readers that began before."""
 MAX_START_DELAY_SECONDS = 10.0
@@ -52,21 +54,24 @@ class BackgroundSync:
     def _sync_loop(self) -> None:
         # a process that has just started answers requests first
         self._closed.wait(min(self._interval, MAX_START_DELAY_SECONDS))
-        with closing(PostgresEvents(self._url, timeout=READ_TIMEOUT_SECONDS, connections=2)) as postgres:
-            while not self._closed.is_set():
-                try:
-                    self._sync_once(postgres)
-                except LakeConflict as conflict:
-                    log.debug("lake sync skipped: %s", conflict)
-                except (LakeError, StoreUnavailable, StoreTimeout) as error:
-                    log.warning("lake sync failed: %s", error)
-                except Exception:
-                    log.exception("lake sync failed")
-                self._closed.wait(self._interval)
+        while not self._closed.is_set():
+            try:
+                self._sync_once()
+            except LakeConflict as conflict:
+                log.debug("lake sync skipped: %s", conflict)
+            except (LakeError, StoreUnavailable, StoreTimeout) as error:
+                log.warning("lake sync failed: %s", error)
+            except Exception:
+                log.exception("lake sync failed")
+            self._closed.wait(self._interval)
 
-    def _sync_once(self, postgres: PostgresEvents) -> None:
-        with exclusive_lock(self._url, self._timeout):
-            result = sync(postgres, self._lake_url, self._log_progress)
+    def _sync_once(self) -> None:
+        # only the process that has the lock holds connections for reads, and only until the end of its sync
+        with (
+            exclusive_lock(self._url, self._timeout) as lock,
+            closing(PostgresEvents(self._url, timeout=READ_TIMEOUT_SECONDS, connections=READ_CONNECTIONS)) as postgres,
+        ):
+            result = sync(postgres, self._lake_url, self._log_progress, before_commit=lock.check)
             log.debug("the lake reaches id %s after %s new events", result.watermark, result.events)
             table = LakeTable(self._lake_url)
             table.compact(MAX_FILES_PER_MONTH)

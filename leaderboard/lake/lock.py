@@ -33,5 +33,5 @@ def exclusive_lock(url: str, timeout: float) -> Iterator[AdvisoryLock]:
                     f"{holder} holds the lock of the lake; if no process is at work on the lake, end it with "
                     f"SELECT pg_terminate_backend({holder.pid})"
                 )
-            raise LakeConflict(f"another process is at work on the lake: {holder or 'it has just finished'}")
+            raise LakeConflict("another process is at work on the lake")
         yield lock

@@ -1,6 +1,6 @@
 """Deletes events from the database after checking that its lake has them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date, datetime
 
@@ -10,7 +10,7 @@ import psycopg2
 from leaderboard.lake.chunks import Progress
 from leaderboard.lake.errors import LakeError
 from leaderboard.lake.verify import compare_days, find_days_missing_events
-from leaderboard.postgres.admin import connect
+from leaderboard.postgres.admin import connect, transaction
 from queries import ADDRESS_PATTERN, DatabaseState, LakeSnapshot, PostgresEvents, hash64
 from queries.db import translate_psycopg2_error
 from queries.times import MIN_TIME
@@ -30,17 +30,26 @@ class Pruning:
     """Deletes the events before a midnight: first ``prepare``, then ``delete_batches``.
 
     The caller holds the exclusive lock, so that no other process prunes.
-    ``timeout`` is the limit for connecting to the database at ``url``, in seconds.
+    ``timeout`` is the limit for connecting to the database at ``url``, in
+    seconds. ``before_commit`` may raise an error to prevent a commit, such as
+    the ``check`` of the lock.
     """
 
     def __init__(
-        self, url: str, postgres: PostgresEvents, lake: LakeSnapshot, before: datetime, timeout: float
+        self,
+        url: str,
+        postgres: PostgresEvents,
+        lake: LakeSnapshot,
+        before: datetime,
+        timeout: float,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self._url = url
         self._postgres = postgres
         self._lake = lake
         self._before = before
         self._timeout = timeout
+        self._before_commit = before_commit
         self._prepared_state: DatabaseState | None = None
 
     def prepare(self, progress: Progress) -> int:
@@ -54,7 +63,7 @@ class Pruning:
             raise LakeError("the lake was made of another database")
         if days := self._days_that_differ(state, progress):
             raise LakeError(f"the lake differs on {', '.join(map(str, days))}; leaderboard lake sync mends it")
-        with self._connect() as connection, connection.cursor() as cursor:
+        with self._connect() as connection, transaction(connection) as cursor:
             cursor.execute(_COUNT, self._statement_values())
             ((events,),) = cursor
         return int(events)
@@ -67,19 +76,20 @@ class Pruning:
         LakeError, with nothing deleted, if events were changed after
         ``prepare``, and StoreUnavailable and StoreTimeout.
         """
-        with self._connect() as connection, connection.cursor() as cursor:
-            connection.autocommit = False
-            with connection:
+        with self._connect() as connection:
+            with transaction(connection) as cursor:
                 cursor.execute("DELETE FROM pruned WHERE before < %s", (self._before,))
                 cursor.execute("INSERT INTO pruned SELECT %s WHERE NOT EXISTS (SELECT FROM pruned)", (self._before,))
                 # a change that the lake does not have would be lost
                 if self._postgres.state() != self._prepared_state:
                     raise LakeError("events were changed meanwhile; try again")
+                self._before_commit()
             deleted = DELETE_BATCH_ROWS
             while deleted == DELETE_BATCH_ROWS:
-                with connection:
+                with transaction(connection) as cursor:
                     cursor.execute(_DELETE, self._statement_values())
                     deleted = cursor.rowcount
+                    self._before_commit()
                 yield deleted
 
     @contextmanager

@@ -1,6 +1,6 @@
 """Brings the lake up to date with its database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -54,11 +54,13 @@ def sync(
     rewrite: Rewrite = Rewrite.IF_CHANGED,
     *,
     adopt: bool = False,
+    before_commit: Callable[[], None] = lambda: None,
 ) -> SyncResult:
     """Adds every settled event that the lake at ``url`` lacks and rewrites days, in one commit.
 
     A lake of another database is refused. With ``adopt``, this database takes
-    it over.
+    it over. ``before_commit`` may raise an error to prevent the commit, such
+    as the ``check`` of the exclusive lock.
 
     Raises LakeConflict if another sync committed first or events were pruned
     meanwhile, LakeError, StoreUnavailable and StoreTimeout.
@@ -87,7 +89,7 @@ def sync(
         plan = _Plan([], snapshot.watermark, max(snapshot.watermark, settled.id))
     else:
         return SyncResult(0, [], snapshot.watermark, snapshot.as_of)
-    return _write(postgres, lake, plan, state, settled, progress)
+    return _write(postgres, lake, plan, state, settled, progress, before_commit)
 
 
 def _plan_rewrite(
@@ -118,11 +120,13 @@ def _write(
     state: DatabaseState,
     settled: SettledPoint,
     progress: Progress,
+    before_commit: Callable[[], None],
 ) -> SyncResult:
     change = lake.stage(_read(postgres, plan, progress), replace_days=plan.days)
     # if events were deleted while their days were read, the staged files may lack some of them
     if postgres.state().pruned != state.pruned:
         raise LakeConflict("events were pruned meanwhile; try again")
+    before_commit()
     lake.commit(change, SyncPosition(plan.max_id, settled.as_of, hash64(state.database), hash64(state.changes)))
     return SyncResult(change.events, plan.days, plan.max_id, settled.as_of)
 
