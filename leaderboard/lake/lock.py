@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from leaderboard.lake.errors import LakeConflict
-from leaderboard.postgres.advisory_lock import AdvisoryLock
+from queries.db import AdvisoryLock
 from queries.errors import StoreUnavailable
 
 LOCK_ID = zlib.crc32(b"leaderboard lake")

@@ -11,15 +11,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  it is a 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 from psycopg2.sql import SQL, Identifier
 
-from queries.db import conninfo, transaction_settings, translate_psycopg2_error
+from queries.db import BEGIN_WITHOUT_LIMITS, conninfo, translate_psycopg2_error
 from queries.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
-
-# PostgreSQL 17 has another limit, which older ones refuse to set
-BEGIN = f"""BEGIN; {transaction_settings(0)}; SELECT set_config('transaction_timeout', '0', true)
-    WHERE current_setting('server_version_num')::int >= 170000"""
-"""Begins a transaction that, and whose statements, may take as long as they need."""
 
 
 def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
@@ -53,7 +48,7 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         if connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
             yield cursor
             return
-        cursor.execute(BEGIN)
+        cursor.execute(BEGIN_WITHOUT_LIMITS)
         try:
             yield cursor
             cursor.execute("COMMIT")

@@ -23,12 +23,11 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 from psycopg2.extensions import parse_dsn
 
 from leaderboard.postgres.admin import connect, is_pooled, transaction
-from leaderboard.postgres.advisory_lock import AdvisoryLock
 from leaderboard.postgres.database_facts import DatabaseFacts, read_facts
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import Record, lock_ids, read_record, write_record
 from leaderboard.postgres.migration_files import Migration, load
-from queries.db import translate_psycopg2_error
+from queries.db import AdvisoryLock, translate_psycopg2_error
 from queries.errors import ReadOnlyDatabase, StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)

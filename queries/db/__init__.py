@@ -1,10 +1,11 @@
-"""Connections to PostgreSQL: a pool whose statements return Arrow tables, and one direct connection."""
+"""Connections to PostgreSQL: pools, one direct connection, and locks."""
 
 from typing import TYPE_CHECKING
 
 from queries._lazy import attach
 
 if TYPE_CHECKING:
+    from queries.db.advisory_lock import AdvisoryLock as AdvisoryLock
     from queries.db.arrow_pool import ArrowPool as ArrowPool
     from queries.db.connection_pool import ConnectionPool as ConnectionPool
     from queries.db.connection_pool import was_used as was_used
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
     from queries.db.driver_errors import translate_psycopg2_error as translate_psycopg2_error
     from queries.db.dsn import conninfo as conninfo
     from queries.db.dsn import database_label as database_label
+    from queries.db.transaction_settings import BEGIN_WITHOUT_LIMITS as BEGIN_WITHOUT_LIMITS
     from queries.db.transaction_settings import transaction_settings as transaction_settings
 
 attach(
     __name__,
     {
+        "AdvisoryLock": "queries.db.advisory_lock",
+        "BEGIN_WITHOUT_LIMITS": "queries.db.transaction_settings",
         "ArrowPool": "queries.db.arrow_pool",
         "ConnectionPool": "queries.db.connection_pool",
         "was_used": "queries.db.connection_pool",

@@ -21,3 +21,9 @@ def transaction_settings(timeout: float) -> str:
         "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; "
         f"SET LOCAL statement_timeout = {milliseconds}"
     )
+
+
+# PostgreSQL 17 has another limit, which older ones refuse to set
+BEGIN_WITHOUT_LIMITS = f"""BEGIN; {transaction_settings(0)}; SELECT set_config('transaction_timeout', '0', true)
+    WHERE current_setting('server_version_num')::int >= 170000"""
+"""Begins a transaction that may take as long as it needs, as may each of its statements and each pause."""

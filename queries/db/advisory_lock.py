@@ -13,8 +13,9 @@ from typing import NamedTuple, Self
 import psycopg2
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
-from leaderboard.postgres.admin import BEGIN, connect
-from queries.db import translate_psycopg2_error
+from queries.db.driver_errors import translate_psycopg2_error
+from queries.db.dsn import conninfo
+from queries.db.transaction_settings import BEGIN_WITHOUT_LIMITS
 
 _TRY_LOCKS = "SELECT bool_and(pg_try_advisory_xact_lock(key)) FROM unnest(%s::bigint[]) key"
 # the view has a key of 64 bits in two halves
@@ -60,7 +61,11 @@ class AdvisoryLock:
     def __init__(self, url: str, timeout: float, keys: Sequence[int]) -> None:
         self._url = url
         self._keys = list(keys)
-        self._connection = connect(url, timeout)
+        try:
+            self._connection = psycopg2.connect(conninfo(url, timeout))
+        except psycopg2.Error as error:
+            raise translate_psycopg2_error(error, url) from error
+        self._connection.autocommit = True
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +85,7 @@ class AdvisoryLock:
         between its statements.
         """
         with self._statements() as cursor:
-            cursor.execute(BEGIN)
+            cursor.execute(BEGIN_WITHOUT_LIMITS)
             cursor.execute(_TRY_LOCKS, (self._keys,))
             ((acquired,),) = cursor.fetchall()
             if not acquired:
