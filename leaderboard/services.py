@@ -1,6 +1,7 @@
 """Builds and holds the stores of one process."""
 
 import logging
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Self, cast
@@ -9,9 +10,11 @@ from flask import current_app
 
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
+from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.pool import Database
 from leaderboard.postgres.readiness import Readiness
-from leaderboard.regions.registry import RegionRegistry
+from leaderboard.regions.registry import RegionList, RegionRegistry
+from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
 from queries import REFRESH_PATIENCE_SECONDS, EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
@@ -47,6 +50,7 @@ class Service:
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
         self.readiness = Readiness(url, self._database, timeout, self._start)
         self._outage_log = OutageLog("the database", log)
+        self.refusal_log = RefusalLog()
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -73,17 +77,19 @@ class Service:
         self.ensure_ready()
         return self._database
 
-    @property
-    def result_writer(self) -> ResultWriter:
-        """The writer of posted results."""
-        self.ensure_ready()
+    def writer_by(self, deadline: float) -> ResultWriter:
+        """The writer of posted results. Waits for the database until ``deadline``, a moment of time.monotonic()."""
+        self.ensure_ready(max(0, deadline - time.monotonic()))
         return self._result_writer
 
-    @property
-    def regions(self) -> RegionRegistry:
-        """The registered regions."""
-        self.ensure_ready()
-        return self._regions
+    def region_list(self) -> RegionList:
+        """The registered regions. While the database is unavailable, as they were last read."""
+        try:
+            self.ensure_ready()
+        except (StoreUnavailable, MigrationError):
+            if not self._regions.is_known:
+                raise
+        return self._regions.all()
 
     def events_at(self, since: datetime, until: datetime) -> EventWindow:
         """The events from ``since`` to ``until``.
@@ -142,6 +148,7 @@ class Service:
         self.readiness.ensure(timeout)
 
     def _start(self) -> None:
+        self._regions.load()
         self.live_events.start()
         self._lake_sync.start()
 
@@ -149,6 +156,7 @@ class Service:
         """Closes the connections and ends the threads."""
         self.readiness.close()
         self._lake_sync.close()
+        self.refusal_log.close()
         self._database.close()
         self._insert_connection.close()
         self.live_events.close()

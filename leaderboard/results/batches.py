@@ -48,4 +48,4 @@ def _parse_one(parse: Callable[[bytes], T], index: int, body: bytes) -> T:
     try:
         return parse(body)
     except InvalidResult as error:
-        raise InvalidResult(f"results[{index}]: {error}") from None
+        raise type(error)(f"results[{index}]: {error}") from None

@@ -29,6 +29,10 @@ class InvalidResult(ValueError):
     """A posted result that cannot be stored. The message names the field."""
 
 
+class UnknownRegion(InvalidResult):
+    """A posted result whose region is not registered for its job type."""
+
+
 class ErrorCount(Struct):
     """How many times a job met an error."""
 

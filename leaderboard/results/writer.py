@@ -3,9 +3,10 @@
 import json
 import logging
 import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from io import BytesIO, StringIO
-from typing import IO, Any, NamedTuple
+from io import BytesIO
 
 import polars as pl
 import psycopg2
@@ -25,11 +26,12 @@ from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import validation
 from leaderboard.results.batches import parse_each
+from leaderboard.results.event_table import INSERT, RegionNotFound, Row, copy_lines, copy_rows, find_region_ids
 from leaderboard.results.group_commit import GroupCommit
-from leaderboard.results.validation import InvalidResult
+from leaderboard.results.validation import InvalidResult, UnknownRegion
 from queries.concurrency import CLIENT_MARGIN_SECONDS
 from queries.db import DirectConnection
-from queries.errors import quote
+from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable, quote
 from queries.times import RFC_3339_FORMAT
 
 log = logging.getLogger(__name__)
@@ -45,102 +47,122 @@ VALUE_ERRORS = (
 """Errors with which PostgreSQL refuses a value. The result is at fault, not the database."""
 
 
-class Row(NamedTuple):
-    """A result as the table ``events`` has it."""
-
-    event_time: datetime
-    orchestrator: str
-    region_id: int
-    payload: str
-
-
 class ResultWriter:
     """Writes what testers post.
 
     Single results of several requests share a transaction on a connection of
-    their own. A batch is one transaction on a connection of ``database``.
+    their own. A batch is one transaction on a connection of ``database``. The
+    transaction itself finds the id of each region, so that a result is never
+    stored under the id that a region had once.
+
+    Every ``deadline`` is a moment of time.monotonic(), by which a post is
+    decided. What raises StoreUnavailable is certainly not stored, now or
+    later. Where nobody knows, it raises OutcomeUnknown.
     """
 
     def __init__(self, database: Database, regions: RegionRegistry, connection: DirectConnection) -> None:
         self._database = database
         self._regions = regions
         self._connection = connection
-        self._group_commit = GroupCommit(self._insert, connection.timeout + CLIENT_MARGIN_SECONDS)
+        self._group_commit = GroupCommit(self._insert)
 
-    def store(self, body: bytes) -> None:
+    def store(self, body: bytes, deadline: float) -> None:
         """Stores one result. It is committed when this returns.
 
         It is stored as it was posted, with unknown fields, except for the
         orchestrator in lower case and the region in upper case. Raises
-        InvalidResult, StoreUnavailable and StoreTimeout.
+        InvalidResult, StoreUnavailable and OutcomeUnknown.
         """
-        row = self._parse(body, datetime.now(UTC))
-        log.log(TRACE, "storing %r", row.payload)
-        try:
-            self._group_commit.add(row)
-        except psycopg2.Error as error:
-            raise self._to_invalid_result(error, "the body", "its region") from error
+        received = datetime.now(UTC)
 
-    def store_batch(self, bodies: list[bytes]) -> None:
+        def write() -> None:
+            row = self._parse(body, received, deadline)
+            log.log(TRACE, "storing %r", row.payload)
+            self._group_commit.add(row, deadline)
+
+        self._write(write, "the body")
+
+    def store_batch(self, bodies: list[bytes], deadline: float) -> None:
         """Stores all of these results or none. They are committed when this returns. Raises what ``store`` raises."""
         received = datetime.now(UTC)
-        rows = parse_each(lambda body: self._parse(body, received), bodies)
-        log.log(TRACE, "storing a batch of %s results", len(rows))
-        lines = StringIO("".join(map(_copy_line, rows)))
-        try:
-            self._database.run(lambda cursor: _copy(cursor, lines, "text"))
-        except psycopg2.Error as error:
-            line = re.search(r"line (\d+)", error.diag.context or "")
-            subject = f"results[{int(line[1]) - 1}]" if line else "the batch"
-            raise self._to_invalid_result(error, subject, "a region of the batch") from error
 
-    def _parse(self, body: bytes, received: datetime) -> Row:
+        def write() -> None:
+            rows = parse_each(lambda body: self._parse(body, received, deadline), bodies)
+            log.log(TRACE, "storing a batch of %s results", len(rows))
+            self._database.run(lambda cursor: copy_rows(cursor, rows), _seconds_until(deadline))
+
+        self._write(write, "the batch")
+
+    def _write(self, write: Callable[[], None], subject: str) -> None:
+        """Calls ``write``, and once more if a region has changed since it was read."""
+        try:
+            try:
+                write()
+            except (RegionNotFound, ForeignKeyViolation):
+                self._regions.reload()
+                write()
+        except RegionNotFound as error:
+            raise UnknownRegion(str(error)) from error
+        except OutcomeUnknown:
+            raise
+        except StoreTimeout as error:
+            # 504 is for what may have been stored
+            raise StoreUnavailable(str(error)) from error
+        except psycopg2.Error as error:
+            raise _to_invalid_result(error, subject) from error
+
+    def _parse(self, body: bytes, received: datetime, deadline: float) -> Row:
         result = validation.parse(body)
         orchestrator, region = result.orchestrator.lower(), result.region.upper()
-        region_id = _region_id(self._regions, result.region, result.job_type)
+        name = self._regions.find(result.region, result.job_type, _seconds_until(deadline))
+        if name is None:
+            raise UnknownRegion(f"region {quote(result.region)} is not registered for {result.job_type} results")
         # JSONB keeps the last of two fields with one name
         without_end = body.decode().rstrip().removesuffix("}")
         payload = f'{without_end},"orchestrator":"{orchestrator}","region":{json.dumps(region)}}}'
-        return Row(received, orchestrator, region_id, payload)
+        return Row(received, orchestrator, name, result.job_type, payload)
 
-    def _insert(self, rows: list[Row]) -> None:
+    def _insert(self, rows: list[Row], timeout: float) -> list[Exception | None]:
+        """Stores rows in one transaction, except those whose region is not registered any more."""
+        outcomes: list[Exception | None] = [None] * len(rows)
         columns = dict(zip(Row._fields, map(list, zip(*rows, strict=True)), strict=True))
-        self._connection.run(_INSERT, columns)
+        for (number,) in self._connection.write(INSERT, columns, min(timeout, self._max_write_seconds)):
+            outcomes[number - 1] = RegionNotFound(rows[number - 1].region, rows[number - 1].job_type)
+        return outcomes
 
-    def _to_invalid_result(self, error: psycopg2.Error, subject: str, region: str) -> Exception:
-        """The InvalidResult where the result is at fault, else the error itself."""
-        if isinstance(error, VALUE_ERRORS):
-            return InvalidResult(f"{subject} holds what PostgreSQL cannot store: {error.diag.message_primary}")
-        if isinstance(error, ForeignKeyViolation):
-            # somebody deleted the region after its id was read
-            self._regions.forget_ids()
-            return InvalidResult(f"{region} is not registered any more")
-        return error
-
-
-_INSERT = """
-    INSERT INTO events (event_time, orchestrator, region_id, payload)
-    SELECT * FROM unnest(%(event_time)s::timestamptz[], %(orchestrator)s::text[], %(region_id)s::int[],
-        %(payload)s::jsonb[])"""
+    @property
+    def _max_write_seconds(self) -> float:
+        return self._connection.timeout + CLIENT_MARGIN_SECONDS
 
 
 def copy(database: Database, regions: RegionRegistry, frame: pl.DataFrame) -> None:
     """Stores a frame with the columns event_time, orchestrator, region, job_type and payload (JSON as String).
 
     All rows are committed when this returns, in one transaction. Raises
-    InvalidResult for a region that is not registered, and StoreUnavailable
-    and StoreTimeout.
+    InvalidResult for a region that is not registered, and StoreUnavailable,
+    StoreTimeout and OutcomeUnknown.
     """
-    places = frame.select("region", "job_type").unique()
-    ids = [_region_id(regions, region, job_type) for region, job_type in places.iter_rows()]
-    region_ids = places.with_columns(region_id=pl.Series(ids, dtype=pl.Int64))
-    rows = frame.join(region_ids, on=["region", "job_type"])
-    lines = BytesIO()
-    rows.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
-        lines, include_header=False, datetime_format=RFC_3339_FORMAT
-    )
-    lines.seek(0)
-    database.run(lambda cursor: _copy(cursor, lines, "csv"))
+    pairs = frame.select("region", "job_type").unique()
+    names = [regions.find(region, job_type, database.timeout) for region, job_type in pairs.iter_rows()]
+    pairs = pairs.with_columns(name=pl.Series(names, dtype=pl.String))
+    for region, job_type, _ in pairs.filter(pl.col("name").is_null()).iter_rows():
+        raise UnknownRegion(f"region {quote(region)} is not registered for {job_type} results")
+
+    def work(cursor: Cursor) -> None:
+        with find_region_ids(cursor, list(pairs.select("name", "job_type").iter_rows())) as ids:
+            region_id = pl.Series([ids[name, job_type] for _, job_type, name in pairs.iter_rows()], dtype=pl.Int64)
+            rows = frame.join(pairs.with_columns(region_id=region_id), on=["region", "job_type"])
+            lines = BytesIO()
+            rows.select("event_time", "orchestrator", "region_id", "payload").sort("event_time").write_csv(
+                lines, include_header=False, datetime_format=RFC_3339_FORMAT
+            )
+            lines.seek(0)
+            copy_lines(cursor, lines, "csv")
+
+    try:
+        database.run(work)
+    except RegionNotFound as error:
+        raise UnknownRegion(str(error)) from error
 
 
 def count(database: Database) -> int:
@@ -159,19 +181,19 @@ def _count(cursor: Cursor) -> int:
     return int(number)
 
 
-def _copy(cursor: Cursor, lines: IO[Any], copy_format: str) -> None:
-    cursor.copy_expert(
-        f"COPY events (event_time, orchestrator, region_id, payload) FROM STDIN (FORMAT {copy_format})", lines
-    )
+def _to_invalid_result(error: psycopg2.Error, subject: str) -> Exception:
+    """The InvalidResult where the result is at fault, else the error itself."""
+    if isinstance(error, VALUE_ERRORS):
+        if line := re.search(r"line (\d+)", error.diag.context or ""):
+            subject = f"results[{int(line[1]) - 1}]"
+        return InvalidResult(f"{subject} holds what PostgreSQL cannot store: {error.diag.message_primary}")
+    if isinstance(error, ForeignKeyViolation):
+        return UnknownRegion("the region of a result is not registered any more")
+    return error
 
 
-def _copy_line(row: Row) -> str:
-    payload = row.payload.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    return f"{row.event_time.isoformat()}\t{row.orchestrator}\t{row.region_id}\t{payload}\n"
-
-
-def _region_id(regions: RegionRegistry, region: str, job_type: str) -> int:
-    region_id = regions.id_of(region, job_type)
-    if region_id is None:
-        raise InvalidResult(f"region {quote(region)} is not registered for {job_type} results")
-    return region_id
+def _seconds_until(deadline: float) -> float:
+    """How many seconds are left. Raises StoreUnavailable where there are none."""
+    if (seconds := deadline - time.monotonic()) <= 0:
+        raise StoreUnavailable("the request took too long, and nothing of it is stored")
+    return seconds

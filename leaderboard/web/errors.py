@@ -12,6 +12,7 @@ from leaderboard.results.validation import InvalidResult
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
+from queries.errors import OutcomeUnknown
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(InvalidParameter, lambda error: error_response(400, str(error)))
     app.register_error_handler(InvalidResult, lambda error: error_response(400, str(error)))
     app.register_error_handler(NotAuthenticated, lambda error: error_response(403, str(error)))
+    app.register_error_handler(OutcomeUnknown, _outcome_unknown)
     app.register_error_handler(StoreTimeout, _timeout)
     app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(MigrationError, _unavailable)
@@ -46,6 +48,11 @@ def uncached_response(status: int, body: bytes) -> Response:
 def _timeout(error: Exception) -> Response:
     log.warning("answering 504: %s", error)
     return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
+
+
+def _outcome_unknown(error: Exception) -> Response:
+    log.warning("answering 504: %s", error)
+    return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
 
 
 def _unavailable(error: Exception) -> Response:

@@ -116,13 +116,13 @@ class DirectConnection:
         return rows
 
     def _roll_back(self, connection: Connection, error: psycopg2.Error, deadline: float) -> Exception:
-        """What an error before the commit means. Keeps the connection where only the statement is at fault."""
+        """What an error before the commit means. Keeps the connection where it still works."""
         translated = translate_psycopg2_error(error, self._conninfo)
         try:
-            if translated is error:
+            if translated is error or isinstance(translated, StoreTimeout):
                 self._execute(connection, "ROLLBACK", None, deadline)
                 self._idle = connection
-                return error
+                return translated
         except (psycopg2.Error, StoreTimeout):
             log.debug("a connection was lost while it rolled back", exc_info=True)
         connection.close()
@@ -170,7 +170,8 @@ def _begin(deadline: float) -> str:
     """The SQL that begins a transaction whose statements end before ``deadline``, a moment of time.monotonic()."""
     left = deadline - time.monotonic()
     # the server gives up before its client, so that it does not go on after the response
-    return f"BEGIN; {transaction_settings(max(left - CLIENT_MARGIN_SECONDS, left / 2))}"
+    limit = max(left - CLIENT_MARGIN_SECONDS, left / 2, 0.001)
+    return f"BEGIN; {transaction_settings(limit)}"
 
 
 def _has_ended(connection: Connection) -> bool:

@@ -12,5 +12,5 @@ bp = Blueprint("regions", __name__)
 @bp.get("/regions")
 def regions() -> Response:
     """All registered regions."""
-    registered = service().regions.all()
+    registered = service().region_list()
     return respond(render_document({"regions": registered.regions}, registered.as_of))

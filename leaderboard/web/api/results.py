@@ -1,11 +1,17 @@
 """Results of jobs: testers post them, and anybody reads them back."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 import queries
 from leaderboard.results import auth, batches
-from leaderboard.results.validation import MAX_RESULT_BYTES
+from leaderboard.results.auth import NotAuthenticated
+from leaderboard.results.deadlines import post_deadline
+from leaderboard.results.validation import MAX_RESULT_BYTES, InvalidResult, UnknownRegion
 from leaderboard.services import service
 from leaderboard.web import params
 from leaderboard.web.media_types import negotiate
@@ -14,6 +20,9 @@ from leaderboard.web.request_body import read_body
 from leaderboard.web.responses import respond
 
 bp = Blueprint("results", __name__)
+
+RECEIVED_AT = "leaderboard.received_at"
+"""The key in the WSGI environment for when the request came, a moment of time.monotonic(), if the server tells."""
 
 
 @bp.get("/raw_stats")
@@ -29,12 +38,43 @@ def raw_stats() -> Response:
 @bp.post("/post_stats")
 def post_stats() -> Response:
     """Stores one signed result, or a batch of them. They are committed before the response is sent."""
-    body = read_body(request)
-    auth.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
-    if (results := batches.split(body, request.mimetype)) is not None:
-        service().result_writer.store_batch(results)
-    elif len(body) > MAX_RESULT_BYTES:
-        raise RequestEntityTooLarge(f"a result is larger than {MAX_RESULT_BYTES} bytes")
-    else:
-        service().result_writer.store(body)
+    began = request.environ.get(RECEIVED_AT, time.monotonic())
+    with log_refusal():
+        body = read_body(request)
+        auth.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
+        deadline = post_deadline(began, time.monotonic(), len(body))
+        if (results := batches.split(body, request.mimetype)) is None and len(body) > MAX_RESULT_BYTES:
+            raise RequestEntityTooLarge(f"a result is larger than {MAX_RESULT_BYTES} bytes")
+        writer = service().writer_by(deadline)
+        if results is None:
+            writer.store(body, deadline)
+        else:
+            writer.store_batch(results, deadline)
     return Response("ok", mimetype="text/plain")
+
+
+@contextmanager
+def log_refusal() -> Iterator[None]:
+    """Logs a refused post with its sender."""
+    try:
+        yield
+    except (NotAuthenticated, InvalidResult, RequestEntityTooLarge) as error:
+        reason = error.description or "" if isinstance(error, RequestEntityTooLarge) else str(error)
+        service().refusal_log.add(_kind_of(error), reason, _sender())
+        raise
+
+
+def _kind_of(error: Exception) -> str:
+    match error:
+        case NotAuthenticated():
+            return "a wrong signature"
+        case UnknownRegion():
+            return "an unknown region"
+        case _:
+            return "an invalid result"
+
+
+def _sender() -> str:
+    forwarded = request.headers.get("X-Forwarded-For")
+    address = request.remote_addr or "an unknown address"
+    return f"{address} (for {forwarded})" if forwarded else address

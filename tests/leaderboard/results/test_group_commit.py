@@ -1,6 +1,7 @@
 """Group commit: few transactions for many rows, and each row has its own outcome."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,12 +13,15 @@ from flask import Flask
 from leaderboard.results.auth import sign
 from leaderboard.results.group_commit import GroupCommit
 from queries import StoreTimeout, StoreUnavailable
+from queries.errors import OutcomeUnknown
 from tests.conftest import SECRET, rows
 from tests.leaderboard.results.test_posting import good
 from tests.support.waiting import eventually
 from tests.support.waiting_callers import WaitingCallers
 
 FIRST = -1
+LONG_SECONDS = 60.0
+HURRIED = {0, 2}
 LOCK_WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
 
 
@@ -29,19 +33,21 @@ class RecordingStore:
         self.entered, self.opened = threading.Event(), threading.Event()
         self._error, self._refused = error, set(refused)
 
-    def write(self, batch: list[int]) -> None:
+    def write(self, batch: list[int], timeout: float) -> list[Exception | None]:
+        assert 0 < timeout <= LONG_SECONDS
         self.batches.append(list(batch))
         if batch == [FIRST]:
             self.entered.set()
             assert self.opened.wait(60)
         if self._error is not None and self._refused & set(batch):
             raise self._error
+        return [None] * len(batch)
 
 
-def add(group: GroupCommit[int], row: int) -> int | type[Exception]:
+def add(group: GroupCommit[int], row: int, seconds: float = LONG_SECONDS) -> int | type[Exception]:
     """The row, or the type of the error that it raises."""
     try:
-        group.add(row)
+        group.add(row, time.monotonic() + seconds)
     except Exception as error:  # noqa: BLE001
         return type(error)
     return row
@@ -49,7 +55,7 @@ def add(group: GroupCommit[int], row: int) -> int | type[Exception]:
 
 def add_during_a_write(store: RecordingStore, count: int) -> list[int | type[Exception]]:
     """The outcomes of ``count`` rows that are all added while the first row is being written."""
-    group = GroupCommit(store.write, 60)
+    group = GroupCommit(store.write)
     callers = WaitingCallers()
     with ThreadPoolExecutor(count + 1) as threads:
         first = threads.submit(add, group, FIRST)
@@ -74,24 +80,60 @@ def test_refused_row_fails_alone() -> None:
     assert sorted(map(len, store.batches)) == [1] * 9 + [8]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("lost"), StoreTimeout("slow")])
-def test_unavailable_store_is_not_tried_again_for_each_row(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (StoreUnavailable("lost"), StoreUnavailable),
+        (StoreTimeout("cancelled"), StoreUnavailable),
+        (OutcomeUnknown("not confirmed"), OutcomeUnknown),
+    ],
+)
+def test_unavailable_store_is_not_tried_again_for_each_row(error: Exception, raised: type[Exception]) -> None:
     store = RecordingStore(error, 3)
-    assert add_during_a_write(store, 8) == [type(error)] * 8
+    assert add_during_a_write(store, 8) == [raised] * 8
     assert len(store.batches) == 2
 
 
 def test_row_that_waits_too_long_is_not_written() -> None:
     store = RecordingStore()
-    group = GroupCommit(store.write, 0.1)
+    group = GroupCommit(store.write)
     with ThreadPoolExecutor(5) as threads:
         first = threads.submit(add, group, FIRST)
         assert store.entered.wait(60)
-        others = [threads.submit(add, group, row) for row in range(4)]
-        assert [other.result() for other in others] == [StoreTimeout] * 4
+        others = [threads.submit(add, group, row, 0.1) for row in range(4)]
+        assert [other.result() for other in others] == [StoreUnavailable] * 4
         store.opened.set()
         assert first.result() == FIRST
     assert store.batches == [[FIRST]]
+
+
+def test_rows_that_have_time_outlive_a_transaction_that_took_too_long() -> None:
+    writing = threading.Event()
+
+    def write(batch: list[int], timeout: float) -> list[Exception | None]:
+        writing.set()
+        if HURRIED & set(batch):
+            time.sleep(timeout)
+            raise StoreTimeout("a lock")
+        return [None] * len(batch)
+
+    group = GroupCommit(write)
+    with ThreadPoolExecutor(4) as threads:
+        hanging = threads.submit(add, group, 0, 0.6)
+        assert writing.wait(60)
+        # these have to wait for the one that hangs, each until its own deadline
+        assert threads.submit(add, group, 1, 0.3).result() is StoreUnavailable
+        others = [threads.submit(add, group, 2, 1.2), threads.submit(add, group, 3)]
+        assert hanging.result() is StoreUnavailable
+        assert [other.result() for other in others] == [StoreUnavailable, 3]
+
+
+def test_row_refused_by_the_write_fails_alone() -> None:
+    def write(batch: list[int], _: float) -> list[Exception | None]:
+        return [ValueError() if row == FIRST else None for row in batch]
+
+    group = GroupCommit(write)
+    assert [add(group, row) for row in (1, FIRST, 2)] == [1, ValueError, 2]
 
 
 Post = Callable[[bytes], int]

@@ -1,4 +1,4 @@
-"""A statement that takes longer than DB_TIMEOUT is a 504."""
+"""A statement that takes longer than DB_TIMEOUT is a 504, and a post that meets one a 503."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from tests.support.service import SECRET
 pytestmark = pytest.mark.usefixtures("locked_tables")
 
 TIMEOUT_SECONDS = 0.3
+REGIONS = "/api/regions"
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def locked_tables(database: str, client: FlaskClient) -> Iterator[None]:
     connection.close()
 
 
-@pytest.mark.parametrize("path", OUTAGE_PATHS)
+@pytest.mark.parametrize("path", sorted({*OUTAGE_PATHS} - {REGIONS}))
 def test_slow_read_is_a_504_and_no_part_of_a_response(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 504
@@ -55,5 +56,12 @@ def test_slow_copy_raises_a_timeout(database: str) -> None:
     store.close()
 
 
-def test_slow_post_is_a_504(post: Callable[..., Any]) -> None:
-    assert post(RESULT).status_code == 504
+def test_regions_come_from_memory(client: FlaskClient) -> None:
+    response = client.get(REGIONS)
+    assert (response.status_code, len(response.json["regions"])) == (200, 26)
+    assert "X-Data-As-Of" in response.headers
+
+
+def test_post_that_is_certainly_not_stored_is_a_503(post: Callable[..., Any]) -> None:
+    response = post(RESULT)
+    assert (response.status_code, int(response.headers["Retry-After"]) > 0) == (503, True)
