@@ -13,7 +13,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.pool import Database
 from leaderboard.postgres.readiness import Readiness
-from leaderboard.regions.registry import RegionList, RegionRegistry
+from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistry
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
@@ -79,15 +79,19 @@ class Service:
 
     def writer_by(self, deadline: float) -> ResultWriter:
         """The writer of posted results. Waits for the database until ``deadline``, a moment of time.monotonic()."""
-        self.ensure_ready(max(0, deadline - time.monotonic()))
+        try:
+            self.ensure_ready(max(0.001, deadline - time.monotonic()))
+        except StoreTimeout as error:
+            raise StoreUnavailable(str(error)) from error
         return self._result_writer
 
     def region_list(self) -> RegionList:
         """The registered regions. While the database is unavailable, as they were last read."""
+        is_known = self._regions.is_known
         try:
-            self.ensure_ready()
-        except (StoreUnavailable, MigrationError):
-            if not self._regions.is_known:
+            self.ensure_ready(READ_SECONDS if is_known else None)
+        except (StoreError, MigrationError):
+            if not is_known:
                 raise
         return self._regions.all()
 
