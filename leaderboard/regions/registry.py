@@ -22,7 +22,7 @@ FIRST_READ_SECONDS = 5.0
 """How long a request waits for the table of regions, with an older list in memory and without."""
 MAX_REREADS, REREAD_PAUSE_SECONDS = 5, 1.0
 """Posts of unknown regions have the table read again so many times, and then once in this time."""
-DOCUMENT_WAIT_SECONDS = 0.5
+DOCUMENT_WAIT_SECONDS = 1.0
 """How long a request for the list waits for the region document, unless that failed the last time."""
 
 
