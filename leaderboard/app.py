@@ -8,6 +8,7 @@ from leaderboard.settings import Settings
 from leaderboard.web import compression, cors, errors, request_body, request_log
 from leaderboard.web.api import health, rankings, regions, results, scores
 from leaderboard.web.caching import response_cache
+from leaderboard.web.panics import PanicSafeFlask
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -20,7 +21,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load()
     logging_config.configure(settings.log_level)
 
-    app = Flask("leaderboard", static_folder=None)
+    app = PanicSafeFlask("leaderboard", static_folder=None)
     # a path with a slash at its end is the same path, and nothing is redirected
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

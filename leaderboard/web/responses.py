@@ -9,6 +9,7 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.caching.response_cache import get_readthrough
 from leaderboard.web.conditional import make_conditional
 from leaderboard.web.media_types import JSON
+from leaderboard.web.panics import convert_panics
 from queries import EventWindow
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
@@ -34,9 +35,13 @@ def respond(rendered: RenderedResponse) -> Response:
 
     The ETag is weak, because the same content may be compressed in several ways.
     """
+    body = rendered.body if isinstance(rendered.body, bytes) else convert_panics(rendered.body)
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        # the end of the connection would be the end of the body, so a client could not tell a part from the whole
+        body = b"".join(body) if not isinstance(body, bytes) else body
     # Flask would read an iterator whole to learn its length
-    is_stream = not isinstance(rendered.body, bytes)
-    response = Response(rendered.body, content_type=rendered.file_format.media_type, direct_passthrough=is_stream)
+    is_stream = not isinstance(body, bytes)
+    response = Response(body, content_type=rendered.file_format.media_type, direct_passthrough=is_stream)
     response.headers["Cache-Control"] = CACHE_CONTROL
     response.set_etag(rendered.etag, weak=True)
     if rendered.file_name:
