@@ -63,6 +63,8 @@ class Connection:
         self.kind = Kind.RECENT
         self.keeps_open = False
         self.pace = Pace(limits, now)
+        self.request_began = now
+        """When the first byte of the request came."""
         self.deadline = now + limits.head_seconds
         """When a client is cut off that has to send its head, or to notice that the connection is closed."""
         self.watched_events = 0

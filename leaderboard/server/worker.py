@@ -22,6 +22,7 @@ import gunicorn.util
 from gunicorn.http.errors import LimitRequestHeaders
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from leaderboard.request_clock import set_request_began
 from leaderboard.server.admission import Admission, Kind, request_kind
 from leaderboard.server.connection import Connection, State
 from leaderboard.server.error_responses import error_response
@@ -219,6 +220,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _receive(self, connection: Connection, data: bytes) -> None:
         request, now = connection.request, time.monotonic()
         is_first, had_head = not len(request), request.has_head
+        if is_first:
+            connection.request_began = now
         if data:
             request.feed(data)
         else:
@@ -276,6 +279,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Calls the app."""
+        set_request_began(conn.request_began)
         if not conn.request.is_whole:
             # nobody knows where the next request would begin
             req.force_close()
@@ -350,6 +354,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         # it waits for its client from now on
         self.connections[connection] = self.connections.pop(connection)
         is_idle = not len(connection.request)
+        connection.request_began = now
         connection.deadline = now + (self.cfg.keepalive if is_idle else self.limits.head_seconds)
         connection.pace.restart(now)
         if connection.request.is_complete:

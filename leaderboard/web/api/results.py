@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 import queries
+from leaderboard.request_clock import request_began
 from leaderboard.results import auth, batches
 from leaderboard.results.auth import NotAuthenticated
 from leaderboard.results.deadlines import post_deadline
@@ -20,9 +21,6 @@ from leaderboard.web.request_body import read_body
 from leaderboard.web.responses import respond
 
 bp = Blueprint("results", __name__)
-
-RECEIVED_AT = "leaderboard.received_at"
-"""The key in the WSGI environment for when the request came, a moment of time.monotonic(), if the server tells."""
 
 
 @bp.get("/raw_stats")
@@ -38,7 +36,7 @@ def raw_stats() -> Response:
 @bp.post("/post_stats")
 def post_stats() -> Response:
     """Stores one signed result, or a batch of them. They are committed before the response is sent."""
-    began = request.environ.get(RECEIVED_AT, time.monotonic())
+    began = request_began()
     with log_refusal():
         body = read_body(request)
         auth.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
