@@ -39,7 +39,9 @@ class Service:
         self._database = Database(url, timeout)
         # read through events_at and results_at
         self.live_events = LiveEvents(
-            HybridEvents(PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout)),
+            HybridEvents(
+                PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout), waits_for_lake=False
+            ),
             warm_window=timedelta(hours=settings.start_time_window),
             memory_bytes=settings.live_memory_mib << 20,
             reload_interval=settings.live_reload_interval,

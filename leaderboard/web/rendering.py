@@ -19,7 +19,7 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import JSON, Format, encode_table
 from leaderboard.web.pagination import Paging, take_page
 from leaderboard.web.params import InvalidParameter
-from queries import JOB_COLUMNS, EventFilter, EventWindow, collect
+from queries import JOB_COLUMNS, EventFilter, EventWindow
 
 ETAG_BYTES = 12
 ETAG_DECIMALS = 9
@@ -35,7 +35,7 @@ encode = msgspec.json.Encoder().encode
 
 def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilter) -> pl.DataFrame:
     """The result of a query over the events of a window. Raises StoreUnavailable and StoreTimeout."""
-    return collect(query(window.load(), event_filter))
+    return window.collect(lambda events: query(events, event_filter))
 
 
 def render_scores(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:

@@ -12,7 +12,8 @@ from datetime import date, datetime
 
 import polars as pl
 
-from queries.errors import StoreUnavailable
+from queries.concurrency.outages import OutageLog
+from queries.errors import StoreError
 from queries.sources.database_state import DatabaseState
 from queries.sources.lake import LakeEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
@@ -32,11 +33,18 @@ class HybridEvents:
     Threads may share a HybridEvents. Every read raises StoreUnavailable where
     the database, or a lake that is needed, cannot be reached, and StoreTimeout
     where that takes too long.
+
+    Without ``waits_for_lake``, a lake that does not answer within a moment is
+    only read for events that the database does not have.
     """
 
-    def __init__(self, postgres: PostgresEvents, lake: LakeEvents | None = None) -> None:
+    def __init__(
+        self, postgres: PostgresEvents, lake: LakeEvents | None = None, *, waits_for_lake: bool = True
+    ) -> None:
         self._postgres = postgres
         self._lake = lake
+        self._waits_for_lake = waits_for_lake
+        self._lake_outage = OutageLog("the lake", log)
         # the hash of the database's identity, once a read has seen it
         self._database: int | None = None
         self._warned_of_other_lake = False
@@ -47,13 +55,21 @@ class HybridEvents:
         return self._postgres.timeout
 
     def window(
-        self, since: datetime, until: datetime, *, max_id: int | None = None, encoded: bool = False
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        max_id: int | None = None,
+        encoded: bool = False,
+        prefer_database: bool = False,
     ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
         With ``max_id``, only events up to that id. With ``encoded``, text is
-        Categorical, which takes about half the memory. The database's rows
-        are read when this is called, the lake's when the frame is collected.
+        Categorical, which takes about half the memory. With
+        ``prefer_database``, only pruned events come from the lake. The
+        database's rows are read when this is called, the lake's when the
+        frame is collected.
         """
 
         def read_database(part: DatabasePart) -> pl.LazyFrame:
@@ -65,7 +81,7 @@ class HybridEvents:
             events = part.snapshot.window(part.since, part.until, max_id=max_id)
             return encode_text(events) if encoded else events
 
-        return _concat(self._read(since, until, read_database), scan_lake)
+        return _concat(self._read(since, until, read_database, prefer_database=prefer_database), scan_lake)
 
     def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events of a window as ``window`` returns them, with ``payload``: the result as JSON, as String."""
@@ -147,17 +163,9 @@ class HybridEvents:
         """The newest version of the lake, or None where there is none.
 
         A lake of another database counts as none. Raises StoreUnavailable
-        where the lake cannot be reached.
+        where the lake cannot be read and StoreTimeout where it takes too long.
         """
-        if self._lake is None:
-            return None
-        snapshot = self._lake.snapshot()
-        if snapshot is None or self._database in (None, snapshot.database):
-            return snapshot
-        if not self._warned_of_other_lake:
-            self._warned_of_other_lake = True
-            log.error("the lake in %s belongs to another database and is not read", self._lake.url)
-        return None
+        return self._open_lake(waits=True)
 
     def close(self) -> None:
         """Closes the idle connections."""
@@ -176,7 +184,10 @@ class HybridEvents:
         """The parts of a window, with those of the database read and those of the lake as planned."""
         while True:
             state = self._state()
-            plan = plan_read(since, until, state, self._available_lake(), prefer_database=prefer_database)
+            # nobody else has what was pruned, so this waits for the lake and raises its error
+            is_pruned = state.pruned is not None and since < state.pruned
+            lake = self.lake() if is_pruned else None if prefer_database else self._available_lake()
+            plan = plan_read(since, until, state, lake, prefer_database=prefer_database)
             parts = [read_database(part) if isinstance(part, DatabasePart) else part for part in plan]
             # events that were pruned while they were read would be missing
             if self._state().pruned == state.pruned:
@@ -190,12 +201,27 @@ class HybridEvents:
         self._database = hash64(state.database)
         return state
 
-    def _available_lake(self) -> LakeSnapshot | None:
-        """The lake, or None where it cannot be reached: the database may have the events as well."""
+    def _open_lake(self, *, waits: bool) -> LakeSnapshot | None:
+        if self._lake is None:
+            return None
         try:
-            return self.lake()
-        except StoreUnavailable as error:
-            log.warning("reading the database alone: %s", error)
+            snapshot = self._lake.snapshot(waits=waits)
+        except StoreError as error:
+            self._lake_outage.failed(error)
+            raise
+        self._lake_outage.worked()
+        if snapshot is None or self._database in (None, snapshot.database):
+            return snapshot
+        if not self._warned_of_other_lake:
+            self._warned_of_other_lake = True
+            log.error("the lake in %s belongs to another database and is not read", self._lake.url)
+        return None
+
+    def _available_lake(self) -> LakeSnapshot | None:
+        """The lake, or None where it cannot be read: the database may have the events as well."""
+        try:
+            return self._open_lake(waits=self._waits_for_lake)
+        except StoreError:
             return None
 
 

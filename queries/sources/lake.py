@@ -4,13 +4,17 @@ from datetime import datetime
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 
-from queries.concurrency.coalescing import SingleFlight
-from queries.concurrency.timeouts import call_with_timeout
+from queries.concurrency.bounded_flight import BoundedFlight
 from queries.errors import StoreUnavailable, first_line
 from queries.sources.lake_snapshot import LakeSnapshot, read_lake_snapshot
 from queries.sources.object_stores import store_options
+
+LAKE_PATIENCE_SECONDS = 1.0
+"""How long a request waits for the lake where the database may have the events as well."""
+LOG_TIMEOUT_SECONDS = 5.0
+"""The limit for one request of the table's log, whose files are small. A silent store is noticed after this."""
 
 
 class LakeEvents:
@@ -26,7 +30,8 @@ class LakeEvents:
         self.url = url
         self.timeout = timeout
         self.options = store_options(url, timeout)
-        self._update_once = SingleFlight(self._update, timeout)
+        self._log_options = store_options(url, min(timeout, LOG_TIMEOUT_SECONDS))
+        self._update_once = BoundedFlight(f"the lake in {url}", self._update, min(timeout, LAKE_PATIENCE_SECONDS))
         self._table: DeltaTable | None = None
         self._snapshot: LakeSnapshot | None = None
 
@@ -38,9 +43,13 @@ class LakeEvents:
         """The results of one orchestrator (lower case) and job type; see LakeSnapshot.results."""
         return self.require_snapshot().results(orchestrator, since, until, job_type)
 
-    def snapshot(self) -> LakeSnapshot | None:
-        """The newest version of the table, or None where there is no lake yet."""
-        return call_with_timeout(self.timeout, self._update_once)
+    def snapshot(self, *, waits: bool = True) -> LakeSnapshot | None:
+        """The newest version of the table, or None where there is no lake yet.
+
+        Without ``waits``, raises StoreTimeout after LAKE_PATIENCE_SECONDS, and
+        at once while the store is known to hang.
+        """
+        return self._update_once(self.timeout if waits else None)
 
     def require_snapshot(self) -> LakeSnapshot:
         """The newest version of the table. Raises StoreUnavailable where there is no lake yet."""
@@ -60,7 +69,7 @@ class LakeEvents:
         try:
             table = self._table
             if table is None:
-                table = DeltaTable(self.url, storage_options=self.options)
+                table = DeltaTable(self.url, storage_options=self._log_options)
             else:
                 table.update_incremental()
             snapshot = self._snapshot
@@ -69,7 +78,11 @@ class LakeEvents:
         except TableNotFoundError:
             self.close()
             return None
-        except (DeltaError, OSError, KeyError) as error:
+        except StoreUnavailable:
+            self.close()
+            raise
+        except Exception as error:
+            # a store or a log may answer anything, and each kind of nonsense is another error of deltalake or Polars
             self.close()
             raise StoreUnavailable(f"the lake in {self.url} cannot be read: {first_line(error)}") from error
         self._table, self._snapshot = table, snapshot

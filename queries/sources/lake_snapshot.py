@@ -15,6 +15,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 from deltalake import DeltaTable
 
+from queries.errors import StoreUnavailable
 from queries.schema import EVENT_SCHEMA
 from queries.sources.object_stores import is_local_path
 from queries.sources.parquet_files import scan_lake_files
@@ -26,6 +27,11 @@ WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY = (
 """The application transactions of a commit; see LakeSnapshot. That of as_of is in microseconds since 1970."""
 RESULT_COLUMNS = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
 """The columns of a result as it was posted."""
+
+READER_VERSIONS = (1, 3)
+"""The versions of Delta's reader protocol that this module reads. Version 3 names the features that it needs."""
+READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+"""The features of a table that change nothing in how its files are read."""
 
 _COLUMNS = EVENT_SCHEMA | {"payload": nw.String()}
 _NO_ROWS: pl.LazyFrame = (
@@ -92,8 +98,10 @@ class LakeSnapshot:
 def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> LakeSnapshot | None:
     """What an opened table holds at its version, or None before the first sync.
 
-    ``options`` are those of store_options.
+    ``options`` are those of store_options. Raises StoreUnavailable for a
+    table that this module would read wrongly.
     """
+    _check_protocol(table)
     watermark, as_of, database, changes = (
         table.transaction_version(key) for key in (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
     )
@@ -119,6 +127,18 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
         files=files.sort("since", "uri"),
         options=options,
     )
+
+
+def _check_protocol(table: DeltaTable) -> None:
+    # deltalake lists the files of any table; only its own scans would refuse
+    protocol = table.protocol()
+    unknown = set(protocol.reader_features or ()) - READER_FEATURES
+    if protocol.min_reader_version not in READER_VERSIONS or unknown:
+        features = f" and the features {', '.join(sorted(unknown))}" if unknown else ""
+        raise StoreUnavailable(
+            f"the lake in {table_root(table)} needs a reader of Delta version {protocol.min_reader_version}{features}; "
+            "update this program"
+        )
 
 
 def table_root(table: DeltaTable) -> str:

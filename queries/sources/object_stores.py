@@ -23,5 +23,16 @@ def store_options(url: str, timeout: float) -> dict[str, str] | None:
 
 
 def polars_store_options(options: dict[str, str] | None) -> dict[str, Any] | None:
-    """What store_options returns, in the form for Polars, which wants a number where deltalake wants text."""
-    return None if options is None else options | {"max_retries": int(options["max_retries"])}
+    """What store_options returns, in the form for Polars, which has other names and asks twice.
+
+    A silent store fails after ``timeout`` all the same.
+    """
+    if options is None:
+        return None
+    seconds = float(options["timeout"].removesuffix("s")) / 2
+    others = {name: value for name, value in options.items() if name != "retry_timeout"}
+    return others | {
+        "timeout": f"{seconds:g}s",
+        "max_retries": int(options["max_retries"]),
+        "retry_timeout_ms": round(seconds * 1000),
+    }

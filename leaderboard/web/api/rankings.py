@@ -26,7 +26,7 @@ def leaderboard() -> Response:
     window = service().events_at(*paging.time_range)
 
     def render() -> RenderedResponse:
-        ranking = queries.collect(queries.ranking(window.load(), event_filter, min_events=min_events))
+        ranking = window.collect(lambda events: queries.ranking(events, event_filter, min_events=min_events))
         return render_ranking(ranking, paging, file_format)
 
     key = ("leaderboard", event_filter, min_events, paging.cache_key, file_format.name)

@@ -1,5 +1,6 @@
 """Scores of orchestrators: now, over time, and what is scored."""
 
+import polars as pl
 from flask import Blueprint, Response, request
 
 import queries
@@ -43,15 +44,17 @@ def score_history() -> Response:
     window = service().events_at(*time_range)
 
     def render() -> RenderedResponse:
-        history = queries.score_history(
-            window.load(),
-            event_filter,
-            interval=options.interval,
-            orchestrators=options.orchestrators,
-            group_columns=options.group_columns,
-        )
-        frame = queries.collect(history.drop(*queries.SUM_COLUMNS))
-        return render_history(frame, options.interval, file_format)
+        def query(events: pl.LazyFrame) -> pl.LazyFrame:
+            history = queries.score_history(
+                events,
+                event_filter,
+                interval=options.interval,
+                orchestrators=options.orchestrators,
+                group_columns=options.group_columns,
+            )
+            return history.drop(*queries.SUM_COLUMNS)
+
+        return render_history(window.collect(query), options.interval, file_format)
 
     return cached_response(("score_history", event_filter, options, file_format.name), window, render)
 

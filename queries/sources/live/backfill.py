@@ -1,5 +1,6 @@
 """Reads events that are older than the cache: into the cache as far as there is memory, else for one request."""
 
+import logging
 import time
 from itertools import pairwise
 
@@ -7,11 +8,13 @@ import polars as pl
 
 from queries.concurrency.coalescing import CallBatcher
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, run_in_thread
-from queries.errors import StoreTimeout
+from queries.errors import StoreTimeout, StoreUnavailable, first_line
 from queries.sources.hybrid import HybridEvents
 from queries.sources.live.cache import DAY_MICROS, EMPTY_EVENTS, partition_by_day, sort_and_encode
 from queries.sources.live.shared_cache import SharedCache
 from queries.times import from_micros, to_micros
+
+log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 250_000
 """About how many events one read returns. Chunks are whole days."""
@@ -31,9 +34,10 @@ class Backfill:
         self._shared = shared
         self._load_next_shared = CallBatcher(self._load_next, source.timeout + CLIENT_MARGIN_SECONDS)
 
-    def window(self, since: int, until: int) -> pl.LazyFrame:
+    def window(self, since: int, until: int, *, prefer_database: bool = False) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until of a window that starts before the cache, text as Categorical.
 
+        With ``prefer_database``, only pruned events come from the lake.
         Extends the cache as far as there is memory and reads the rest for
         this call. Raises StoreTimeout where all of it takes longer than one
         read may.
@@ -45,12 +49,14 @@ class Backfill:
             # at most one chunk lies between the window and the cache
             self.extend(since, deadline)
         if (cache := self._shared.current) is None:
-            return self._source.window(from_micros(since), from_micros(until), encoded=True)
+            first, last = from_micros(since), from_micros(until)
+            return self._source.window(first, last, encoded=True, prefer_database=prefer_database)
         older, chunk_end = [], min(cache.since, until + 1)
         while chunk_end > since:
             _check_deadline(deadline)
             chunk_start = self._chunk_start(chunk_end, since)
-            older.append(self._read(max(chunk_start, since), chunk_end, cache.settled_id))
+            start, max_id = max(chunk_start, since), cache.settled_id
+            older.append(self._read(start, chunk_end, max_id, prefer_database=prefer_database))
             chunk_end = chunk_start
         return pl.concat([cache.window(since, until).lazy(), *older], rechunk=False)
 
@@ -96,11 +102,18 @@ class Backfill:
         return start // DAY_MICROS * DAY_MICROS
 
     def _read_days(self, since: int, until: int, max_id: int) -> dict[int, pl.DataFrame]:
-        return partition_by_day(sort_and_encode(self._read(since, until, max_id)))
+        try:
+            events = sort_and_encode(self._read(since, until, max_id))
+        except StoreUnavailable as error:
+            # a file of the lake may be missing or broken
+            log.warning("reading %s from the database: %s", from_micros(since).date(), first_line(error))
+            events = sort_and_encode(self._read(since, until, max_id, prefer_database=True))
+        return partition_by_day(events)
 
-    def _read(self, since: int, until: int, max_id: int) -> pl.LazyFrame:
+    def _read(self, since: int, until: int, max_id: int, *, prefer_database: bool = False) -> pl.LazyFrame:
         """The events with since ≤ event_time < until and an id of at most ``max_id``."""
-        return self._source.window(from_micros(since), from_micros(until - 1), max_id=max_id, encoded=True)
+        first, last = from_micros(since), from_micros(until - 1)
+        return self._source.window(first, last, max_id=max_id, encoded=True, prefer_database=prefer_database)
 
 
 def _check_deadline(deadline: float) -> None:

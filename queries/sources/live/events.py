@@ -1,21 +1,26 @@
 """Recent events, kept in memory and brought up to date at each request."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
-from queries.errors import StoreUnavailable
+from queries.errors import StoreError, StoreUnavailable, first_line
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.live.backfill import Backfill
 from queries.sources.live.cache import EventCache
 from queries.sources.live.refresher import Refresher
 from queries.sources.live.shared_cache import SharedCache
+from queries.sources.parquet_files import collect
 from queries.sources.text_encoding import decode_text, encode_text
 from queries.times import to_micros
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,18 @@ class EventWindow:
     version: str | None
     load: Callable[[], pl.LazyFrame]
     as_of: datetime | None = None
+    load_from_database: Callable[[], pl.LazyFrame] | None = None
+    """Reads what the database has from there, where a file of the lake is missing or broken. None if it has nothing."""
+
+    def collect(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        """The rows of a query over the events. Raises StoreUnavailable and StoreTimeout."""
+        try:
+            return collect(query(self.load()))
+        except StoreUnavailable as error:
+            if self.load_from_database is None:
+                raise
+            log.warning("reading a window from the database: %s", first_line(error))
+        return collect(query(self.load_from_database()))
 
 
 class LiveEvents:
@@ -89,12 +106,14 @@ class LiveEvents:
         if cache is None:
             # before the events are read
             as_of = self._source.replayed_until()
-            return EventWindow(None, lambda: self._source.window(since, until, encoded=True), as_of)
+            read = partial(self._source.window, since, until, encoded=True)
+            return EventWindow(None, read, as_of, partial(read, prefer_database=True))
         version = cache.fingerprint(first, last)
         if cache.since <= first:
             return EventWindow(version, lambda: cache.window(first, last).lazy())
         # the fingerprint does not count events that are older than the cache
-        return EventWindow(f"{version}-{first}-{last}", lambda: self._backfill.window(first, last))
+        read = partial(self._backfill.window, first, last)
+        return EventWindow(f"{version}-{first}-{last}", read, None, partial(read, prefer_database=True))
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
@@ -123,7 +142,10 @@ class LiveEvents:
         return EventWindow(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
 
     def _require_lake(self, since: datetime) -> LakeSnapshot:
-        lake = self._source.lake()
+        try:
+            lake = self._source.lake()
+        except StoreError as error:
+            raise StoreUnavailable(f"neither the database nor the lake is available: {first_line(error)}") from error
         if lake is None or since > lake.as_of:
             raise StoreUnavailable("the database is not available, and neither memory nor the lake has this window")
         return lake
