@@ -26,6 +26,7 @@ from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
 from tests.support.postgres import StoppablePostgres, copy_data_dir, make_data_dir, memory_folder
 from tests.support.service import SECRET
+from tests.support.standby import Standby, standby_of
 
 DATA = Path(__file__).parent / "data"
 TEMPLATE = "leaderboard"
@@ -93,6 +94,13 @@ def stoppable_postgres(data_dir: Path) -> Iterator[StoppablePostgres]:
     server = StoppablePostgres(data_dir)
     yield server
     server.close()
+
+
+@pytest.fixture
+def standby(stoppable_postgres: StoppablePostgres) -> Iterator[Standby]:
+    """A standby of ``stoppable_postgres`` that replays at once."""
+    with new_folder() as folder, standby_of(stoppable_postgres, folder) as standby:
+        yield standby
 
 
 @pytest.fixture(scope="session")

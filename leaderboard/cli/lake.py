@@ -10,7 +10,7 @@ import click
 import polars as pl
 
 from leaderboard.cli.progress import show_progress
-from leaderboard.cli.stores import open_migrated_database
+from leaderboard.cli.stores import open_primary
 from leaderboard.cli.tables import print_table
 from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT_SECONDS
 from leaderboard.lake.errors import LakeConflict, LakeError
@@ -127,8 +127,8 @@ def optimize(settings: Settings, keep_hours: int) -> None:
 
 @contextmanager
 def open_lake_database(settings: Settings) -> Iterator[OpenDatabase]:
-    """The database that the lake belongs to, until the end of the ``with`` statement."""
-    url = open_migrated_database(settings)
+    """The database that the lake belongs to, until the end of the ``with`` statement. Refuses a standby."""
+    url = open_primary(settings)
     with closing(PostgresEvents(url, timeout=READ_TIMEOUT_SECONDS)) as postgres:
         yield OpenDatabase(url, postgres)
 

@@ -94,7 +94,7 @@ def report(
     if unknown := values.keys() - defaults:
         raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(defaults)}")
     try:
-        executed = notebooks.run(loaded, _source_parameters(settings, database) | values)
+        executed = notebooks.run(loaded, _source_parameters(settings, database, values["UNTIL"]) | values)
     except notebooks.NotebookError as error:
         failure = TryAgain if error.retryable else click.ClickException
         raise failure(f"{notebook} failed: {error}") from None
@@ -109,10 +109,13 @@ def _time_parameters(since: datetime | None, until: datetime | None) -> dict[str
     return {"SINCE": since.isoformat(), "UNTIL": until.isoformat()}
 
 
-def _source_parameters(settings: Settings, database: str | None) -> dict[str, Any]:
+def _source_parameters(settings: Settings, database: str | None, until: str) -> dict[str, Any]:
     if database is not None:
         return {"DATABASE": database, "LAKE": None}
-    return {"DATABASE": open_migrated_database(settings), "LAKE": settings.lake}
+    return {
+        "DATABASE": open_migrated_database(settings, complete_until=datetime.fromisoformat(until)),
+        "LAKE": settings.lake,
+    }
 
 
 def _parse_values(defaults: dict[str, Any], parameters: tuple[tuple[str, str], ...]) -> dict[str, Any]:

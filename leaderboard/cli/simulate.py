@@ -7,7 +7,7 @@ import click
 
 from leaderboard.cli.moments import Moment
 from leaderboard.cli.progress import Progress, show_progress
-from leaderboard.cli.stores import open_migrated_database
+from leaderboard.cli.stores import open_primary
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import writer
@@ -66,7 +66,7 @@ def simulate(
         for frame in simulation.frames():
             sys.stdout.writelines(f"{payload}\n" for payload in frame["payload"])
         return
-    database = Database(open_migrated_database(settings), BATCH_TIMEOUT_SECONDS)
+    database = Database(open_primary(settings), BATCH_TIMEOUT_SECONDS)
     try:
         if not append:
             _confirm(writer.count(database))

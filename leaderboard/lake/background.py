@@ -10,6 +10,7 @@ from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.sync import sync
 from leaderboard.lake.table import MAX_FILES_PER_MONTH, LakeTable
 from queries import PostgresEvents, StoreTimeout, StoreUnavailable
+from queries.concurrency import OutageLog
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class BackgroundSync:
         self._lake_url = lake_url
         self._interval = interval
         self._timeout = timeout
+        # a standby, for example, is never synced
+        self._outage_log = OutageLog("the sync of the lake", log)
         self._closed = Event()
         self._last_vacuum = time.monotonic()
         self._thread = Thread(target=self._sync_loop, name="lake-sync", daemon=True)
@@ -57,10 +60,11 @@ class BackgroundSync:
         while not self._closed.is_set():
             try:
                 self._sync_once()
+                self._outage_log.worked()
             except LakeConflict as conflict:
                 log.debug("lake sync skipped: %s", conflict)
             except (LakeError, StoreUnavailable, StoreTimeout) as error:
-                log.warning("lake sync failed: %s", error)
+                self._outage_log.failed(error)
             except Exception:
                 log.exception("lake sync failed")
             self._closed.wait(self._interval)

@@ -13,7 +13,7 @@ from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.settle import MAX_SETTLE_SECONDS, SettledPoint, wait_until_settled
 from leaderboard.lake.table import LakeTable, SyncPosition
 from leaderboard.lake.verify import compare_days
-from queries import DatabaseState, LakeSnapshot, PostgresEvents, hash64
+from queries import DatabaseState, LakeSnapshot, PostgresEvents, StoreUnavailable, hash64
 from queries.times import MIN_TIME
 
 MAX_AS_OF_AGE = timedelta(hours=1)
@@ -63,7 +63,8 @@ def sync(
     as the ``check`` of the exclusive lock.
 
     Raises LakeConflict if another sync committed first or events were pruned
-    meanwhile, LakeError, StoreUnavailable and StoreTimeout.
+    meanwhile; LakeError; ReadOnlyDatabase for a standby; StoreUnavailable and
+    StoreTimeout.
     """
     if not postgres.ids_are_sequential():
         raise LakeError("sessions draw the ids of events ahead, so no id is known to be settled; "
@@ -124,8 +125,11 @@ def _write(
 ) -> SyncResult:
     change = lake.stage(_read(postgres, plan, progress), replace_days=plan.days)
     # if events were deleted while their days were read, the staged files may lack some of them
-    if postgres.state().pruned != state.pruned:
+    now = postgres.state()
+    if now.pruned != state.pruned:
         raise LakeConflict("events were pruned meanwhile; try again")
+    if now.timeline != state.timeline:
+        raise StoreUnavailable("another server took over while its events were read; try again")
     before_commit()
     lake.commit(change, SyncPosition(plan.max_id, settled.as_of, hash64(state.database), hash64(state.changes)))
     return SyncResult(change.events, plan.days, plan.max_id, settled.as_of)

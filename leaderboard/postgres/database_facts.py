@@ -1,6 +1,7 @@
 """What a database is: whether it can hold our data, whether its tables are ours, and whether it takes writes."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812  it is a class
 
@@ -18,6 +19,7 @@ _NEEDED_COLUMNS = {
 _NEEDED = ", ".join(f"('{table}', '{column}')" for table, columns in _NEEDED_COLUMNS.items() for column in columns)
 _FACTS = f"""
     SELECT current_database()::text, getdatabaseencoding()::text, pg_is_in_recovery(),
+        CASE WHEN pg_is_in_recovery() THEN extract(epoch FROM pg_last_xact_replay_timestamp())::float8 END,
         current_setting('transaction_read_only')::bool OR current_setting('default_transaction_read_only')::bool,
         (SELECT array_agg(concat(attname, ' ', format_type(atttypid, NULL))) FROM pg_attribute
             WHERE attrelid = to_regclass('schema_migrations') AND attnum > 0 AND NOT attisdropped),
@@ -36,6 +38,8 @@ class DatabaseFacts:
 
     ``records`` are the rows of schema_migrations, at most two of them; None
     where there is no such table, and empty where it is another program's.
+    ``replayed_until`` is the moment of the last commit that a standby has
+    replayed, None where it has replayed none since its start.
     ``missing`` names the columns that our tables lack. ``is_read_only`` is
     also true of a standby.
     """
@@ -43,6 +47,7 @@ class DatabaseFacts:
     name: str
     encoding: str
     is_standby: bool
+    replayed_until: datetime | None
     is_read_only: bool
     record_columns: frozenset[str] | None
     records: tuple[Record, ...]
@@ -99,7 +104,9 @@ class DatabaseFacts:
 def read_facts(cursor: Cursor) -> DatabaseFacts:
     """The facts. It needs no table of ours and waits for no lock of theirs. Raises psycopg2's errors."""
     cursor.execute(_FACTS)
-    ((name, encoding, is_standby, is_read_only, columns, tables, missing, search_path, in_public),) = cursor.fetchall()
+    ((name, encoding, is_standby, replayed, is_read_only, columns, tables, missing, search_path, in_public),) = (
+        cursor.fetchall()
+    )
     records: list[Record] = []
     if columns is not None and set(columns) >= RECORD_COLUMNS:
         cursor.execute("SELECT version, dirty FROM schema_migrations LIMIT 2")
@@ -108,6 +115,7 @@ def read_facts(cursor: Cursor) -> DatabaseFacts:
         name=name,
         encoding=encoding,
         is_standby=is_standby,
+        replayed_until=None if replayed is None else datetime.fromtimestamp(replayed, UTC),
         is_read_only=is_read_only,
         record_columns=None if columns is None else frozenset(columns),
         records=tuple(records),

@@ -45,6 +45,11 @@ class DatabaseState:
     changes: str
     pruned: datetime | None
 
+    @property
+    def timeline(self) -> str:
+        """What changes when another server takes over, or the database is created again."""
+        return f"{self.database}-{self.changes.partition('-')[0]}"
+
 
 class StateReader:
     """Reads the state of the database of an ArrowPool. Every read raises StoreUnavailable and StoreTimeout."""

@@ -33,8 +33,8 @@ def export() -> None:
 
     Exit codes: 0 done, or nothing to do; 1 another failure; 2 wrong usage; 73
     --to cannot be written; 75 try again later: the database is unavailable or
-    too slow, part of the time is not over or not settled yet, or another
-    export was first.
+    too slow, or a standby; part of the time is not over or not settled yet;
+    or another export was first.
     """
 
 
@@ -160,7 +160,7 @@ def _run_export(settings: Settings, dataset: Dataset, target: Target, period: Ex
 
         progress = ExportProgress(show_change)
         try:
-            with closing(open_hybrid_events(settings, settings.db_timeout)) as source:
+            with closing(open_hybrid_events(settings, settings.db_timeout, from_primary=True)) as source:
                 export_dataset(source, dataset, target, period, progress)
         except Exception as error:
             if progress.days_done:
