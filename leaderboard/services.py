@@ -8,6 +8,7 @@ from typing import Self, cast
 
 from flask import current_app
 
+from leaderboard.health import HealthCheck
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.errors import MigrationError
@@ -17,7 +18,15 @@ from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistr
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import Settings
-from queries import REFRESH_PATIENCE_SECONDS, EventWindow, HybridEvents, LakeEvents, LiveEvents, PostgresEvents
+from queries import (
+    REFRESH_PATIENCE_SECONDS,
+    EventWindow,
+    HybridEvents,
+    LakeEvents,
+    LakeSnapshot,
+    LiveEvents,
+    PostgresEvents,
+)
 from queries.concurrency import OutageLog
 from queries.db import DirectConnection
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable
@@ -37,11 +46,12 @@ class Service:
         self._url = url
         timeout = settings.db_timeout
         self._database = Database(url, timeout)
+        self._hybrid = HybridEvents(
+            PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout), waits_for_lake=False
+        )
         # read through events_at and results_at
         self.live_events = LiveEvents(
-            HybridEvents(
-                PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout), waits_for_lake=False
-            ),
+            self._hybrid,
             warm_window=timedelta(hours=settings.start_time_window),
             memory_bytes=settings.live_memory_mib << 20,
             reload_interval=settings.live_reload_interval,
@@ -51,6 +61,7 @@ class Service:
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
         self.readiness = Readiness(url, self._database, timeout, self._start)
+        self.health = HealthCheck(self)
         self._outage_log = OutageLog("the database", log)
         self.refusal_log = RefusalLog()
 
@@ -142,6 +153,14 @@ class Service:
                     raise error from None
             self.ensure_ready()
             return events.results(*query)
+
+    def lake(self) -> LakeSnapshot | None:
+        """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""
+        return self._hybrid.lake()
+
+    def last_write_failed(self) -> bool:
+        """Whether a post could not be stored a moment ago, and none was stored since."""
+        return self._result_writer.failures.has_just_failed
 
     def _check_outage_is_bridged(self, error: StoreError) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""

@@ -29,6 +29,7 @@ from leaderboard.results.batches import parse_each
 from leaderboard.results.event_table import INSERT, RegionNotFound, Row, copy_lines, copy_rows, find_region_ids
 from leaderboard.results.group_commit import GroupCommit
 from leaderboard.results.validation import InvalidResult, UnknownRegion
+from leaderboard.results.write_failures import WriteFailures
 from queries.concurrency import CLIENT_MARGIN_SECONDS
 from queries.db import DirectConnection
 from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable, quote
@@ -64,6 +65,7 @@ class ResultWriter:
         self._database = database
         self._regions = regions
         self._connection = connection
+        self.failures = WriteFailures()
         self._group_commit = GroupCommit(self._insert)
 
     def store(self, body: bytes, deadline: float) -> None:
@@ -97,10 +99,12 @@ class ResultWriter:
         """Calls ``write``, and once more if a region has changed since it was read."""
         try:
             try:
-                write()
+                with self.failures.noted():
+                    write()
             except (RegionNotFound, ForeignKeyViolation):
                 self._regions.reload()
-                write()
+                with self.failures.noted():
+                    write()
         except RegionNotFound as error:
             raise UnknownRegion(str(error)) from error
         except OutcomeUnknown:

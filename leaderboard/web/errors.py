@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from leaderboard.postgres.errors import MigrationError
@@ -12,7 +12,7 @@ from leaderboard.results.validation import InvalidResult
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
-from queries.errors import OutcomeUnknown
+from queries.errors import OutcomeUnknown, ReadOnlyDatabase
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(NotAuthenticated, lambda error: error_response(403, str(error)))
     app.register_error_handler(OutcomeUnknown, _outcome_unknown)
     app.register_error_handler(StoreTimeout, _timeout)
+    app.register_error_handler(ReadOnlyDatabase, _read_only)
     app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(MigrationError, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
@@ -53,6 +54,13 @@ def _timeout(error: Exception) -> Response:
 def _outcome_unknown(error: Exception) -> Response:
     log.warning("answering 504: %s", error)
     return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
+
+
+def _read_only(error: Exception) -> Response:
+    if request.method != "POST":
+        return _unavailable(error)
+    log.warning("answering 503: %s", error)
+    return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
 
 
 def _unavailable(error: Exception) -> Response:

@@ -77,7 +77,7 @@ def test_standby_answers_like_its_primary_and_refuses_posts(
         assert health.status_code == 200
         assert health.json["status"] == "degraded"
         assert health.json["postgres"]["ok"] is True
-        assert health.json["postgres"]["role"] == "standby"
+        assert health.json["database"]["role"] == "standby"
         assert health.json["posts"]["ok"] is False
 
 
@@ -142,7 +142,7 @@ def test_promoted_standby_becomes_a_normal_service_and_back(
         (standby.data_dir / "postgres" / "standby.signal").touch()
         standby.start()
         eventually(lambda: rows(standby.url, "SELECT pg_is_in_recovery()") == [(True,)])
-        eventually(lambda: replica.get("/api/health").json["postgres"].get("role") == "standby")
+        eventually(lambda: replica.get("/api/health").json.get("database", {}).get("role") == "standby")
         assert post_to(replica, RESULT).status_code == 503
         response = replica.get(SCORES)
         assert response.status_code == 200

@@ -1,0 +1,116 @@
+"""Whether a process of the service works: what it can answer, whether posts are stored, and what is wrong."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leaderboard.postgres.disk_space import is_disk_full
+from leaderboard.postgres.errors import MigrationError
+from leaderboard.postgres.migration_files import load
+from queries import EventWindow
+from queries.concurrency import BoundedFlight, run_in_thread
+from queries.errors import StoreError
+from queries.times import last_hours
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from leaderboard.postgres.database_facts import DatabaseFacts
+    from leaderboard.services import Service
+
+CHECK_SECONDS = 1.0
+"""The limit for reading what the database is."""
+TOTAL_SECONDS = 1.5
+"""The limit for all checks together. They run at the same time, and a check that hangs runs only once."""
+UNAVAILABLE = "the database is not available"
+
+OK, DEGRADED, DOWN = "ok", "degraded", "down"
+
+_EXPECTED_ERRORS = (StoreError, MigrationError)
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """``status`` is OK, DEGRADED (questions are still answered) or DOWN. ``document`` is what the endpoint answers."""
+
+    status: str
+    document: dict[str, Any]
+
+
+class HealthCheck:
+    """Checks the stores of a service. Threads may share it."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        self._read_facts = BoundedFlight("the database", lambda: service.readiness.check(CHECK_SECONDS), TOTAL_SECONDS)
+        self._read_events = BoundedFlight("the database", self._window, TOTAL_SECONDS)
+        self._read_lake = BoundedFlight("the lake", service.lake, TOTAL_SECONDS)
+        self._expected_version = load()[-1].version
+
+    def report(self) -> HealthReport:
+        """What works now. Takes TOTAL_SECONDS at most, whatever is silent."""
+        reads = [run_in_thread(flight) for flight in (self._read_facts, self._read_events, self._read_lake)]
+        facts, window, lake = map(_result, reads)
+        has_facts = not isinstance(facts, Exception)
+        is_current = isinstance(window, EventWindow) and (window.as_of is None or (has_facts and facts.is_standby))
+        # where all connections of the pool are in use, no facts can be read, but those of the last check hold
+        known = facts if has_facts else self._service.readiness.facts if is_current else None
+        available = is_current or has_facts
+        document: dict[str, Any] = {
+            "postgres": {"ok": True} if available else {"ok": False, "error": UNAVAILABLE},
+            "posts": self._posts(known, available),
+        }
+        if known is not None:
+            document["database"] = self._describe(known)
+        if isinstance(lake, Exception):
+            document["lake"] = {"ok": False, "error": "the lake is not available"}
+        elif lake is not None:
+            document["lake"] = {"ok": True, "as_of": lake.as_of.isoformat()}
+        if isinstance(window, Exception):
+            status = DOWN
+        else:
+            is_whole = is_current and all(part.get("ok", True) for part in document.values())
+            status = OK if is_whole else DEGRADED
+        return HealthReport(status, {"status": status} | document)
+
+    def _window(self) -> EventWindow:
+        return self._service.events_at(*last_hours(self._service.settings.start_time_window))
+
+    def _posts(self, facts: "DatabaseFacts | None", available: bool) -> dict[str, Any]:
+        if not available:
+            return {"ok": False, "error": UNAVAILABLE}
+        if facts is not None and facts.is_standby:
+            return {"ok": False, "error": "the database is a standby, which takes no results"}
+        if facts is not None and facts.is_read_only:
+            return {"ok": False, "error": "the database is read-only"}
+        settings = self._service.settings
+        if settings.postgres is None and is_disk_full(settings.data_dir):
+            return {"ok": False, "error": "the disk of DATA_DIR is full"}
+        if self._service.last_write_failed():
+            return {"ok": False, "error": "the last result could not be stored; see the log"}
+        return {"ok": True}
+
+    def _describe(self, facts: "DatabaseFacts") -> dict[str, Any]:
+        version = facts.record.version or 0
+        found: dict[str, Any] = {
+            "role": "standby" if facts.is_standby else "primary",
+            "encoding": facts.encoding,
+            "version": version,
+            "expected_version": self._expected_version,
+        }
+        if facts.replayed_until is not None:
+            found["replayed_until"] = facts.replayed_until.isoformat()
+        if facts.record.dirty:
+            found["warning"] = "a migration is running, or was interrupted"
+        elif version > self._expected_version:
+            found["warning"] = "a newer release made the schema"
+        elif version < self._expected_version or facts.missing:
+            found["warning"] = "the schema is not this release's"
+        return found
+
+
+def _result(read: "Future[Any]") -> Any:
+    """What a check found, or the error that it met."""
+    try:
+        return read.result()
+    except _EXPECTED_ERRORS as error:
+        return error
