@@ -170,7 +170,7 @@ def test_outage_is_bridged_by_memory_and_lake_with_data_as_of(
         assert as_of(service.get(paths[-1])) < synced
         assert service.post({"region": "FRA", "orchestrator": ADDRESS}).status == 503
         health = service.get("/api/health")
-        assert (health.status, health.json["status"]) == (503, "degraded")
+        assert (health.status, health.json["status"]) == (200, "degraded")
         # no source has a window in the future
         later = int((datetime.now(UTC) + HOUR).timestamp())
         assert service.get(f"/api/aggregated_stats?since={later}").status == 503
