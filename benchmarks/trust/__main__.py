@@ -14,7 +14,7 @@ import click
 
 from benchmarks.trust.kills import run_kills
 from benchmarks.trust.overload import measure_overload
-from benchmarks.trust.setup import DATABASES, LARGE_ANSWER, running
+from benchmarks.trust.setup import DATABASES, running
 from benchmarks.trust.slow_clients import measure_slow_clients
 from benchmarks.trust.soak import run_soak
 
@@ -58,14 +58,12 @@ def soak(minutes: float, results: int, log: Path | None) -> None:
 
 @main.command("slow-clients")
 @click.option("--clients", "numbers", default=(16, 64, 256, 1024), show_default=True, multiple=True, help="How many.")
-@click.option("--port", type=int, help="Port of a proxy that is in front of --service-port.  [default: no proxy]")
 @_seconds
 @_log
-def slow_clients(numbers: tuple[int, ...], port: int | None, seconds: int, log: Path | None) -> None:
+def slow_clients(numbers: tuple[int, ...], seconds: int, log: Path | None) -> None:
     """Connect clients that send or read slowly, and say whether others are answered meanwhile."""
     with running(log, large_answer=True) as setup:
-        port = port or setup.service.port
-        _finish(measure_slow_clients(port, LARGE_ANSWER, list(numbers), seconds, _report))
+        _finish(measure_slow_clients(setup.service, setup.service.port, list(numbers), seconds, _report))
 
 
 @main.command()

@@ -35,7 +35,7 @@ async def _measure(port: int, connections: int, seconds: float) -> dict[str, Any
         endings = []
         while time.monotonic() < until:
             # a window that nobody asked for before
-            path = f"/api/score_history?interval=1h&since={1_700_000_000 + time.time_ns() % 10**8 + next(numbers)}"
+            path = f"/api/score_history?interval=7d&since={1_700_000_000 + time.time_ns() % 10**8 + next(numbers)}"
             endings.append(await send(port, request_bytes(path), REQUEST_TIMEOUT_SECONDS))
             if endings[-1].what != "200":
                 await asyncio.sleep(0.2)

@@ -1,7 +1,9 @@
 """Clients that send or read slowly, and whether the service answers others meanwhile."""
 
 import asyncio
+import json
 import random
+import select
 import socket
 import time
 from collections import Counter
@@ -10,14 +12,26 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.trust.processes.service import TrialService
 from benchmarks.trust.raw_requests import Ending, request_bytes, send, summarize
+from benchmarks.trust.setup import LARGE_ANSWER
+from benchmarks.trust.traffic.posters import POST_PATH, SECRET
+from benchmarks.trust.traffic.subjects import Subject
+from leaderboard.results.auth import sign
 
 DRIP_SECONDS = 1.0
 PROBE_INTERVAL_SECONDS = 0.2
 PROBE_TIMEOUT_SECONDS = 30.0
 MAX_GOOD_SECONDS = 1.0
 """A probe that takes longer was held up."""
-PROBE = request_bytes("/api/regions")
+_RESULT = json.dumps(Subject(1, is_ai=False, batch_results=1).result(0)).encode()
+PROBES = (
+    request_bytes("/api/regions"),
+    request_bytes("/api/aggregated_stats"),
+    request_bytes("/api/score_history"),
+    request_bytes(POST_PATH, "POST", _RESULT, Authorization=sign(SECRET, _RESULT)),
+)
+"""What others ask meanwhile, in turn."""
 RECEIVE_BUFFER_BYTES = 4096
 
 
@@ -26,8 +40,6 @@ class SlowClients:
     """``number`` clients of one kind, each of which connects again when it is cut off."""
 
     port: int
-    large_answer: str
-    """The path of an answer of many megabytes."""
     lives: list[float] = field(default_factory=list)
     """Seconds that connections lived which the service ended."""
 
@@ -88,7 +100,7 @@ class SlowClients:
             client.setblocking(False)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             await loop.sock_connect(client, ("127.0.0.1", self.port))
-            await loop.sock_sendall(client, request_bytes(self.large_answer))
+            await loop.sock_sendall(client, request_bytes(LARGE_ANSWER))
             while not _is_reset(client):
                 await asyncio.sleep(DRIP_SECONDS)
                 if bytes_per_second and not await loop.sock_recv(client, bytes_per_second):
@@ -96,25 +108,30 @@ class SlowClients:
 
 
 def measure_slow_clients(
-    port: int, large_answer: str, numbers: list[int], seconds: float, report: Callable[[str], None]
+    service: TrialService, port: int, numbers: list[int], seconds: float, report: Callable[[str], None]
 ) -> dict[str, Any]:
-    """By kind of slow client, and how many there are: how probes were answered, and how long the slow ones lived."""
+    """By kind of slow client, and how many there are: how probes were answered, and how long the slow ones lived.
+
+    Clients connect to ``port``: the service's own, or that of a proxy before it.
+    """
     results: dict[str, Any] = {}
-    for kind in SlowClients(port, large_answer).kinds():
+    for kind in SlowClients(port).kinds():
         for number in numbers:
             report(f"{number} clients {kind}")
-            results.setdefault(kind, {})[number] = asyncio.run(_measure(port, large_answer, kind, number, seconds))
+            results.setdefault(kind, {})[number] = asyncio.run(_measure(service, port, kind, number, seconds))
     return results
 
 
-async def _measure(port: int, large_answer: str, kind: str, number: int, seconds: float) -> dict[str, Any]:
-    clients, probes = SlowClients(port, large_answer), list[asyncio.Task[Ending]]()
+async def _measure(service: TrialService, port: int, kind: str, number: int, seconds: float) -> dict[str, Any]:
+    clients, probes, memory_mib = SlowClients(port), list[asyncio.Task[Ending]](), 0.0
     async with clients.at_work(kind, number):
         # until all are connected
         await asyncio.sleep(1 + DRIP_SECONDS)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            probes.append(asyncio.create_task(send(port, PROBE, PROBE_TIMEOUT_SECONDS)))
+            request = PROBES[len(probes) % len(PROBES)]
+            probes.append(asyncio.create_task(send(port, request, PROBE_TIMEOUT_SECONDS)))
+            memory_mib = max(memory_mib, service.worker_memory_mib())
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
         endings = await asyncio.gather(*probes)
     good = Counter(ending.what == "200" and ending.seconds <= MAX_GOOD_SECONDS for ending in endings)
@@ -122,9 +139,12 @@ async def _measure(port: int, large_answer: str, kind: str, number: int, seconds
         "probes": summarize(endings),
         "within_1_s": round(good[True] / len(endings), 3),
         "cut_off": len(clients.lives),
+        "worker_mib": round(memory_mib),
         "longest_life_s": round(max(clients.lives, default=0.0), 1),
     }
 
 
 def _is_reset(client: socket.socket) -> bool:
-    return client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))

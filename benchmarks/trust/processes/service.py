@@ -106,6 +106,14 @@ class TrialService:
         """The master and the workers."""
         return [self._master(), *self.worker_processes()]
 
+    def worker_memory_mib(self) -> float:
+        """The memory of the largest worker in MiB."""
+        sizes = [0]
+        for worker in self.worker_processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sizes.append(worker.memory_info().rss)
+        return max(sizes) / 2**20
+
     def answers(self) -> bool:
         """Whether a worker answers, be it that the database is unavailable."""
         client = Client(self.port)
