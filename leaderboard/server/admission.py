@@ -99,8 +99,12 @@ class Admission(Generic[T]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether requests wait."""
-        return any(slots.waiting for slots in self._slots.values())
+        """Whether the next request may have to wait."""
+        return any(slots.running >= slots.limit for slots in self._slots.values())
+
+    def has_waiting(self, kind: Kind) -> bool:
+        """Whether requests of this kind wait."""
+        return bool(self._slots[kind].waiting)
 
     def enter(self, kind: Kind, request: T, now: float) -> bool | None:
         """True where the request may run now, None where it has to wait, and False where it is refused."""

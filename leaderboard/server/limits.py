@@ -17,7 +17,9 @@ class ClientLimits:
     seconds_per_step: float = 10.0
     min_speed: int = 50_000
     crowded_seconds: float = 1.0
-    """After this long, the slowest client makes room where memory is short, if it is slower than crowded_speed."""
+    """After this long, the slowest clients make room where memory is short, if they are slower than crowded_speed."""
+    full_seconds: float = 0.2
+    """The same where memory is very short."""
     crowded_speed: int = 1_000_000
     close_seconds: float = 2.0
     """How long a connection that was closed waits for the client to notice."""
@@ -32,10 +34,10 @@ class ClientLimits:
     """A longer body is not awaited. The app sees what has arrived, and refuses it."""
     max_received_bytes: int = 96 << 20
     """Of bodies that arrive or are stored, over all clients. Bodies up to SMALL_BODY_BYTES do not count."""
-    crowded_unsent_bytes: int = 128 << 20
-    """Of responses that clients have not taken yet, over all clients. With more, slow clients are cut off."""
-    max_unsent_bytes: int = 256 << 20
-    """With more, no response is begun before there is room."""
+    crowded_bytes: int = 128 << 20
+    """Of responses that clients have not taken yet, over all clients. From here on memory is short."""
+    full_bytes: int = 256 << 20
+    """From here on it is very short."""
     tick_seconds: float = 0.5
     """How often the limits are checked."""
 
@@ -73,6 +75,6 @@ class Pace:
         self.restart(now)
         return False
 
-    def should_make_room(self, now: float) -> bool:
-        """Whether this client is slow enough to be cut off where memory is short."""
-        return now - self._since >= self._limits.crowded_seconds and self.speed(now) < self._limits.crowded_speed
+    def is_slow_for(self, seconds: float, now: float) -> bool:
+        """Whether this client has taken so long, and was slow enough to be cut off where memory is short."""
+        return now - self._since >= seconds and self.speed(now) < self._limits.crowded_speed

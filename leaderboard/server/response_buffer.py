@@ -8,6 +8,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+MAX_WAITING_BYTES = 32 << 20
+"""Of one response. Only threads of longer ones wait for their clients."""
 MAX_FLUSH_BYTES = 1 << 20
 """Sent to one client before the others have their turn."""
 NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -15,42 +17,16 @@ NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantW
 
 
 class UnsentBytes:
-    """Counts the bytes that the clients of a worker have not taken. Threads wait here while it is too many.
+    """Counts the bytes that the clients of a worker have not taken. Threads share it."""
 
-    A response in many pieces waits from ``crowded_bytes`` on, another one from
-    ``max_bytes`` on.
-    """
-
-    def __init__(self, crowded_bytes: int, max_bytes: int) -> None:
-        self._crowded_bytes = crowded_bytes
-        self._max_bytes = max_bytes
-        self._total = 0
-        self._room = threading.Condition()
+    def __init__(self) -> None:
+        self.total = 0
+        self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
         """Notes bytes that wait, or with a negative count, bytes that were sent or dropped."""
-        with self._room:
-            self._total += count
-            if count < 0 and self._total <= self._max_bytes:
-                # those that need more room go on waiting
-                self._room.notify_all()
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether slow clients should make room."""
-        return self._total > self._crowded_bytes
-
-    def wait_for_room(self, buffer: "ResponseBuffer") -> None:
-        """Returns when there is room for more of this response, or its connection is no more."""
-        limit = self._crowded_bytes if buffer.waiting_bytes else self._max_bytes
-        if self._total > limit:
-            with self._room:
-                self._room.wait_for(lambda: buffer.is_aborted or self._total <= limit)
-
-    def wake_waiters(self) -> None:
-        """Makes threads that wait look whether their connection is still there."""
-        with self._room:
-            self._room.notify_all()
+        with self._lock:
+            self.total += count
 
 
 class ResponseBuffer:
@@ -66,17 +42,20 @@ class ResponseBuffer:
         self._request_flush = request_flush
         self._pieces: deque[memoryview] = deque()
         self._lock = threading.Lock()
-        self._waiting_bytes = 0
-        self.is_aborted = False
-
-    @property
-    def waiting_bytes(self) -> int:
+        self._room = threading.Condition(self._lock)
+        self.waiting_bytes = 0
         """How much the client has still to take."""
-        return self._waiting_bytes
+        self.is_aborted = False
+        self.holds_thread = False
+        """Whether a thread waits until the client has taken more."""
 
     def sendall(self, data: bytes) -> None:
-        """Sends the data now or later; waits while too much waits. Raises BrokenPipeError if the connection ends."""
-        self._unsent.wait_for_room(self)
+        """Sends the data now or later. It waits after MAX_WAITING_BYTES. Raises BrokenPipeError if the client goes."""
+        if self.waiting_bytes >= MAX_WAITING_BYTES:
+            with self._room:
+                self.holds_thread = True
+                self._room.wait_for(lambda: self.is_aborted or self.waiting_bytes < MAX_WAITING_BYTES)
+                self.holds_thread = False
         self.write(data)
 
     def write(self, data: bytes) -> None:
@@ -91,7 +70,7 @@ class ResponseBuffer:
                 return
             is_first = not self._pieces
             self._pieces.append(piece)
-            self._waiting_bytes += len(piece)
+            self.waiting_bytes += len(piece)
             self._unsent.add(len(piece))
         if is_first:
             self._request_flush()
@@ -114,7 +93,8 @@ class ResponseBuffer:
                     self._pieces[0] = piece[count:]
                 if count == 0:
                     break
-            self._waiting_bytes -= flushed
+            self.waiting_bytes -= flushed
+            self._room.notify_all()
         if flushed:
             self._unsent.add(-flushed)
         return flushed
@@ -124,9 +104,9 @@ class ResponseBuffer:
         with self._lock:
             self.is_aborted = True
             self._pieces.clear()
-            dropped, self._waiting_bytes = self._waiting_bytes, 0
+            dropped, self.waiting_bytes = self.waiting_bytes, 0
+            self._room.notify_all()
         self._unsent.add(-dropped)
-        self._unsent.wake_waiters()
 
     def shutdown(self, _: int) -> None:
         """Drops the connection: gunicorn does this where a response broke off, which must not look like its end."""

@@ -32,9 +32,11 @@ from leaderboard.server.response_buffer import UnsentBytes
 from leaderboard.server.threads import DaemonThreads
 from leaderboard.settings import Settings
 
-ACCEPT_PAUSE_SECONDS = 0.02
-"""A worker with waiting requests accepts this much later, so that a free worker is first."""
+ACCEPT_PAUSE_SECONDS = 0.05
+"""A worker without free threads for some kind accepts this much later, so that a free worker is first."""
 ACCEPTS_AT_ONCE = 16
+SHORT_CHECK_SECONDS = 0.1
+"""How often the limits are checked where time is short."""
 REPORT_SECONDS = 60.0
 MAX_DRAIN_BYTES = 32 << 20
 """Of a refused body. A client that sends more does not see why it was refused."""
@@ -67,7 +69,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.connections: dict[Connection, None] = {}
         """Those that wait for their clients longest come first."""
         self.admission: Admission[Connection] = Admission(self.cfg.threads)
-        self.unsent = UnsentBytes(self.limits.crowded_unsent_bytes, self.limits.max_unsent_bytes)
+        self.unsent = UnsentBytes()
         self.received_bytes = 0
         self.events: Counter[str] = Counter()
         self.next_report = self.next_check = self.next_accept = 0.0
@@ -99,7 +101,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive and not is_orphan(self.ppid):
             busy = self.admission.is_busy
             self.set_accept_enabled(not busy)
-            now = self._turn(ACCEPT_PAUSE_SECONDS if busy else self.limits.tick_seconds)
+            now = self._turn(ACCEPT_PAUSE_SECONDS if busy else self._check_interval())
             if busy and now >= self.next_accept:
                 self.next_accept = now + ACCEPT_PAUSE_SECONDS
                 for listener in self.sockets:
@@ -109,10 +111,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _turn(self, timeout: float) -> float:
         """Does what clients and threads ask for next. Returns the time."""
-        self.wait_for_and_dispatch_events(timeout)
+        self.wait_for_and_dispatch_events(min(timeout, self._check_interval()))
         now = time.monotonic()
         if now >= self.next_check:
-            self.next_check = now + self.limits.tick_seconds
+            self.next_check = now + self._check_interval()
             self.notify()
             self._check_limits(now)
         for kind, connection in self.admission.take_expired(now):
@@ -128,7 +130,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.connections and now < began + (
             self.limits.orphan_seconds if is_orphan(self.ppid) else self.cfg.graceful_timeout
         ):
-            now = self._turn(min(self.limits.tick_seconds, 0.1))
+            now = self._turn(SHORT_CHECK_SECONDS)
             for connection in [c for c in self.connections if c.state is State.RECEIVING]:
                 is_idle = not len(connection.request)
                 if now >= began + (STOP_KEEPALIVE_LINGER if is_idle else self.limits.stop_seconds):
@@ -379,6 +381,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     # limits
 
+    def _is_crowded(self) -> bool:
+        return self.unsent.total > self.limits.crowded_bytes
+
+    def _check_interval(self) -> float:
+        return min(self.limits.tick_seconds, SHORT_CHECK_SECONDS) if self._is_crowded() else self.limits.tick_seconds
+
     def _check_limits(self, now: float) -> None:
         """Ends what takes too long, too slowly, or too much."""
         for connection in list(self.connections):
@@ -391,25 +399,33 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                     self._close(connection)
             elif connection.sock.waiting_bytes:
                 self._check_speed(connection, now)
-        if self.unsent.is_crowded:
+        if self._is_crowded():
             self._make_room(now)
         self._report(now)
 
     def _check_speed(self, connection: Connection, now: float) -> None:
         # the kernel tells late that it has room again
         self.on_writable(connection, None)
-        if connection.sock.waiting_bytes and connection.pace.is_too_slow(now):
+        is_in_the_way = (
+            connection.sock.holds_thread
+            and self.admission.has_waiting(connection.kind)
+            and connection.pace.is_slow_for(self.limits.crowded_seconds, now)
+        )
+        if connection.sock.waiting_bytes and (is_in_the_way or connection.pace.is_too_slow(now)):
             self.events["cut clients that read too slowly"] += 1
             self._cut(connection)
 
     def _make_room(self, now: float) -> None:
         """Cuts off the slowest clients while responses occupy too much memory."""
-        slow = [c for c in self.connections if c.sock.waiting_bytes and c.pace.should_make_room(now)]
-        for connection in sorted(slow, key=lambda c: c.pace.speed(now)):
-            if not self.unsent.is_crowded:
+        for connection in sorted(self.connections, key=lambda c: c.pace.speed(now)):
+            if not self._is_crowded():
                 return
-            self.events["cut clients that read too slowly, to free memory"] += 1
-            self._cut(connection)
+            seconds = (
+                self.limits.full_seconds if self.unsent.total > self.limits.full_bytes else self.limits.crowded_seconds
+            )
+            if connection.sock.waiting_bytes and connection.pace.is_slow_for(seconds, now):
+                self.events["cut clients that read too slowly, to free memory"] += 1
+                self._cut(connection)
 
     def _report(self, now: float) -> None:
         """Logs what was refused and cut: at once, and then a sum each minute."""

@@ -15,13 +15,16 @@ import pytest
 from tests.conftest import NEWEST, rows
 from tests.support.commands import LEADERBOARD, PROJECT, environment
 from tests.support.postgres import postmaster_pid
-from tests.support.service import RunningService
+from tests.support.service import RunningService, free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "wsgi:app"]
 RESULT = {"region": "FRA", "orchestrator": "0x" + "a" * 40, "success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
+both_commands_by_variables = pytest.mark.parametrize(
+    "command", [[*LEADERBOARD, "serve"], GUNICORN], ids=["leaderboard serve", "gunicorn wsgi:app"]
+)
 both_commands = pytest.mark.parametrize(
     "command",
     [[*LEADERBOARD, "serve", "--workers", "3"], [*GUNICORN, "--workers", "3"]],
@@ -93,6 +96,43 @@ def test_workers_and_server_end_after_their_master_is_killed(data_dir: Path) -> 
         eventually(lambda: postmaster_pid(data_dir) is None)
 
 
+def test_service_is_back_soon_after_its_master_was_killed(database: str) -> None:
+    address = ("127.0.0.1", free_port())
+    with (
+        RunningService({"POSTGRES": database}, port=address[1]) as killed,
+        socket.create_connection(address) as kept_alive,
+    ):
+        kept_alive.sendall(b"GET /api/regions HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert kept_alive.recv(8) == b"HTTP/1.1"
+        killed.process.kill()
+        killed.process.wait()
+        with RunningService({"POSTGRES": database}, port=address[1]) as restarted:
+            assert restarted.post(RESULT).body == b"ok"
+
+
+@both_commands_by_variables
+def test_hosting_platform_sets_port_and_workers(database: str, command: list[str]) -> None:
+    settings = {"POSTGRES": database, "PORT": str(free_port()), "WEB_CONCURRENCY": "3"}
+    with RunningService(settings, command) as service:
+        assert service.get("/api/regions").status == 200
+        eventually(lambda: len(workers(service)) == 3)
+
+
+def test_options_win_over_what_a_hosting_platform_sets(database: str) -> None:
+    settings = {"POSTGRES": database, "WEB_CONCURRENCY": "3"}
+    with RunningService(settings, [*LEADERBOARD, "serve", "--workers", "1"]) as service:
+        assert service.get("/api/regions").status == 200
+        assert len(workers(service)) == 1
+
+
+def test_serve_imports_nothing_from_the_current_folder(database: str, tmp_path: Path) -> None:
+    for module in ("wsgi", "gunicorn.conf", "gunicorn", "leaderboard", "queries", "polars", "flask", "sitecustomize"):
+        (tmp_path / f"{module}.py").write_text("open('imported', 'w').close()", encoding="utf-8")
+    with RunningService({"POSTGRES": database}, cwd=tmp_path) as service:
+        assert service.post(RESULT).body == b"ok"
+    assert not (tmp_path / "imported").exists()
+
+
 def test_killed_embedded_server_is_started_again(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).body == b"ok"
@@ -144,7 +184,16 @@ def test_configured_database_is_migrated_and_used(empty_database: str, command: 
 
 @pytest.mark.parametrize("command", [[*LEADERBOARD, "serve", "--port", "0"], [*GUNICORN, "--bind", "127.0.0.1:0"]],
                          ids=["leaderboard serve", "gunicorn wsgi:app"])  # fmt: skip
-@pytest.mark.parametrize(("name", "value"), [("DB_TIMEOUT", "soon"), ("POSTGRES", "mysql://x"), ("LOG_LEVEL", "loud")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DB_TIMEOUT", "soon"),
+        ("POSTGRES", "mysql://x"),
+        ("LOG_LEVEL", "loud"),
+        ("PORT", "65536"),
+        ("WEB_CONCURRENCY", "0"),
+    ],
+)
 def test_invalid_setting_stops_the_start(command: list[str], name: str, value: str) -> None:
     done = subprocess.run(
         command, env=environment(**{name: value}), cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from leaderboard.results.auth import sign
@@ -45,13 +46,16 @@ class RunningService:
     settings: dict[str, str]
     command: list[str] = field(default_factory=lambda: [*LEADERBOARD, "serve"])
     port: int = field(default_factory=free_port)
+    cwd: Path = PROJECT
 
     def __enter__(self) -> Self:
         bind = ["--port", str(self.port)] if "serve" in self.command else ["--bind", f"127.0.0.1:{self.port}"]
+        if "PORT" in self.settings:
+            bind, self.port = [], int(self.settings["PORT"])
         self.process = subprocess.Popen(
             [*self.command, *bind],
             env=environment(**{"SECRET": SECRET} | self.settings),
-            cwd=PROJECT,
+            cwd=self.cwd,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -35,3 +35,23 @@ def test_unknown_host_name_is_one_line(run: RunCommand) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: cannot listen on no such name port 8080: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "http", "PORT must be a whole number, not 'http'"),
+        ("PORT", "-1", "PORT must be a whole number from 0 to 65535, not '-1'"),
+        ("WEB_CONCURRENCY", "1.5", "WEB_CONCURRENCY must be a whole number, not '1.5'"),
+    ],
+)
+def test_wrong_variable_of_a_hosting_platform_is_one_line(
+    run: RunCommand, name: str, value: str, sentence: str
+) -> None:
+    result = run("serve", **{name: value})
+    assert (result.exit_code, result.stderr) == (1, f"Error: {sentence}\n")
+
+
+def test_port_option_wins_over_the_variable(run: RunCommand) -> None:
+    result = run("serve", "--host", "192.0.2.1", "--port", "1234", PORT="5678")
+    assert "port 1234: " in result.stderr
