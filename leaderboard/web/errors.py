@@ -5,6 +5,7 @@ import logging
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from leaderboard.counted_log import CountedLog
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.results.auth import NotAuthenticated
 from leaderboard.results.batches import MAX_BATCH_BYTES
@@ -12,7 +13,7 @@ from leaderboard.results.validation import InvalidResult
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
-from queries.errors import OutcomeUnknown, ReadOnlyDatabase
+from queries.errors import OutcomeUnknown, ReadOnlyDatabase, first_line
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,14 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(InvalidParameter, lambda error: error_response(400, str(error)))
     app.register_error_handler(InvalidResult, lambda error: error_response(400, str(error)))
     app.register_error_handler(NotAuthenticated, lambda error: error_response(403, str(error)))
-    app.register_error_handler(OutcomeUnknown, _outcome_unknown)
-    app.register_error_handler(StoreTimeout, _timeout)
-    app.register_error_handler(ReadOnlyDatabase, _read_only)
-    app.register_error_handler(StoreUnavailable, _unavailable)
-    app.register_error_handler(MigrationError, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    failures = _Failures()
+    app.register_error_handler(OutcomeUnknown, failures.outcome_unknown)
+    app.register_error_handler(StoreTimeout, failures.timeout)
+    app.register_error_handler(ReadOnlyDatabase, failures.read_only)
+    app.register_error_handler(StoreUnavailable, failures.unavailable)
+    app.register_error_handler(MigrationError, failures.unavailable)
+    app.register_error_handler(Exception, failures.unexpected)
 
 
 def error_response(status: int, sentence: str) -> Response:
@@ -46,26 +48,62 @@ def uncached_response(status: int, body: bytes) -> Response:
     return response
 
 
-def _timeout(error: Exception) -> Response:
-    log.warning("answering 504: %s", error)
-    return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
+class _Failures:
+    """Responds to requests that the service fails. The log has the first one of each kind, and then their number."""
+
+    def __init__(self) -> None:
+        self._log = CountedLog(log)
+
+    def timeout(self, error: Exception) -> Response:
+        self._note(504, error)
+        return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
+
+    def outcome_unknown(self, error: Exception) -> Response:
+        self._note(504, error)
+        return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
+
+    def read_only(self, error: Exception) -> Response:
+        if request.method != "POST":
+            return self.unavailable(error)
+        self._note(503, error)
+        return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
+
+    def unavailable(self, error: Exception) -> Response:
+        self._note(503, error)
+        return error_response(503, "the database is not available, try again later")
+
+    def unexpected(self, error: Exception) -> Response:
+        place = _place_of(error)
+        self._log.add(
+            place,
+            "unexpected error",
+            lambda number, seconds: (
+                f"unexpected error {number} more times within {seconds:.0f} s, the last time {first_line(error)!r} "
+                f"in {place}"
+            ),
+            error,
+        )
+        return error_response(500, "unexpected error of the service; see its log")
+
+    def _note(self, status: int, error: Exception) -> None:
+        reason = first_line(error)
+        log.debug("answering %s: %s", status, reason)
+        self._log.add(
+            f"{status} {type(error).__name__}",
+            f"answering {status}: {reason}",
+            lambda number, seconds: (
+                f"answered {status} to {number} more requests within {seconds:.0f} s, to the last one because: {reason}"
+            ),
+        )
 
 
-def _outcome_unknown(error: Exception) -> Response:
-    log.warning("answering 504: %s", error)
-    return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
-
-
-def _read_only(error: Exception) -> Response:
-    if request.method != "POST":
-        return _unavailable(error)
-    log.warning("answering 503: %s", error)
-    return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
-
-
-def _unavailable(error: Exception) -> Response:
-    log.warning("answering 503: %s", error)
-    return error_response(503, "the database is not available, try again later")
+def _place_of(error: Exception) -> str:
+    """Where the error was raised, of which there are few."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}"
+    return f"{type(error).__name__}{place}"
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -86,8 +124,3 @@ def _sentence(error: HTTPException) -> str:
             return f"the body is larger than {MAX_BATCH_BYTES} bytes, the limit for a batch of results"
         case _:
             return error.description or error.name
-
-
-def _unexpected(error: Exception) -> Response:
-    log.error("unexpected error", exc_info=error)
-    return error_response(500, "unexpected error of the service; see its log")
