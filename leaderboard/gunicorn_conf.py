@@ -17,12 +17,13 @@ from leaderboard import logging_config
 from leaderboard.postgres.embedded import database_url
 from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
 from leaderboard.postgres.migrations import migrate
-from leaderboard.settings import Settings, SettingsError, missing_variables
+from leaderboard.settings import Settings, SettingsError, missing_variables, reach_local_addresses_directly
 from leaderboard.signals import exit_on_signals
 from queries.errors import StoreError
 
 log = logging.getLogger("leaderboard")
 
+reach_local_addresses_directly()
 try:
     settings = Settings.load()
 except SettingsError as error:

@@ -16,6 +16,7 @@ from leaderboard import setting_parsers as parsers
 from leaderboard.setting_parsers import CACHE_TYPES, LOG_LEVELS
 
 EMBEDDED_SYNC_INTERVAL_SECONDS = 300.0
+LOCAL_ADDRESSES = "localhost,127.0.0.1,::1"
 NEW_NAMES = {"LIVE_MEMORY": "LIVE_MEMORY_MIB", "LIVE_REREAD": "LIVE_RELOAD_INTERVAL"}
 """Settings of older releases, and what they are called now."""
 
@@ -200,6 +201,14 @@ def missing_variables(**defaults: object) -> list[str]:
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child process: that of this process, with these variables set as well."""
     return os.environ | variables
+
+
+def reach_local_addresses_directly() -> None:
+    """Keeps the proxy of ``http_proxy`` out of connections of this process and its children to their own machine."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    # alone, a star means every address
+    if given.strip() != "*" and LOCAL_ADDRESSES not in given:
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, (given, LOCAL_ADDRESSES)))
 
 
 @cache

@@ -11,7 +11,7 @@ from leaderboard import logging_config
 from leaderboard.cli.errors import CannotWrite, translate
 from leaderboard.cli.streams import OutputError, prepare_streams
 from leaderboard.plain_text import escape_controls_in_lines
-from leaderboard.settings import Settings, describe_settings
+from leaderboard.settings import Settings, describe_settings, reach_local_addresses_directly
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -102,7 +102,8 @@ class LazyGroup(click.Group):
             # parts of messages come from servers and from testers; click calls the attribute final
             vars(error)["message"] = escape_controls_in_lines(error.message)
             raise
-        except Exception as error:
+        except BaseException as error:
+            # a panic of Polars is no Exception
             failure = translate(error)
             if failure is None:
                 raise
@@ -114,6 +115,7 @@ class LazyGroup(click.Group):
 @click.pass_context
 def main(context: click.Context) -> None:
     """Scores of the orchestrators of a decentralised video and AI network."""
+    reach_local_addresses_directly()
     settings = Settings.load()
     logging_config.configure(settings.log_level)
     context.obj = settings

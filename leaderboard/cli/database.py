@@ -99,7 +99,9 @@ def _libpq_environment(database_url: str) -> dict[str, str]:
     from psycopg2.extensions import parse_dsn
 
     parameters = parse_dsn(database_url)
-    return {LIBPQ_VARIABLES[name]: value for name, value in parameters.items() if name in LIBPQ_VARIABLES}
+    # these of the environment may lead elsewhere
+    unset = {"PGHOSTADDR": "", "PGOPTIONS": "", "PGTARGETSESSIONATTRS": "any"}
+    return unset | {LIBPQ_VARIABLES[name]: value for name, value in parameters.items() if name in LIBPQ_VARIABLES}
 
 
 def _find_psql() -> str:

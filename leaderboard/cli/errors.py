@@ -34,7 +34,7 @@ FAILURES: dict[str, type[click.ClickException]] = {
 """How the errors that a user can meet end a command. They are named as text: a command imports only what it uses."""
 
 
-def translate(error: Exception) -> click.ClickException | None:
+def translate(error: BaseException) -> click.ClickException | None:
     """The error as the end of a command, or None where it is a fault of the program.
 
     Notes of the error (``add_note``) follow its message.
@@ -44,4 +44,7 @@ def translate(error: Exception) -> click.ClickException | None:
         if failure is not None:
             parts = (str(error), *getattr(error, "__notes__", ()))
             return failure(escape_controls("; ".join(" ".join(part.split()) for part in parts)))
+    if type(error).__name__ == "PanicException":
+        # its class has no module that could be imported
+        return click.ClickException(escape_controls(f"a library failed: {error}"))
     return None

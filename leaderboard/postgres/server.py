@@ -23,6 +23,7 @@ from leaderboard.postgres.errors import EmbeddedPostgresError
 from leaderboard.postgres.programs import ServerPrograms
 from leaderboard.postgres.socket_folder import PORT, SOCKET_NAME, SocketFolder
 from leaderboard.signals import defer_signals
+from queries.db import conninfo
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class PostgresServer:
 
     def _accepts_connections(self) -> bool:
         try:
-            psycopg2.connect(self._url("postgres"), connect_timeout=PROBE_TIMEOUT_SECONDS).close()
+            psycopg2.connect(conninfo(self._url("postgres"), PROBE_TIMEOUT_SECONDS)).close()
         except psycopg2.OperationalError:
             return False
         return True

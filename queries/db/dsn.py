@@ -41,6 +41,10 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
         raise ValueError("connect_timeout in the PostgreSQL URL is not a whole number of seconds")
     defaults: dict[str, str | int] = {
         "application_name": "leaderboard",
+        # the URL alone says which server it is and how it is read, and not PGHOSTADDR, PGOPTIONS and the like
+        "hostaddr": "",
+        "options": "",
+        "target_session_attrs": "any",
         # libpq counts whole seconds and treats 1 as 2
         "connect_timeout": max(2, min(MAX_SILENCE_SECONDS, ceil(timeout))),
         # together these give up a peer that vanished after about a minute

@@ -1,5 +1,6 @@
 """Folders for servers of a test's own."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,3 +19,10 @@ def empty_folder() -> Iterator[Path]:
             if str(folder) in " ".join(process.info["cmdline"] or []):
                 process.kill()
                 process.wait(20)
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log from WARN up, whatever level a command set before."""
+    caplog.set_level(logging.WARNING, "leaderboard")
+    return caplog

@@ -15,13 +15,13 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o7777
 
 
-def test_folder_that_every_user_may_write_to_is_closed(data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_that_every_user_may_write_to_is_closed(data_dir: Path, warnings: pytest.LogCaptureFixture) -> None:
     (data_dir / "users.lock").touch()
     data_dir.chmod(0o777)
     server = EmbeddedPostgres(data_dir)
     server.acquire()
     assert mode(data_dir) == 0o775
-    assert f"every user could write to DATA_DIR {data_dir}" in caplog.text
+    assert f"every user could write to DATA_DIR {data_dir}" in warnings.text
     server.release()
 
 

@@ -206,14 +206,14 @@ def test_watched_server_that_dies_is_restarted(data_dir: Path) -> None:
     assert postmaster_pid(data_dir) is None
 
 
-def test_failed_restart_does_not_end_the_watch(data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_restart_does_not_end_the_watch(data_dir: Path, warnings: pytest.LogCaptureFixture) -> None:
     server = EmbeddedPostgres(data_dir)
     server.acquire()
     version = data_dir / "postgres" / "PG_VERSION"
     version.write_text("17\n")
     pid = kill_server(data_dir)
     server.watch()
-    eventually(lambda: "was made by PostgreSQL 17" in caplog.text)
+    eventually(lambda: "was made by PostgreSQL 17" in warnings.text)
     version.write_text("18\n")
     eventually(lambda: postmaster_pid(data_dir) not in (None, pid))
     server.release()

@@ -72,7 +72,7 @@ def plant_of_nobody(folder: Path) -> None:
     ids=["link", "open to all", "file", "of another user"],
 )
 def test_socket_folder_that_another_user_created_is_not_used(
-    empty_folder: Path, plant: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+    empty_folder: Path, plant: Callable[[Path], object], warnings: pytest.LogCaptureFixture
 ) -> None:
     server = EmbeddedPostgres(empty_folder / LONG_NAME)
     planted = socket_folder(server.url)
@@ -81,7 +81,7 @@ def test_socket_folder_that_another_user_created_is_not_used(
         url = server.acquire()
         assert socket_folder(url) != planted
         assert rows(url.replace("/leaderboard?", "/postgres?"), "SELECT 1") == [(1,)]
-        assert f"{planted} cannot be used" in caplog.text
+        assert f"{planted} cannot be used" in warnings.text
         # another process finds the same server
         other = EmbeddedPostgres(empty_folder / LONG_NAME)
         assert other.is_running()
