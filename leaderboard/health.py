@@ -22,6 +22,7 @@ CHECK_SECONDS = 1.0
 TOTAL_SECONDS = 1.5
 """The limit for all checks together. They run at the same time, and a check that hangs runs only once."""
 UNAVAILABLE = "the database is not available"
+FOREIGN = "the database does not have the tables of the leaderboard"
 
 OK, DEGRADED, DOWN = "ok", "degraded", "down"
 
@@ -54,9 +55,10 @@ class HealthCheck:
         is_current = isinstance(window, EventWindow) and (window.as_of is None or (has_facts and facts.is_standby))
         # where all connections of the pool are in use, no facts can be read, but those of the last check hold
         known = facts if has_facts else self._service.readiness.facts if is_current else None
-        available = is_current or has_facts
+        is_foreign = has_facts and not facts.is_ours
+        available = not is_foreign and (is_current or has_facts)
         document: dict[str, Any] = {
-            "postgres": {"ok": True} if available else {"ok": False, "error": UNAVAILABLE},
+            "postgres": {"ok": True} if available else {"ok": False, "error": FOREIGN if is_foreign else UNAVAILABLE},
             "posts": self._posts(known, available),
         }
         if known is not None:

@@ -61,6 +61,17 @@ class DatabaseFacts:
         """The version that the database has."""
         return self.records[0] if self.records else Record()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the database has the tables of the leaderboard, and can hold every result."""
+        try:
+            self.check_encoding()
+            self.check_record(url_names_schema=False)
+            self.check_tables()
+        except MigrationError:
+            return False
+        return self.record.version is not None
+
     def check_encoding(self) -> None:
         """Raises MigrationError where the database cannot hold every result."""
         if self.encoding != ENCODING:

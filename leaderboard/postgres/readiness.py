@@ -97,7 +97,7 @@ class Readiness:
         except psycopg2.Error as error:
             raise StoreUnavailable(f"the database cannot be checked: {error.diag.message_primary}") from error
         self._facts, self._gone_since = facts, None
-        if not _is_ours(facts):
+        if not facts.is_ours:
             self._distrust(is_gone=False)
         return facts
 
@@ -147,13 +147,3 @@ class Readiness:
                 log.debug("the database is not ready: %s", error)
             except Exception:
                 log.exception("cannot check the database")
-
-
-def _is_ours(facts: DatabaseFacts) -> bool:
-    try:
-        facts.check_encoding()
-        facts.check_record(url_names_schema=False)
-        facts.check_tables()
-    except MigrationError:
-        return False
-    return facts.record.version is not None
