@@ -6,10 +6,10 @@ import random
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain, cycle
 from typing import Any
 
 from benchmarks.trust.processes.service import TrialService
@@ -25,12 +25,12 @@ PROBE_TIMEOUT_SECONDS = 30.0
 MAX_GOOD_SECONDS = 1.0
 """A probe that takes longer was held up."""
 _RESULT = json.dumps(Subject(1, is_ai=False, batch_results=1).result(0)).encode()
-PROBES = (
-    request_bytes("/api/regions"),
-    request_bytes("/api/aggregated_stats"),
-    request_bytes("/api/score_history"),
-    request_bytes(POST_PATH, "POST", _RESULT, Authorization=sign(SECRET, _RESULT)),
-)
+PROBES = {
+    "regions": request_bytes("/api/regions"),
+    "aggregated_stats": request_bytes("/api/aggregated_stats"),
+    "score_history": request_bytes("/api/score_history"),
+    "post": request_bytes(POST_PATH, "POST", _RESULT, Authorization=sign(SECRET, _RESULT)),
+}
 """What others ask meanwhile, in turn."""
 RECEIVE_BUFFER_BYTES = 4096
 
@@ -123,21 +123,23 @@ def measure_slow_clients(
 
 
 async def _measure(service: TrialService, port: int, kind: str, number: int, seconds: float) -> dict[str, Any]:
-    clients, probes, memory_mib = SlowClients(port), list[asyncio.Task[Ending]](), 0.0
+    clients, memory_mib = SlowClients(port), 0.0
+    probes: dict[str, list[asyncio.Task[Ending]]] = {name: [] for name in PROBES}
     async with clients.at_work(kind, number):
         # until all are connected
         await asyncio.sleep(1 + DRIP_SECONDS)
-        until = time.monotonic() + seconds
+        until, names = time.monotonic() + seconds, cycle(PROBES)
         while time.monotonic() < until:
-            request = PROBES[len(probes) % len(PROBES)]
-            probes.append(asyncio.create_task(send(port, request, PROBE_TIMEOUT_SECONDS)))
+            name = next(names)
+            probes[name].append(asyncio.create_task(send(port, PROBES[name], PROBE_TIMEOUT_SECONDS)))
             memory_mib = max(memory_mib, service.worker_memory_mib())
             await asyncio.sleep(PROBE_INTERVAL_SECONDS)
-        endings = await asyncio.gather(*probes)
-    good = Counter(ending.what == "200" and ending.seconds <= MAX_GOOD_SECONDS for ending in endings)
+        endings = {name: await asyncio.gather(*tasks) for name, tasks in probes.items()}
+    answered = chain.from_iterable(endings.values())
+    good = [ending.what == "200" and ending.seconds <= MAX_GOOD_SECONDS for ending in answered]
     return {
-        "probes": summarize(endings),
-        "within_1_s": round(good[True] / len(endings), 3),
+        "probes": {name: summarize(found) for name, found in endings.items()},
+        "within_1_s": round(sum(good) / len(good), 3),
         "cut_off": len(clients.lives),
         "worker_mib": round(memory_mib),
         "longest_life_s": round(max(clients.lives, default=0.0), 1),

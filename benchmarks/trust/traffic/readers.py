@@ -9,7 +9,7 @@ from urllib.parse import quote
 from benchmarks.trust.traffic.client import Answer, BrokenConnection, Client, Hang
 from benchmarks.trust.traffic.ledger import Ledger
 from benchmarks.trust.traffic.request_counts import RequestCounts
-from benchmarks.trust.traffic.subjects import NUMBER_FIELD, REGION, Subject
+from benchmarks.trust.traffic.subjects import NUMBER_FIELD, PIPELINE_PREFIX, REGION, Subject
 
 RECENT_SUBJECTS = 12
 WIDE_WINDOW = "since=2020-01-01"
@@ -113,7 +113,9 @@ class Reader:
         answer = self._get("pipelines", "/api/pipelines")
         if answer is None:
             return
-        answered = {(found["id"], *found["models"]) for found in answer.json["pipelines"]}
+        # others may be simulated
+        ours = [found for found in answer.json["pipelines"] if found["id"].startswith(PIPELINE_PREFIX)]
+        answered = {(found["id"], *found["models"]) for found in ours}
         known = {subject for subject in self._ledger.known_subjects(answer.complete_until) if subject.is_ai}
         lacking = {(subject.pipeline, subject.model) for subject in known} - answered
         possible = {(subject.pipeline, subject.model) for subject in self._ledger.subjects() if subject.is_ai}

@@ -9,6 +9,7 @@ from typing import Any
 
 NUMBER_FIELD = "ledger_number"
 """A field that the service does not know. It stores it, and raw_stats answers it."""
+PIPELINE_PREFIX = "pipeline "
 REGION = "FRA"
 
 
@@ -33,7 +34,7 @@ class Subject:
     @property
     def pipeline(self) -> str:
         """The pipeline of its AI jobs."""
-        return f"pipeline {self.index}"
+        return f"{PIPELINE_PREFIX}{self.index}"
 
     @property
     def model(self) -> str:
