@@ -76,7 +76,7 @@ def expected(events_database: str) -> dict[str, str]:
 
 def round_numbers(text: str) -> str:
     """The text without the last bits of means, which differ from run to run."""
-    return re.sub(r"\d\.\d{10,}", lambda number: f"{float(number[0]):.9f}", text)
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.9f}", text)
 
 
 @pytest.mark.parametrize("surroundings", ENVIRONMENTS)
