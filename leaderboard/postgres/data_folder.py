@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
 SERVER_LOG = "postgres.log"
+REASONS = re.compile("could not|error:|(FATAL|PANIC|ERROR):")
 OPEN_FLAGS = {
     mode: os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | how
     for mode, how in (("ab", os.O_APPEND), ("wb", os.O_TRUNC))
@@ -92,9 +94,7 @@ class DataFolder:
         options = ("--auth=trust", "--encoding=UTF8", "--locale=C", "-U", SUPERUSER)
         done = programs.run("initdb", "-D", str(partial), *options)
         if done.returncode:
-            lines = done.stdout.decode(errors="replace").split("\n")
-            reason = next((line for line in reversed(lines) if line.strip()), "no reason given")
-            raise EmbeddedPostgresError(f"initdb failed in {partial}: {reason}")
+            raise EmbeddedPostgresError(f"initdb failed in {partial}: {_reason(done.stdout.decode(errors='replace'))}")
         partial.rename(self.postgres)
 
     def check_owner(self) -> None:
@@ -118,3 +118,10 @@ class DataFolder:
                 f"{self.postgres} was made by PostgreSQL {made_by}, but {installed} is installed: move its data "
                 f"with pg_dump of PostgreSQL {made_by}, or choose another DATA_DIR"
             )
+
+
+def _reason(output: str) -> str:
+    """The line of a program's output that says why it failed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    reasons = [line for line in lines if REASONS.search(line)]
+    return (reasons or lines or ["no reason given"])[-1]

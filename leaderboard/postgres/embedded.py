@@ -25,7 +25,7 @@ from queries.concurrency import OutageLog
 log = logging.getLogger(__name__)
 
 WATCH_INTERVAL_SECONDS = 1.0
-MAX_RESTART_DELAY_SECONDS = 30.0
+MAX_RESTART_DELAY_SECONDS = 10.0
 """How long the watch waits at most before it restarts a server that dies again and again."""
 STABLE_SECONDS = 5.0
 """A server that has run for this long is restarted without delay."""
