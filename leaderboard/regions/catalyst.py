@@ -1,13 +1,15 @@
 """Reads regions from the network's own list of sites, the JSON document at CATALYST_REGION_URL."""
 
+import contextlib
 import http.client
+import socket
 import urllib.error
 import urllib.request
 
 import msgspec
 
 from queries.concurrency import call_with_timeout
-from queries.errors import StoreTimeout
+from queries.errors import StoreTimeout, first_line
 
 TIMEOUT_SECONDS = 3.0
 """For the whole document. A tester waits 8 s for its response."""
@@ -33,24 +35,52 @@ class Sites(msgspec.Struct):
 
 def read_regions(url: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
     """Display names by code. Codes are in upper case. ``timeout`` is in seconds. Raises CatalystError."""
+    sockets: list[socket.socket] = []
     try:
         # urllib's timeout starts again with each byte, so a slow server could take for ever
-        document = call_with_timeout(timeout, _fetch, url, timeout)
+        document = call_with_timeout(timeout, _fetch, url, timeout, sockets)
         sites = msgspec.json.decode(document, type=Sites)
     except (OSError, http.client.HTTPException, StoreTimeout, ValueError, RecursionError) as error:
-        raise CatalystError(f"{type(error).__name__}: {error}") from error
+        raise CatalystError(f"{type(error).__name__}: {first_line(error)}") from error
+    finally:
+        # this ends a fetch that still goes on
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
     return {code.upper(): name for code, name in sites.prod.full_name.items() if _fits(code.upper(), name)}
 
 
 def _fits(code: str, name: str) -> bool:
-    """Whether PostgreSQL can store a region."""
-    return 0 < len(code) <= MAX_CODE_LENGTH and len(name) <= MAX_DISPLAY_NAME_LENGTH and "\0" not in code + name
+    """Whether PostgreSQL can store a region, and a terminal show it."""
+    has_lengths = 0 < len(code) <= MAX_CODE_LENGTH and len(name) <= MAX_DISPLAY_NAME_LENGTH
+    return has_lengths and code.isprintable() and name.isprintable()
 
 
-def _fetch(url: str, timeout: float) -> bytes:
+def _fetch(url: str, timeout: float, sockets: list[socket.socket]) -> bytes:
+    """The document. Adds each socket that it opens to ``sockets``."""
+
+    class Connection(http.client.HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class SecureConnection(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class Handler(urllib.request.HTTPHandler):
+        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Connection, request)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(SecureConnection, request)
+
+    opener = urllib.request.build_opener(Handler, SecureHandler)
     request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "leaderboard"})
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        with opener.open(request, timeout=timeout) as response:
             document: bytes = response.read(MAX_DOCUMENT_BYTES + 1)
     except urllib.error.HTTPError as error:
         with error:

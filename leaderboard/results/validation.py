@@ -118,7 +118,8 @@ def _reason_not_storable(document: object) -> str | None:
     """A sentence about the first name or value that PostgreSQL cannot store, or None."""
     for leaf in _leaves(document):
         path, value = leaf.path, leaf.value
-        name = shorten(path)
+        # as JSON writes it
+        name = shorten(path.replace("\0", "\\u0000"))
         if leaf.depth > MAX_DEPTH:
             return f"{name.partition('.')[0].partition('[')[0]} is nested too deeply"
         if isinstance(value, float) and not math.isfinite(value):
