@@ -86,8 +86,8 @@ class Admission(Generic[T]):
         self._slots: dict[Kind, _Slots[T]] = {
             Kind.HEALTH: _Slots(4, 32, 5.0),
             Kind.RECENT: _Slots(half, 8 * half, 2.0),
-            Kind.OLD: _Slots(eighth, 8 * eighth, 5.0),
-            Kind.RESULTS: _Slots(sixteenth, 8 * sixteenth, 5.0),
+            Kind.OLD: _Slots(eighth, 8 * eighth, 10.0),
+            Kind.RESULTS: _Slots(sixteenth, 8 * sixteenth, 10.0),
             # a post must be decided before its tester leaves, after 8 s
             Kind.POST: _Slots(half, 8 * half, 1.0),
         }
