@@ -1,16 +1,21 @@
 """The list of regions, and the regions that the catalyst document adds to it."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
+import psycopg2
 import pytest
 from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
 from leaderboard.postgres.pool import Database
-from leaderboard.regions.registry import RegionRegistry
+from leaderboard.regions.region_table import insert_regions
+from leaderboard.regions.registry import MAX_REREADS, RegionRegistry
 from leaderboard.settings import Settings
+from queries import TRANSCODING
 from tests.conftest import SECRET, rows, sample
 from tests.leaderboard.regions.conftest import CatalystServer
 from tests.support.waiting import eventually
@@ -117,3 +122,58 @@ def test_read_only_database_lists_its_own_regions(client: FlaskClient, database:
     rows(database, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     client.application.extensions["leaderboard"].close()
     assert get_regions(client) == SEEDED
+
+
+class CountingDatabase(Database):
+    """A pool that counts what it runs."""
+
+    calls = 0
+
+    def run(self, work: Callable[..., Any], timeout: float | None = None) -> Any:
+        self.calls += 1
+        return super().run(work, timeout)
+
+
+def test_unknown_regions_have_the_table_read_a_few_times_only(database: str) -> None:
+    with closing(CountingDatabase(database, 20)) as pool:
+        registry = RegionRegistry(pool, 60)
+        began = time.monotonic()
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda number: registry.find(f"X{number}", TRANSCODING, 5), range(300)))
+        assert found == [None] * 300
+        # one more each second
+        assert 1 <= pool.calls <= MAX_REREADS + 1 + (time.monotonic() - began)
+
+
+def test_region_that_another_process_registered_is_found(pool: Database, database: str) -> None:
+    registry = RegionRegistry(pool, 60)
+    for _ in range(20):
+        assert registry.find("new", TRANSCODING, 5) is None
+    rows(database, INSERT_REGION)
+    assert eventually(lambda: registry.find("new", TRANSCODING, 5)) == "NEW"
+
+
+def test_regions_are_known_in_an_outage_that_began_before_they_were_asked_for(
+    client: FlaskClient, database: str, post: Callable[..., Any]
+) -> None:
+    with closing(psycopg2.connect(database)) as holder, holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE regions IN ACCESS EXCLUSIVE MODE")
+        first = client.get("/api/regions")
+        assert (first.status_code, first.json["regions"]) == (200, SEEDED)
+        assert "X-Data-As-Of" in first.headers
+        # nobody can tell whether this one is registered
+        assert post({"region": "QQQ", "orchestrator": "0x" + "a" * 40}).status_code == 503
+    eventually(lambda: "X-Data-As-Of" not in client.get("/api/regions").headers)
+
+
+def test_processes_that_add_the_same_regions_at_once(database: str) -> None:
+    names = {f"R{number:03}": f"Region {number}" for number in range(200)}
+
+    def add(number: int) -> None:
+        items = sorted(names.items(), reverse=bool(number % 2))
+        with closing(Database(database, 20)) as pool:
+            pool.run(lambda cursor: insert_regions(cursor, dict(items)))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(add, range(6))) == [None] * 6
+    assert rows(database, "SELECT count(*) FROM regions WHERE name LIKE 'R___'") == [(200,)]
