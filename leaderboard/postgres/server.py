@@ -22,6 +22,7 @@ from leaderboard.postgres.data_folder import SERVER_LOG, SUPERUSER, DataFolder
 from leaderboard.postgres.errors import EmbeddedPostgresError
 from leaderboard.postgres.programs import ServerPrograms
 from leaderboard.postgres.socket_folder import PORT, SOCKET_NAME, SocketFolder
+from leaderboard.settings import server_environment
 from leaderboard.signals import defer_signals
 from queries.db import conninfo
 
@@ -184,6 +185,7 @@ class PostgresServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
+                env=server_environment(),
                 # Ctrl-C in a terminal must reach the server's users, but not the server
                 start_new_session=True,
                 **system_user.run_as(system_user.server_account()),

@@ -327,3 +327,19 @@ def test_watch_sees_the_end_of_a_server_that_another_process_started(data_dir: P
     pid = kill_server(data_dir)
     eventually(lambda: postmaster_pid(data_dir) not in (None, pid) and answers(url))
     server.release()
+
+
+def test_environment_does_not_change_how_the_server_reads_and_writes(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"TZ": "Asia/Tokyo", "PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German", "PGCLIENTENCODING": "LATIN1"}
+    for name, value in (variables | {"LC_ALL": "xx_YY.ISO-8859-1", "PGDATA": "/nonexistent", "PGPORT": "1"}).items():
+        monkeypatch.setenv(name, value)
+    server = EmbeddedPostgres(empty_folder)
+    url = server.acquire().replace("/leaderboard?", "/postgres?")
+    # clients that set nothing
+    for name in variables:
+        monkeypatch.delenv(name)
+    names = ("TimeZone", "DateStyle", "client_encoding", "server_encoding", "lc_messages", "log_timezone")
+    assert [rows(url, f"SHOW {name}")[0][0] for name in names] == ["UTC", "ISO, MDY", "UTF8", "UTF8", "C", "UTC"]
+    server.release()
