@@ -13,6 +13,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from queries.concurrency import CLIENT_MARGIN_SECONDS, call_with_timeout
 from queries.db import (
+    DURABLE_COMMIT,
     ConnectionPool,
     conninfo,
     database_label,
@@ -132,7 +133,8 @@ class _Transaction:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise StoreTimeout(f"no connection became free within {self.timeout:g} s")
-        return f"BEGIN; {transaction_settings(max(left - CLIENT_MARGIN_SECONDS, left / 2))}"
+        settings = transaction_settings(max(left - CLIENT_MARGIN_SECONDS, left / 2))
+        return f"BEGIN; {settings}; {DURABLE_COMMIT}"
 
     def begin_commit(self) -> None:
         """Raises StoreTimeout where the caller has stopped waiting."""

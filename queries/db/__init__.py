@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from queries.db.dsn import conninfo as conninfo
     from queries.db.dsn import database_label as database_label
     from queries.db.transaction_settings import BEGIN_WITHOUT_LIMITS as BEGIN_WITHOUT_LIMITS
+    from queries.db.transaction_settings import DURABLE_COMMIT as DURABLE_COMMIT
     from queries.db.transaction_settings import transaction_settings as transaction_settings
 
 attach(
@@ -30,6 +31,7 @@ attach(
         "translate_psycopg2_error": "queries.db.driver_errors",
         "conninfo": "queries.db.dsn",
         "database_label": "queries.db.dsn",
+        "DURABLE_COMMIT": "queries.db.transaction_settings",
         "transaction_settings": "queries.db.transaction_settings",
     },
 )

@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  it is a 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.db.driver_errors import is_outcome_known, translate_psycopg2_error
 from queries.db.dsn import MAX_SILENCE_SECONDS, connect_timeout, conninfo, database_label
-from queries.db.transaction_settings import transaction_settings
+from queries.db.transaction_settings import DURABLE_COMMIT, transaction_settings
 from queries.errors import OutcomeUnknown, StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ def _begin(deadline: float) -> str:
     left = deadline - time.monotonic()
     # the server gives up before its client, so that it does not go on after the response
     limit = max(left - CLIENT_MARGIN_SECONDS, left / 2, 0.001)
-    return f"BEGIN; {transaction_settings(limit)}"
+    return f"BEGIN; {transaction_settings(limit)}; {DURABLE_COMMIT}"
 
 
 def _has_ended(connection: Connection) -> bool:

@@ -23,6 +23,10 @@ def transaction_settings(timeout: float) -> str:
     )
 
 
+# a role may have it off, and then a crash of the server loses commits that were confirmed
+DURABLE_COMMIT = """SELECT set_config('synchronous_commit', 'on', true)
+    WHERE current_setting('synchronous_commit') = 'off'"""
+"""Makes the COMMIT of the present transaction wait until it is on disk."""
 # PostgreSQL 17 has another limit, which older ones refuse to set
 BEGIN_WITHOUT_LIMITS = f"""BEGIN; {transaction_settings(0)}; SELECT set_config('transaction_timeout', '0', true)
     WHERE current_setting('server_version_num')::int >= 170000"""
