@@ -67,15 +67,19 @@ class OutcomeUnknown(PostError):
 
 
 class Client:
-    """Posts to the service at a URL such as ``http://127.0.0.1:8080``. Raises ValueError for another kind of URL."""
+    """Posts to the service at a URL such as ``http://127.0.0.1:8080``. Raises ValueError for another kind of URL.
 
-    def __init__(self, url: str, secret: str) -> None:
+    ``timeout`` is the limit for one batch in seconds.
+    """
+
+    def __init__(self, url: str, secret: str, timeout: float = ANSWER_TIMEOUT_SECONDS) -> None:
         parts = urlsplit(url)
         # reading the port raises ValueError where it is not a number
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"must be a URL such as http://127.0.0.1:8080, not {url!r}")
         self._endpoint = f"{url.rstrip('/')}/api/post_stats"
         self._secret = secret
+        self._timeout = timeout
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def post(self, bodies: list[bytes]) -> None:
@@ -88,13 +92,13 @@ class Client:
         request = urllib.request.Request(self._endpoint, body, headers)
         try:
             # urllib's own limit begins again with each byte
-            call_with_timeout(ANSWER_TIMEOUT_SECONDS, self._send, request, len(bodies))
+            call_with_timeout(self._timeout, self._send, request, len(bodies))
         except StoreTimeout as error:
-            raise OutcomeUnknown(f"no answer within {ANSWER_TIMEOUT_SECONDS:g} s") from error
+            raise OutcomeUnknown(f"no answer within {self._timeout:g} s") from error
 
     def _send(self, request: urllib.request.Request, count: int) -> None:
         try:
-            with self._opener.open(request, timeout=ANSWER_TIMEOUT_SECONDS) as response:
+            with self._opener.open(request, timeout=self._timeout) as response:
                 _check_stored(response)
         except urllib.error.HTTPError as error:
             with error:

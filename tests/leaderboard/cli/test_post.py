@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from leaderboard.posting.client import Client, ServiceRefused
+from leaderboard.posting.client import Client, OutcomeUnknown, ServiceRefused
 from leaderboard.results.validation import MAX_RESULT_BYTES
 from tests.conftest import SECRET, rows, sample
 from tests.leaderboard.cli.conftest import RunCommand, listening
@@ -50,6 +50,16 @@ def answer_with(status: str) -> Wsgi:
     def fault(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response(status, [("Content-Type", "application/json"), ("Retry-After", "0")])
         return [b'{"error": "not now"}']
+
+    return fault
+
+
+def answer_as_another(status: str, text: str = "<html>", **headers: str) -> Wsgi:
+    """A fault: something before the service answers in its place."""
+
+    def fault(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response(status, [("Content-Type", "text/html"), *headers.items()])
+        return [text.encode()]
 
     return fault
 
@@ -229,9 +239,22 @@ def test_service_that_does_not_run_exits_with_75(run: RunCommand) -> None:
     ]
 
 
-@pytest.mark.parametrize("lost", [True, False], ids=["lost connection", "504"])
-def test_batch_without_an_answer_is_not_sent_twice(run: RunCommand, app: Flask, database: str, lost: bool) -> None:
-    fault = lose_the_answer(app) if lost else answer_with("504 Gateway Timeout")
+UNCERTAIN = {
+    "lost connection": None,
+    "504": answer_with("504 Gateway Timeout"),
+    "500": answer_with("500 Internal Server Error"),
+    "502 of a proxy": answer_as_another("502 Bad Gateway"),
+    "503 of a proxy": answer_as_another("503 Service Unavailable"),
+    "an answer without its text": answer_as_another("200 OK", ""),
+}
+
+
+@pytest.mark.parametrize("fault", UNCERTAIN.values(), ids=UNCERTAIN.keys())
+def test_batch_without_an_answer_is_not_sent_twice(
+    run: RunCommand, app: Flask, database: str, fault: Wsgi | None
+) -> None:
+    lost = fault is None
+    fault = fault or lose_the_answer(app)
     with listening(FlakyService(app, app, fault)) as url:
         result = run("post", "-", "--url", url, "--batch-size", "2", stdin=lines(*numbered(5)))
     assert result.exit_code == 75
@@ -289,6 +312,48 @@ def test_wrong_secret_posts_nothing(run: RunCommand, service_url: str, database:
     assert result.stderr.splitlines()[0] == "0 posted, 0 refused"
     assert "the Authorization header is not the signature of this body" in result.stderr.splitlines()[-1]
     assert stored(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (answer_as_another("200 OK", "<html>Log in first</html>"), "the answer 200 is not that of a leaderboard"),
+        (answer_as_another("302 Found", Location="/login"), "the service redirects to /login; use that URL"),
+        (answer_as_another("404 Not Found"), "404 Not Found"),
+    ],
+)
+def test_page_of_something_else_does_not_count_as_stored(
+    run: RunCommand, app: Flask, database: str, fault: Wsgi, sentence: str
+) -> None:
+    with listening(FlakyService(app, fault)) as url:
+        result = run("post", "-", "--url", url, stdin=lines(*numbered(2)))
+    assert result.exit_code == 1
+    first, second, last = result.stderr.splitlines()
+    assert (first, second) == ("0 posted, 0 refused", "line 1 and after were not posted; run again with --from-line 1")
+    assert sentence in last
+    assert stored(database) == 0
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "425 Too Early", "429 Too Many Requests"])
+def test_batch_that_was_not_passed_on_is_sent_again(run: RunCommand, app: Flask, database: str, status: str) -> None:
+    with listening(FlakyService(app, answer_as_another(status))) as url:
+        result = run("post", "-", "--url", url, stdin=lines(*numbered(2)))
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "2 posted, 0 refused")
+    assert stored_numbers(database) == [0, 1]
+
+
+def test_answer_that_never_ends_is_given_up() -> None:
+    given_up = Event()
+
+    def drip(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        while not given_up.wait(0.05):
+            yield b" "
+
+    with listening(drip) as url:
+        with pytest.raises(OutcomeUnknown, match=r"no answer within 0\.5 s"):
+            Client(url, SECRET, timeout=0.5).post([b"{}"])
+        given_up.set()
 
 
 def test_missing_secret_posts_nothing(run: RunCommand) -> None:
