@@ -17,7 +17,7 @@ from leaderboard.postgres.readiness import Readiness
 from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistry
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
-from leaderboard.settings import Settings
+from leaderboard.settings import MIN_CONNECTIONS, Settings
 from queries import (
     REFRESH_PATIENCE_SECONDS,
     EventWindow,
@@ -45,9 +45,14 @@ class Service:
         self.settings = settings
         self._url = url
         timeout = settings.db_timeout
-        self._database = Database(url, timeout)
+        # two more are for single posts and for the snapshots of the live window
+        shared, checks, reads = _divide_connections(settings.db_connections)
+        self._database = Database(url, timeout, connections=shared)
+        self._check_database = Database(url, timeout, connections=checks) if checks else self._database
         self._hybrid = HybridEvents(
-            PostgresEvents(url, timeout=timeout), LakeEvents(settings.lake, timeout=timeout), waits_for_lake=False
+            PostgresEvents(url, timeout=timeout, connections=reads),
+            LakeEvents(settings.lake, timeout=timeout),
+            waits_for_lake=False,
         )
         # read through events_at and results_at
         self.live_events = LiveEvents(
@@ -60,7 +65,7 @@ class Service:
         self._insert_connection = DirectConnection(url, timeout)
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
-        self.readiness = Readiness(url, self._database, timeout, self._start)
+        self.readiness = Readiness(url, self._check_database, timeout, self._start)
         self.health = HealthCheck(self)
         self._outage_log = OutageLog("the database", log)
         self.refusal_log = RefusalLog()
@@ -173,6 +178,11 @@ class Service:
         self.readiness.ensure(timeout)
 
     def _start(self) -> None:
+        try:
+            # the first post must find a slot, whatever readers hold then
+            self._insert_connection.open()
+        except StoreUnavailable as error:
+            log.warning("no connection for posts yet: %s", error)
         self._regions.load()
         self.live_events.start()
         self._lake_sync.start()
@@ -183,8 +193,19 @@ class Service:
         self._lake_sync.close()
         self.refusal_log.close()
         self._database.close()
+        self._check_database.close()
         self._insert_connection.close()
         self.live_events.close()
+
+
+def _divide_connections(connections: int) -> tuple[int, int, int]:
+    """How many connections batches and regions have, how many checks of the database have, and how many reads have.
+
+    Of all connections of a worker, single posts and the snapshots of the live
+    window have one each. With the fewest, checks have none of their own.
+    """
+    checks = 1 if connections > MIN_CONNECTIONS else 0
+    return 1, checks, connections - 3 - checks
 
 
 def service() -> Service:

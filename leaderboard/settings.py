@@ -17,6 +17,7 @@ from leaderboard.setting_parsers import CACHE_TYPES, LOG_LEVELS
 
 EMBEDDED_SYNC_INTERVAL_SECONDS = 300.0
 LOCAL_ADDRESSES = "localhost,127.0.0.1,::1"
+MIN_CONNECTIONS = 4
 NEW_NAMES = {"LIVE_MEMORY": "LIVE_MEMORY_MIB", "LIVE_REREAD": "LIVE_RELOAD_INTERVAL"}
 """Settings of older releases, and what they are called now."""
 
@@ -79,6 +80,13 @@ class Settings:
         int | None,
         Setting("worker processes, unless an option says otherwise", _worker_count, "one per core, 2 to 8"),
     ] = None
+    db_connections: Annotated[
+        int,
+        Setting(
+            f"the most connections of each worker to the database, at least {MIN_CONNECTIONS}",
+            parsers.whole_number(MIN_CONNECTIONS, 1000),
+        ),
+    ] = 7
     log_level: Annotated[str, Setting(", ".join(LOG_LEVELS), parsers.choice(LOG_LEVELS, upper=True))] = "INFO"
     regions_cache_timeout: Annotated[float, Setting("seconds to cache the list of regions", _cache_seconds)] = 60.0
     pipelines_cache_timeout: Annotated[float, Setting("seconds to cache the list of pipelines", _cache_seconds)] = 60.0

@@ -41,8 +41,16 @@ class DirectConnection:
         self._idle: Connection | None = None
 
     def open(self) -> None:
-        """Opens the connection, if it is not open. Raises StoreUnavailable."""
-        self.run("SELECT 1")
+        """Opens the connection, if it is not open, so that it need not be opened when there is no slot left for it.
+
+        Another thread may use it meanwhile. Raises StoreUnavailable.
+        """
+        if self._idle is None:
+            connection = self._connect(time.monotonic() + self.timeout)
+            if self._idle is None:
+                self._idle = connection
+            else:
+                connection.close()
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows that a statement returns. What it writes is committed when this returns.

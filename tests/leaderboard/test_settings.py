@@ -64,6 +64,8 @@ def test_empty_variable_counts_as_not_set(name: str) -> None:
         ("START_TIME_WINDOW", "1e300"),
         ("DB_TIMEOUT", "1e10"),
         ("DB_TIMEOUT", "0"),
+        ("DB_CONNECTIONS", "3"),
+        ("DB_CONNECTIONS", "many"),
         ("REGIONS_CACHE_TIMEOUT", "1e300"),
         ("DATA_DIR", "~nobody-of-that-name/x"),
         ("START_TIME_WINDOW", "0"),
