@@ -13,7 +13,7 @@ from flask import Flask
 from leaderboard.app import create_app
 from leaderboard.results.auth import sign
 from leaderboard.settings import MIN_CONNECTIONS, Settings
-from tests.conftest import rows
+from tests.conftest import load_events, rows
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
 from tests.support.waiting import eventually
@@ -21,7 +21,14 @@ from tests.support.waiting import eventually
 READERS = 12
 DAY = 86400
 FIRST_DAY = 1_600_000_000
-WAITING = "SELECT count(*) FROM pg_locks WHERE relation = 'job_types'::regclass AND NOT granted"
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+# reads by this role, and they alone, wait for a lock
+HOLD_READS = """
+    CREATE FUNCTION wait() RETURNS bool LANGUAGE sql AS
+        'SELECT true FROM (SELECT pg_advisory_xact_lock_shared(1)) waited';
+    ALTER TABLE events ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY reads ON events FOR SELECT TO limited USING (wait());
+    CREATE POLICY writes ON events FOR INSERT TO limited WITH CHECK (true)"""
 
 
 @pytest.fixture
@@ -81,17 +88,20 @@ def test_worker_under_load_needs_no_more_than_its_connections(
 def test_posts_go_on_while_readers_hold_all_connections(
     limited: str, database: str, connections: int, limit: int, tmp_path: Path
 ) -> None:
+    load_events(
+        database,
+        [[FIRST_DAY + day * DAY, "0x" + "a" * 40, "FRA", "transcoding", RESULT] for day in range(READERS)],
+    )
+    rows(database, HOLD_READS)
     with (
         service(limited, connections, tmp_path) as app,
         closing(psycopg2.connect(database)) as blocker,
         ThreadPoolExecutor(READERS) as threads,
     ):
         rows(database, f"ALTER ROLE limited CONNECTION LIMIT {limit}")
-        # the ids of regions are known from now on
         assert post(app, RESULT) == 200
         with blocker.cursor() as cursor:
-            # reads need this table, posts do not
-            cursor.execute("LOCK TABLE job_types IN ACCESS EXCLUSIVE MODE")
+            cursor.execute("SELECT pg_advisory_xact_lock(1)")
         read = [threads.submit(read_day, app, day) for day in range(READERS)]
         eventually(lambda: rows(database, WAITING)[0][0] > 0)
         assert [post(app, RESULT) for _ in range(20)] == [200] * 20
