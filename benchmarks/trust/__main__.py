@@ -25,6 +25,7 @@ def main() -> None:
 
 
 _log = click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="File for the log of the service.")
+_nginx = click.option("--nginx", is_flag=True, help="Let clients reach the service through nginx.")
 _seconds = click.option("--seconds", default=15, show_default=True, help="Duration of each measurement.")
 
 
@@ -40,10 +41,12 @@ _seconds = click.option("--seconds", default=15, show_default=True, help="Durati
     show_default=True,
     help="Whether the service runs it, or reaches it through PgBouncer.",
 )
+@_nginx
 @_log
-def kills(faults: int, posters: int, readers: int, pause: float, database: str, log: Path | None) -> None:
+def kills(faults: int, posters: int, readers: int, pause: float, database: str, nginx: bool, log: Path | None) -> None:
     """Kill workers, master and database, cut connections, fill the disk, and compare all answers with a ledger."""
-    _finish(run_kills(faults, posters, readers, pause, log, database))
+    with running(log, database=database, proxied=nginx) as setup:
+        _finish(run_kills(setup, faults, posters, readers, pause))
 
 
 @main.command()
@@ -58,12 +61,13 @@ def soak(minutes: float, results: int, log: Path | None) -> None:
 
 @main.command("slow-clients")
 @click.option("--clients", "numbers", default=(16, 64, 256, 1024), show_default=True, multiple=True, help="How many.")
+@_nginx
 @_seconds
 @_log
-def slow_clients(numbers: tuple[int, ...], seconds: int, log: Path | None) -> None:
+def slow_clients(numbers: tuple[int, ...], nginx: bool, seconds: int, log: Path | None) -> None:
     """Connect clients that send or read slowly, and say whether others are answered meanwhile."""
-    with running(log, large_answer=True) as setup:
-        _finish(measure_slow_clients(setup.service, setup.service.port, list(numbers), seconds, _report))
+    with running(log, large_answer=True, proxied=nginx) as setup:
+        _finish(measure_slow_clients(setup.service, setup.port, list(numbers), seconds, _report))
 
 
 @main.command()

@@ -12,6 +12,7 @@ import psycopg2
 
 from benchmarks.trust.processes.database import EmbeddedDatabase, TrialDatabase
 from benchmarks.trust.processes.disk import SmallDisk
+from benchmarks.trust.processes.nginx import running_nginx
 from benchmarks.trust.processes.pgbouncer import TrialPooler
 from benchmarks.trust.processes.service import LEADERBOARD, TrialService
 from benchmarks.trust.traffic.subjects import Subject
@@ -33,16 +34,18 @@ class Setup:
     service: TrialService
     database: EmbeddedDatabase
     disk: SmallDisk | None
+    port: int
+    """Where clients connect: the service's port, or that of the proxy before it."""
 
 
 @contextmanager
 def running(
-    log: Path | None, *, results: int = 0, large_answer: bool = False, database: str = "direct"
+    log: Path | None, *, results: int = 0, large_answer: bool = False, database: str = "direct", proxied: bool = False
 ) -> Iterator[Setup]:
     """A service over a new database with so many simulated results, until the end of the ``with`` statement.
 
     ``database`` is one of DATABASES: the service reaches it directly or through PgBouncer, or runs it itself.
-    The last has no simulated results.
+    The last has no simulated results. With ``proxied``, clients reach the service through nginx.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leaderboard-trust-")))
@@ -69,7 +72,11 @@ def running(
             "PIPELINES_CACHE_TIMEOUT": "0",
         }
         service = TrialService(settings, log or folder / "service.log")
-        yield Setup(stack.enter_context(service.running()), server, disk)
+        port = stack.enter_context(service.running()).port
+        if proxied:
+            (folder / "nginx").mkdir()
+            port = stack.enter_context(running_nginx(folder / "nginx", port))
+        yield Setup(service, server, disk, port)
 
 
 def _store_large_answer(url: str) -> None:

@@ -128,4 +128,5 @@ class Poster:
             return Outcome.ACKNOWLEDGED if expected == 200 else Outcome.REFUSED
         if answer.status not in (503, 504):
             self._ledger.violate(f"a post answered {answer.status} instead of {expected}: {answer.body[:200]!r}")
-        return Outcome.REFUSED if 400 <= answer.status < 500 else Outcome.UNKNOWN
+        # with 503 nothing is stored, now or later; with 504 nobody knows
+        return Outcome.UNKNOWN if answer.status == 504 else Outcome.REFUSED
