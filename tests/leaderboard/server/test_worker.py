@@ -1,9 +1,12 @@
 """What the worker does for well-behaved clients, and when there are too many."""
 
+import http.client
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
@@ -126,6 +129,42 @@ def test_free_worker_serves_what_a_full_one_would_keep_waiting(tmp_path: Path) -
             release.touch()
         assert statuses == [200] * 10
         assert [request.result() for request in held] == [200] * 3
+
+
+def test_reload_drops_no_request() -> None:
+    def send_requests(connection: http.client.HTTPConnection) -> int:
+        count = 0
+        while not is_reloaded.is_set():
+            connection.request("POST", "/", b"x")
+            assert connection.getresponse().read() == b"1"
+            count += 1
+        return count
+
+    def worker_pids() -> set[int]:
+        return {worker.pid for worker in psutil.Process(service.process.pid).children()}
+
+    is_reloaded = Event()
+    with plain_service("--workers", "2") as service, ThreadPoolExecutor(4) as pool:
+        connections = [http.client.HTTPConnection("127.0.0.1", service.port, timeout=60) for _ in range(4)]
+        counts = [pool.submit(send_requests, connection) for connection in connections]
+        try:
+            for _ in range(2):
+                before = worker_pids()
+                service.process.send_signal(signal.SIGHUP)
+                eventually(lambda: len(worker_pids()) == 2 and not worker_pids() & before)  # noqa: B023  it ends here
+        finally:
+            is_reloaded.set()
+        assert all(count.result() > 0 for count in counts)
+        for connection in connections:
+            connection.close()
+
+
+def test_worker_that_is_killed_is_replaced() -> None:
+    with plain_service() as service:
+        (worker,) = psutil.Process(service.process.pid).children()
+        worker.kill()
+        eventually(lambda: [c.pid for c in psutil.Process(service.process.pid).children()] not in ([], [worker.pid]))
+        assert service.get("/").status == 200
 
 
 def test_port_is_free_soon_after_the_main_process_is_killed(tmp_path: Path) -> None:
