@@ -4,6 +4,7 @@ Drivers' own errors become these where the driver is called, and are not
 translated again above.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,14 +70,11 @@ def first_line(error: BaseException) -> str:
 
 
 def shorten(text: str, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
-    r"""The beginning of the text, with control characters as escapes such as ``\x1b``, which no terminal obeys."""
+    r"""The beginning of the text, with control characters as JSON writes them (``\u001b``), which no terminal obeys."""
     begin = text if len(text) <= max_characters else f"{text[:max_characters]}…"
     if begin.isprintable():
         return begin
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in begin
-    )
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in begin)
 
 
 def quote(text: str) -> str:

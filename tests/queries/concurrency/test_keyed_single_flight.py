@@ -7,6 +7,7 @@ from threading import Event, Semaphore
 import pytest
 
 from queries.concurrency import KeyedSingleFlight
+from queries.errors import StoreTimeout
 
 CALLERS = 6
 
@@ -87,3 +88,22 @@ def test_calls_of_different_keys_run_at_the_same_time(pool: ThreadPoolExecutor) 
         pool.submit(flights, "other", lambda: meet(other, one)),
     ]
     assert [outcome.result(20) for outcome in outcomes] == [True, True]
+
+
+def test_call_that_hangs_holds_others_for_a_while_only(pool: ThreadPoolExecutor) -> None:
+    flights: KeyedSingleFlight[str, int] = KeyedSingleFlight(timeout=0.1)
+    entered, ends = Event(), Event()
+
+    def hang() -> int:
+        entered.set()
+        assert ends.wait(20)
+        return 1
+
+    hanging = pool.submit(flights, "key", hang)
+    assert entered.wait(20)
+    with pytest.raises(StoreTimeout, match=r"another caller's call did not end within 0\.1 s"):
+        flights("key", lambda: 2)
+    assert flights("key", lambda: 3) == 3
+    ends.set()
+    assert hanging.result(20) == 1
+    assert flights("key", lambda: 4) == 4
