@@ -66,7 +66,7 @@ class HealthCheck:
         if isinstance(lake, Exception):
             document["lake"] = {"ok": False, "error": "the lake is not available"}
         elif lake is not None:
-            document["lake"] = {"ok": True, "as_of": lake.as_of.isoformat()}
+            document["lake"] = {"ok": True}
         if isinstance(window, Exception):
             status = DOWN
         else:
