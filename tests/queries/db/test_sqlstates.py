@@ -94,3 +94,29 @@ def test_plan_that_outlived_a_change_of_its_table_is_unavailable(
         "$$ BEGIN RAISE 'cached plan must not change result type' USING ERRCODE = '0A000'; END $$")  # fmt: skip
     with pytest.raises(StoreUnavailable, match="cached plan"):
         run(raising, "SELECT stale() AS failed")
+
+
+@pytest.mark.parametrize("failing", ["fail('40001')", "pg_terminate_backend(pg_backend_pid())"])
+def test_error_after_the_first_rows_is_no_shorter_result(raising: str, failing: str) -> None:
+    with closing(ArrowPool(raising, timeout=20, connections=1)) as pool:
+        statement = (
+            "SELECT repeat('x', 200) AS x, CASE WHEN i = 90000 THEN {}::text END AS failed "
+            "FROM generate_series(1, 100000) i"
+        )
+        with pytest.raises(StoreUnavailable, match="the reason|terminating connection"):
+            pool.read(statement.format(failing))
+        assert pool.read(statement.format("NULL")).num_rows == 100_000
+
+
+def test_read_that_fails_with_its_connection_is_repeated_over_a_new_one(raising: str) -> None:
+    with closing(ArrowPool(raising, timeout=20, connections=1)) as pool:
+        (row,) = pool.read("SELECT pg_backend_pid() AS pid").to_pylist()
+        statement = f"SELECT CASE WHEN pg_backend_pid() = {row['pid']} THEN fail('{{}}') ELSE 1 END AS done"
+        assert pool.read(statement.format("40001")).to_pylist() == [{"done": 1}]
+
+
+def test_read_without_disk_or_memory_is_not_repeated(raising: str) -> None:
+    with closing(ArrowPool(raising, timeout=20, connections=1)) as pool:
+        (row,) = pool.read("SELECT pg_backend_pid() AS pid").to_pylist()
+        with pytest.raises(StoreUnavailable):
+            pool.read(f"SELECT CASE WHEN pg_backend_pid() = {row['pid']} THEN fail('53100') ELSE 1 END AS done")
