@@ -6,20 +6,26 @@ from typing import Any
 
 from queries.db.arrow_pool import ArrowPool
 from queries.errors import SchemaMissing, StoreError
+from queries.sources.change_log import HAS_CHANGE_LOG, LOG_IS_WRITTEN, LOG_SUMMARY
 
 # a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
 # that could equal those of its primary
 TIMELINE = """CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"""
-_PERMISSIONS = """
+_PERMISSIONS = f"""
     SELECT has_function_privilege('pg_control_system()', 'execute') AS sees_system,
         has_function_privilege('pg_control_checkpoint()', 'execute') AS sees_checkpoint,
-        to_regclass('pruned') IS NOT NULL AS has_pruned_table"""
+        to_regclass('pruned') IS NOT NULL AS has_pruned_table,
+        {HAS_CHANGE_LOG} AS has_change_log"""
 _STATE = f"""
     SELECT concat({{server}}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
         {{pruned}} AS pruned,
-        (SELECT concat({TIMELINE}, '-', pg_relation_filenode('events'), '-', string_agg(
-            concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid))
-        FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass)) AS changes"""  # noqa: S608
+        concat({TIMELINE}, '-', pg_relation_filenode('events'), '-', {{changes}}) AS changes"""  # noqa: S608
+# counted up to ten seconds after the commit
+_COUNTERS = """
+    (SELECT string_agg(concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid)
+    FROM pg_class WHERE oid IN ('events'::regclass, 'regions'::regclass, 'job_types'::regclass))"""
+_LOG_MARK = "log "
+_LOGGED = f"(CASE WHEN {LOG_IS_WRITTEN} THEN concat('{_LOG_MARK}', {LOG_SUMMARY}) ELSE {_COUNTERS} END)"
 _SERVER = "(SELECT system_identifier FROM pg_control_system())"
 # all that the primary had committed by its last checkpoint has been replayed before a standby takes its first query
 _REPLAYED = """
@@ -34,9 +40,10 @@ class DatabaseState:
     """The state of a database at some moment.
 
     ``database`` identifies the server and the database on it. ``changes``
-    has PostgreSQL's counters of updated and deleted rows; it differs some
-    time after stored events or regions were updated or deleted, and when
-    another server takes over. On a standby it equals no primary's. Events before
+    differs after stored events or regions were updated or deleted, and when
+    another server takes over. It is a summary of the log of changes; without
+    such a log, it has PostgreSQL's counters of updated and deleted rows,
+    which differ some time later. On a standby it equals no primary's. Events before
     ``pruned`` may have been deleted because a lake has them; None where none
     have been.
     """
@@ -49,6 +56,12 @@ class DatabaseState:
     def timeline(self) -> str:
         """What changes when another server takes over, or the database is created again."""
         return f"{self.database}-{self.changes.partition('-')[0]}"
+
+
+def changes_by_log(changes: str, later: str) -> bool:
+    """Whether the log of changes has all that happened between two values of DatabaseState.changes."""
+    before, mark, _ = changes.partition(_LOG_MARK)
+    return bool(mark) and later.startswith(before + mark)
 
 
 class StateReader:
@@ -97,7 +110,9 @@ class StateReader:
             "server": _SERVER if found["sees_system"] else "NULL",
             "checkpoint": _CHECKPOINT if found["sees_checkpoint"] else "to_timestamp(0)",
             "pruned": _PRUNED if found["has_pruned_table"] else "NULL::timestamptz",
+            "changes": _LOGGED if found["has_change_log"] else _COUNTERS,
         }
-        # a migration may create the table at any time
-        self._known_parts = parts if found["has_pruned_table"] else None
+        # a migration may create the tables at any time
+        has_tables = found["has_pruned_table"] and found["has_change_log"] is not None
+        self._known_parts = parts if has_tables else None
         return parts

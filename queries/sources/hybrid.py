@@ -7,14 +7,16 @@ read from it. See read_plan.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 import polars as pl
 
 from queries.concurrency.outages import OutageLog
 from queries.errors import StoreError
+from queries.sources.change_log import ChangePosition
 from queries.sources.database_state import DatabaseState
+from queries.sources.forgotten_writers import ForgottenWriter
 from queries.sources.lake import LakeEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.parquet_files import collect
@@ -136,12 +138,20 @@ class HybridEvents:
         return max((found for found in (in_database, in_lake) if found is not None), default=None)
 
     def changes(self) -> str:
-        """The database's change counters; see DatabaseState.changes."""
+        """What differs after events were changed; see DatabaseState.changes."""
         return self._state().changes
 
-    def events_after(self, after_id: int) -> pl.LazyFrame:
-        """The database's events with an id above ``after_id``; see PostgresEvents.events_after."""
-        return self._postgres.events_after(after_id)
+    def changed_days(self, position: ChangePosition | None) -> tuple[set[int], ChangePosition]:
+        """The days that were changed after a position in the database's log of changes; see read_changed_days."""
+        return self._postgres.changed_days(position)
+
+    def forgotten_writers(self) -> list[ForgottenWriter]:
+        """The transactions that wrote events and have been open for too long, oldest first."""
+        return self._postgres.forgotten_writers()
+
+    def events_after(self, after_id: int, gaps: Sequence[tuple[int, int]] = ()) -> pl.LazyFrame:
+        """The database's events with an id above ``after_id``, or in a gap; see PostgresEvents.events_after."""
+        return self._postgres.events_after(after_id, gaps)
 
     def read_writer_snapshot(self) -> WriterSnapshot:
         """The highest id and the current writers; see PostgresEvents. Only one thread may call this at a time."""

@@ -6,6 +6,7 @@ the bounds of a window, which are datetimes here, are literals in the
 statement. Text from outside is always bound.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
@@ -14,7 +15,9 @@ import polars as pl
 from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
+from queries.sources.change_log import ChangePosition, read_changed_days
 from queries.sources.database_state import DatabaseState, StateReader
+from queries.sources.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 
@@ -112,9 +115,13 @@ class PostgresEvents:
         """
         return self._events(f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}", payload)
 
-    def events_after(self, after_id: int) -> pl.LazyFrame:
-        """The events with an id above ``after_id``, of any time, as ``window`` returns them."""
-        return self._events(f"e.id > {after_id:d} AND isfinite(e.event_time)")
+    def events_after(self, after_id: int, gaps: Sequence[tuple[int, int]] = ()) -> pl.LazyFrame:
+        """The events with an id above ``after_id``, of any time, as ``window`` returns them.
+
+        With ``gaps``, also those whose id is in one of these ranges, both ends included.
+        """
+        ranges = "".join(f" OR e.id BETWEEN {first:d} AND {last:d}" for first, last in gaps)
+        return self._events(f"(e.id > {after_id:d}{ranges}) AND isfinite(e.event_time)")
 
     def results(
         self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, after_id: int | None = None
@@ -175,6 +182,14 @@ class PostgresEvents:
     def state(self) -> DatabaseState:
         """What has happened to the database besides inserted events."""
         return self._state.read()
+
+    def changed_days(self, position: ChangePosition | None) -> tuple[set[int], ChangePosition]:
+        """The days that were changed after a position in the log of changes; see read_changed_days."""
+        return read_changed_days(self._pool, position)
+
+    def forgotten_writers(self) -> list[ForgottenWriter]:
+        """The transactions that wrote events and have been open for too long, oldest first."""
+        return read_forgotten_writers(self._pool)
 
     def pruned(self) -> datetime | None:
         """The moment before which events may have been deleted because a lake has them, or None."""

@@ -10,7 +10,7 @@ from queries.concurrency.coalescing import CallBatcher
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, run_in_thread
 from queries.errors import StoreTimeout, StoreUnavailable, first_line
 from queries.sources.hybrid import HybridEvents
-from queries.sources.live.cache import DAY_MICROS, EMPTY_EVENTS, partition_by_day, sort_and_encode
+from queries.sources.live.cache import DAY_MICROS, EMPTY_EVENTS, NEVER_MICROS, partition_by_day, sort_and_encode
 from queries.sources.live.shared_cache import SharedCache
 from queries.times import from_micros, to_micros
 
@@ -81,6 +81,22 @@ class Backfill:
             chunk = {day: events for read in reads for day, events in read.result().items()}
             self._shared.backfill(chunk, ends[-1], chunk_end, cache, generation)
         return ends[-1]
+
+    def reload_days(self, days: set[int]) -> None:
+        """Reads those of the days (since 1970) again that the cache has."""
+        cache = self._shared.current
+        if cache is None:
+            return
+        cached = sorted(day for day in days if cache.since <= day * DAY_MICROS < NEVER_MICROS)
+        while cached:
+            # consecutive days are read at once
+            first = cached.pop(0)
+            last = first
+            while cached and cached[0] == last + 1:
+                last = cached.pop(0)
+            chunk_end = (last + 1) * DAY_MICROS
+            while chunk_end > first * DAY_MICROS:
+                chunk_end = self.load(chunk_end, first * DAY_MICROS)
 
     def _load_next(self, target_starts: list[int]) -> None:
         """Loads the next chunks for all who wait for older events."""

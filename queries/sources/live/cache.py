@@ -53,12 +53,14 @@ class EventCache:
     - ``complete_after_id``: events with a higher id are in the cache whatever their time.
     - ``table_version``: which storage the table had, and its change counters when it was last read as a whole.
     - ``edit_count``: how often a read found days different from what the cache had.
+    - ``transition``: while changed days are read again, a text that no other process has; else empty.
     """
 
     settled_id: int
     complete_after_id: int
     table_version: str = ""
     edit_count: int = 0
+    transition: str = ""
     since: int = NEVER_MICROS
     days: Mapping[int, pl.DataFrame] = field(default_factory=dict)
     unmerged: pl.DataFrame = field(default_factory=lambda: EMPTY_EVENTS)
@@ -97,13 +99,28 @@ class EventCache:
         It says which events exist and how many of them come after each end.
         It does not depend on how far back the cache reaches.
         """
-        ids = self.unsettled["id"].sort().to_list()
-        unsettled = blake2b(repr(ids).encode(), digest_size=8).hexdigest() if ids else ""
         counts = f"{self._count_from(since, bisect_left)}-{self._count_from(until, bisect_right)}"
-        return f"{self.table_version}-{self.edit_count}-{self.settled_id}-{unsettled}-{counts}"
+        edits = f"{self.edit_count}{self.transition}"
+        return f"{self.table_version}-{edits}-{self.settled_id}-{self._unsettled_hash}-{counts}"
 
-    def add_new_events(self, events: pl.DataFrame, settled_id: int) -> "EventCache":
-        """With ``events`` as all events whose id is above the present ``settled_id``, which advances."""
+    @property
+    def max_id(self) -> int:
+        """The highest id above ``settled_id`` that the cache has, or ``settled_id``."""
+        return self.settled_id if self.unsettled.is_empty() else self.unsettled.select(pl.col("id").max()).item()
+
+    def unsettled_gaps(self) -> list[tuple[int, int]]:
+        """The ranges of ids above ``settled_id`` and below the highest one in the cache that the cache lacks."""
+        ids = pl.concat([pl.Series("id", [self.settled_id]), self.unsettled["id"]]).sort()
+        gaps = pl.DataFrame({"first": ids + 1, "last": ids.shift(-1) - 1}).filter(pl.col("first") <= pl.col("last"))
+        return gaps.rows()
+
+    def add_new_events(self, events: pl.DataFrame, settled_id: int, *, keeps_unsettled: bool = False) -> "EventCache":
+        """With ``events`` as all events whose id is above the present ``settled_id``, which advances.
+
+        With ``keeps_unsettled``, as all such events that the cache does not have.
+        """
+        if keeps_unsettled:
+            events = _sort(pl.concat([self.unsettled, events]))
         if events.is_empty():
             return replace(self, settled_id=settled_id, unsettled=EMPTY_EVENTS)
         is_settled = pl.col("id") <= settled_id
@@ -171,6 +188,13 @@ class EventCache:
             values = memoryview(column.buffers()[1] or b"").cast("q")
             times = self._time_views[id(frame)] = values[column.offset : column.offset + len(column)]
         return times
+
+    @cached_property
+    def _unsettled_hash(self) -> str:
+        if self.unsettled.is_empty():
+            return ""
+        ids = self.unsettled["id"].sort().rechunk().to_arrow()
+        return blake2b(ids.cast("int64").buffers()[1] or b"", digest_size=8).hexdigest()
 
     @cached_property
     def _time_views(self) -> dict[int, memoryview]:

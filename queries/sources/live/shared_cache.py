@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from uuid import uuid4
 
 import polars as pl
 
@@ -54,10 +55,13 @@ class SharedCache:
         """A cache without events, for a table whose events up to ``settled_id`` are committed."""
         return EventCache(settled_id, settled_id, table_version, self._edit_count)
 
-    def add_new_events(self, initial: EventCache, events: pl.DataFrame, settled_id: int) -> None:
-        """Adds all events above the present settled id. ``initial`` is the cache to begin with, if there is none."""
+    def add_new_events(
+        self, initial: EventCache, events: pl.DataFrame, settled_id: int, *, keeps_unsettled: bool = False
+    ) -> None:
+        """Adds events as EventCache.add_new_events. ``initial`` is the cache to begin with, if there is none."""
         with self._lock:
-            cache = (self._cache or initial).add_new_events(events, settled_id)
+            cache = self._cache or initial
+            cache = cache.add_new_events(events, settled_id, keeps_unsettled=keeps_unsettled)
             self._cache = cache.evict(self._max_bytes, self.warm_start())
 
     def backfill(
@@ -91,10 +95,22 @@ class SharedCache:
             self._generation += 1
             return self._generation
 
-    def set_table_version(self, table_version: str, generation: int) -> bool:
-        """Sets the version of the table that the cache has, unless the generation has ended. Returns whether it did."""
+    def start_transition(self) -> None:
+        """Gives the cache a version that no other process has, until ``set_table_version``."""
         with self._lock:
-            if self._cache is None or generation != self._generation:
+            if self._cache is not None and not self._cache.transition:
+                self._edit_count = self._cache.edit_count
+                self._cache = replace(self._cache, transition=uuid4().hex)
+
+    def set_table_version(self, table_version: str, generation: int) -> bool:
+        """Sets the version of the table that the cache has, unless the generation has ended. Returns whether it did.
+
+        The new version stands for the edits that a transition has found.
+        """
+        with self._lock:
+            cache = self._cache
+            if cache is None or generation != self._generation:
                 return False
-            self._cache = replace(self._cache, table_version=table_version)
+            edit_count = self._edit_count if cache.transition else cache.edit_count
+            self._cache = replace(cache, table_version=table_version, edit_count=edit_count, transition="")
             return True

@@ -51,6 +51,7 @@ def test_missing_database_is_created(empty_database: str) -> None:
     migrate(empty_database, 20)
     assert rows(empty_database, RECORD) == [(NEWEST, False)]
     assert [name for (name,) in rows(empty_database, TABLES)] == [
+        "event_changes",
         "event_details",
         "events",
         "job_types",

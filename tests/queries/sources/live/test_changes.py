@@ -1,6 +1,8 @@
 """What an administrator does to stored events shows in the next window, or soon after."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg2
 import pytest
@@ -187,3 +189,94 @@ def test_change_before_the_start_of_the_thread_is_seen(database: str, live: Open
     set_rates(database, 0.5)
     events.start()
     assert eventually(lambda: rates(events.window(NOW - 2 * DAY, NOW)) == [0.5, 0.5])
+
+
+def test_one_delete_after_the_other_is_seen_within_seconds(database: str, live: Open) -> None:
+    # the database counts changes late, and another is made before that
+    put(database, *(NOW - days * DAY for days in range(40)))
+    events = live(database, warm_window=60 * DAY)
+    events.start()
+    events.window(*EVER)
+    with writing(database) as administrator:
+        administrator.connection.autocommit = True
+        for number in range(4):
+            administrator.execute(f"DELETE FROM events WHERE id = {3 + 9 * number}")
+            assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)), seconds=8)
+
+
+@pytest.mark.usefixtures("frequent_polls", "chunks_of_a_day")
+def test_only_the_changed_days_are_read_again(database: str, live: Open) -> None:
+    put(database, *(NOW - days * DAY for days in range(40)))
+    source = WatchedEvents(database)
+    events = live(source, warm_window=60 * DAY)
+    events.start()
+    events.window(*EVER)
+    source.wait_for_rounds()
+    read = source.windows
+    rows(
+        database, "UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 9; DELETE FROM events WHERE id = 30"
+    )
+    assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+    source.wait_for_rounds()
+    assert 2 <= source.windows - read <= 4
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_change_that_is_committed_after_a_later_one_is_seen(database: str, live: Open) -> None:
+    put(database, *(NOW - days * DAY for days in range(20)))
+    events = live(database, warm_window=60 * DAY)
+    events.start()
+    events.window(*EVER)
+    with writing(database) as early, writing(database) as late:
+        early.execute("DELETE FROM events WHERE id = 3")
+        early.execute("SAVEPOINT here")
+        early.execute("DELETE FROM events WHERE id = 4")
+        early.execute("ROLLBACK TO here")
+        for number in (7, 12, 15):
+            late.execute(f"DELETE FROM events WHERE id = {number}")
+            late.connection.commit()
+            assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+        early.execute("DELETE FROM events WHERE id = 4")
+        early.connection.commit()
+    assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+    assert len(stored(database)) == 15
+
+
+@pytest.mark.usefixtures("frequent_polls")
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "REVOKE SELECT ON event_changes FROM reader",
+        "ALTER TABLE events DISABLE TRIGGER note_event_change",
+        "DROP TABLE event_changes; DROP TRIGGER note_event_change ON events",
+    ],
+)
+def test_without_the_log_of_changes_the_counters_tell(database: str, live: Open, reader: str, hide: str) -> None:
+    put(database, *(NOW - days * DAY for days in range(20)))
+    rows(database, hide)
+    events = live(reader, warm_window=60 * DAY)
+    events.start()
+    events.window(*EVER)
+    rows(database, "DELETE FROM events WHERE id = 9")
+    assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_role_that_may_only_delete_events_leaves_a_note(database: str, live: Open, reader: str) -> None:
+    put(database, *(NOW - days * DAY for days in range(20)))
+    rows(database, "GRANT DELETE ON events TO reader")
+    events = live(database, warm_window=60 * DAY)
+    events.start()
+    events.window(*EVER)
+    rows(reader, "DELETE FROM events WHERE id = 9")
+    assert eventually(lambda: content(events.window(*EVER)).equals(stored(database)))
+
+
+@pytest.fixture
+def reader(database: str) -> Iterator[str]:
+    """The URL of a role that may read everything."""
+    with suppress(psycopg2.errors.DuplicateObject):
+        rows(database, "CREATE ROLE reader LOGIN")
+    rows(database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    yield database.replace("postgres@", "reader@")
+    rows(database, "DROP OWNED BY reader")
