@@ -14,9 +14,9 @@ from leaderboard.web.panics import PanicSafeFlask
 def create_app(settings: Settings | None = None) -> Flask:
     """The service as a WSGI app, with the settings of the environment unless others are given.
 
-    Raises SettingsError, EmbeddedPostgresError and MigrationError. The app
-    starts without its database too: requests that need it get 503 until it is
-    available.
+    Raises SettingsError and EmbeddedPostgresError. The app starts without its
+    database too: requests that need it get 503 until it is available, and
+    ours.
     """
     settings = settings or Settings.load()
     logging_config.configure(settings.log_level)

@@ -74,8 +74,9 @@ class Service:
     def open(cls, settings: Settings) -> Self:
         """Opens the stores and migrates the database.
 
-        Where the database is unavailable, the first request after it is back
-        migrates it. Raises EmbeddedPostgresError and MigrationError.
+        Where the database is unavailable or not ours, requests get 503, and
+        the first one after that has changed migrates it. Raises
+        EmbeddedPostgresError.
         """
         url = settings.postgres
         if url is None:
@@ -85,7 +86,8 @@ class Service:
         service = cls(settings, url)
         try:
             service.ensure_ready()
-        except StoreUnavailable as error:
+        except (StoreError, MigrationError) as error:
+            # a worker that refused to start would end the others with it
             log.warning("starting without the database: %s", error)
         return service
 
