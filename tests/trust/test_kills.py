@@ -3,12 +3,16 @@
 ``python -m benchmarks.trust`` does the same at length.
 """
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.trust.faults import Faults
 from benchmarks.trust.processes.database import TrialDatabase
+from benchmarks.trust.processes.nginx import running_nginx
 from benchmarks.trust.processes.pgbouncer import TrialPooler
 from benchmarks.trust.processes.service import TrialService
 from benchmarks.trust.traffic.ledger import Ledger, Outcome
@@ -33,11 +37,18 @@ KILLS = (
 POOLER_KILLS = ("restart the pooler", "kill a process of the database", "terminate connections", "kill a worker")
 
 
-def run_trial(database: TrialDatabase, folder: Path, kills: tuple[str, ...]) -> Trial:
+PROXY_KILLS = ("kill a worker", "cut connections", "reload")
+
+
+def run_trial(
+    database: TrialDatabase, folder: Path, kills: tuple[str, ...], proxy: Callable[[Path, int], Any] | None = None
+) -> Trial:
     settings = {"POSTGRES": database.url, "LAKE_URL": str(folder / "lake"), "LAKE_SYNC_INTERVAL": "1",
                 "PIPELINES_CACHE_TIMEOUT": "0"}  # fmt: skip
-    with TrialService(settings, folder / "service.log").running() as service:
-        trial, faults = Trial(service.port), Faults(service, database).named()
+    with ExitStack() as stack:
+        service = stack.enter_context(TrialService(settings, folder / "service.log").running())
+        port = stack.enter_context(proxy(folder, service.port)) if proxy else service.port
+        trial, faults = Trial(port), Faults(service, database).named()
         with trial.traffic(POSTERS, readers=3, pause_seconds=0.05):
             made = list(trial.run([(name, faults[name]) for name in kills], POSTS_BETWEEN_FAULTS))
         trial.check(database.stored())
@@ -67,6 +78,14 @@ def test_kills_behind_a_transaction_pooler_lose_nothing(data_dir: Path, tmp_path
     with TrialDatabase(data_dir).running(pooler) as database:
         trial = run_trial(database, tmp_path, POOLER_KILLS)
     assert_ledger_holds(trial, POOLER_KILLS)
+
+
+@pytest.mark.slow
+def test_kills_behind_nginx_lose_nothing(data_dir: Path, tmp_path: Path) -> None:
+    require_program("nginx")
+    with TrialDatabase(data_dir).running() as database:
+        trial = run_trial(database, tmp_path, PROXY_KILLS, running_nginx)
+    assert_ledger_holds(trial, PROXY_KILLS)
 
 
 class TestLedger:
