@@ -1,8 +1,10 @@
 """The pool of connections that write rows and read small tables."""
 
+import os
+import socket
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from threading import Lock
 from typing import TypeVar, cast
 
@@ -78,7 +80,7 @@ class Database:
     def _run(self, work: Callable[[Cursor], T], transaction: "_Transaction") -> T:
         while True:
             try:
-                with self._pool.connection() as connection:
+                with self._pool.connection() as connection, transaction.uses(connection):
                     if _begin(connection, transaction.begin_statement()):
                         return self._run_over(connection, work, transaction)
             except psycopg2.Error as error:
@@ -116,14 +118,29 @@ class Database:
 
 
 class _Transaction:
-    """How long a transaction may take, and whether its commit has begun. Two threads share it."""
+    """How long a transaction may take, over which connection it runs, and whether its commit has begun.
+
+    Two threads share it.
+    """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self.is_committing = False
         self._deadline = time.monotonic() + timeout
         self._is_abandoned = False
+        self._connection: PoolProxiedConnection | None = None
         self._lock = Lock()
+
+    @contextmanager
+    def uses(self, connection: PoolProxiedConnection) -> Iterator[None]:
+        """Runs over this connection until the end of the ``with`` statement."""
+        with self._lock:
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
 
     def begin_statement(self) -> str:
         """The SQL that begins it, and has its statements end before its caller stops waiting.
@@ -144,10 +161,20 @@ class _Transaction:
             self.is_committing = True
 
     def abandon(self) -> bool:
-        """Forbids the commit. False where it has begun."""
+        """Forbids the commit and ends the connection, which may hang for ever. False where the commit has begun."""
         with self._lock:
             self._is_abandoned = True
+            if self._connection is not None:
+                _shut_down(self._connection)
             return not self.is_committing
+
+
+def _shut_down(connection: PoolProxiedConnection) -> None:
+    """Has the thread that waits for the server get an error. The server may be gone without a word."""
+    with suppress(psycopg2.Error, OSError, ValueError):
+        descriptor = os.dup(cast("Psycopg2Connection", connection.driver_connection).fileno())
+        with closing(socket.socket(fileno=descriptor)) as shared:
+            shared.shutdown(socket.SHUT_RDWR)
 
 
 def _begin(connection: PoolProxiedConnection, statement: str) -> bool:
