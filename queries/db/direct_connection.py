@@ -11,11 +11,15 @@ from psycopg2.extensions import connection as Connection  # noqa: N812  it is a 
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.db.driver_errors import is_outcome_known, translate_psycopg2_error
-from queries.db.dsn import MAX_SILENCE_SECONDS, connect_timeout, conninfo, database_label
+from queries.db.dsn import MAX_SILENCE_SECONDS, connect_timeout, conninfo, database_label, single_hosts
 from queries.db.transaction_settings import DURABLE_COMMIT, transaction_settings
 from queries.errors import OutcomeUnknown, StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+
+class _SilentHostError(StoreUnavailable):
+    """A host accepted no connection in time."""
 
 
 class DirectConnection:
@@ -34,6 +38,8 @@ class DirectConnection:
     def __init__(self, url: str, timeout: float, *, only_reads: bool = False) -> None:
         self.timeout = timeout
         self._conninfo = conninfo(url, timeout, only_reads=only_reads)
+        # libpq goes on to the next host after a time-out only where it waits itself, which would need a thread
+        self._hosts = single_hosts(self._conninfo)
         self._connect_timeout = connect_timeout(self._conninfo)
         self._settings = transaction_settings(timeout)
         self._retry_pause = MAX_SILENCE_SECONDS if only_reads else 0
@@ -142,17 +148,28 @@ class DirectConnection:
             self._idle.close()
 
     def _connect(self, deadline: float) -> Connection:
-        began = time.monotonic()
-        if began < self._retry_at:
+        if time.monotonic() < self._retry_at:
             raise StoreUnavailable(f"{database_label(self._conninfo)} is not available: it accepted no connection")
+        *others, last = self._hosts
+        for host in others:
+            try:
+                return self._connect_to(host, deadline)
+            except StoreUnavailable:
+                log.debug("trying the next host of the database", exc_info=True)
         try:
-            connection = psycopg2.connect(self._conninfo, async_=True)
-            self._wait(connection, min(began + self._connect_timeout, deadline))
-        except StoreTimeout as error:
+            return self._connect_to(last, deadline)
+        except _SilentHostError:
             self._retry_at = time.monotonic() + self._retry_pause
-            raise StoreUnavailable(
-                f"{database_label(self._conninfo)} is not available: it accepts no connection"
-            ) from error
+            raise
+
+    def _connect_to(self, host: str, deadline: float) -> Connection:
+        connection_deadline = min(time.monotonic() + self._connect_timeout, deadline)
+        try:
+            connection = psycopg2.connect(host, async_=True)
+            self._wait(connection, connection_deadline)
+        except StoreTimeout as error:
+            label = database_label(self._conninfo)
+            raise _SilentHostError(f"{label} is not available: it accepts no connection") from error
         except psycopg2.Error as error:
             raise translate_psycopg2_error(error, self._conninfo) from error
         return connection

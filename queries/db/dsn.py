@@ -74,6 +74,21 @@ def connect_timeout(dsn: str) -> float:
     return float(max(2, seconds)) if seconds > 0 else inf
 
 
+def single_hosts(dsn: str) -> list[str]:
+    """A connection string for each host of a connection string, in their order.
+
+    >>> single_hosts("host=one,two port=1,2")
+    ['host=one port=1', 'host=two port=2']
+    """
+    options = parse_dsn(dsn)
+    lists = {name: options[name].split(",") for name in ("host", "hostaddr", "port") if options.get(name)}
+    count = max(map(len, lists.values()), default=1)
+    return [
+        make_dsn(None, **(options | {name: values[min(number, len(values) - 1)] for name, values in lists.items()}))
+        for number in range(count)
+    ]
+
+
 def _check_options(url: str) -> None:
     """Raises ValueError where the URL has an option that libpq does not know. The message names it."""
     # before an @ there may be a password

@@ -6,9 +6,10 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from queries import StoreTimeout, StoreUnavailable
-from queries.db.direct_connection import DirectConnection
+from queries.db import ArrowPool, DirectConnection
 from queries.errors import OutcomeUnknown
 from tests.conftest import rows
 from tests.support.postgres import StoppablePostgres
@@ -62,6 +63,17 @@ def test_refused_connection_is_tried_again_immediately() -> None:
         with pytest.raises(StoreUnavailable):
             connection.run("SELECT 1")
         assert count_connections(server) == 1
+
+
+def test_host_after_a_silent_one_is_used(silent: socket.socket, database: str) -> None:
+    server = parse_dsn(database)
+    hosts = f"postgresql://postgres@/{server['dbname']}?host=127.0.0.1,{server['host']}"
+    url = f"{hosts}&port={silent.getsockname()[1]},{server['port']}&connect_timeout=2&sslmode=disable"
+    with closing(DirectConnection(url, 20)) as connection:
+        assert connection.run("SELECT 1") == [(1,)]
+    assert count_connections(silent) == 1
+    with closing(ArrowPool(url, timeout=20, connections=1)) as pool:
+        assert pool.read("SELECT 1 AS a").to_pylist() == [{"a": 1}]
 
 
 def test_slow_statement_is_a_timeout_and_the_next_one_works(database: str) -> None:

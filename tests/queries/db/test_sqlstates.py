@@ -103,7 +103,7 @@ def test_error_after_the_first_rows_is_no_shorter_result(raising: str, failing: 
             "SELECT repeat('x', 200) AS x, CASE WHEN i = 90000 THEN {}::text END AS failed "
             "FROM generate_series(1, 100000) i"
         )
-        with pytest.raises(StoreUnavailable, match="the reason|terminating connection"):
+        with pytest.raises(StoreUnavailable, match=r"the reason|terminating connection"):
             pool.read(statement.format(failing))
         assert pool.read(statement.format("NULL")).num_rows == 100_000
 
