@@ -55,24 +55,29 @@ class _Failures:
         self._log = CountedLog(log)
 
     def timeout(self, error: Exception) -> Response:
+        """504: the database was slow."""
         self._note(504, error)
         return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
 
     def outcome_unknown(self, error: Exception) -> Response:
+        """504: nobody confirmed what was posted."""
         self._note(504, error)
         return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
 
     def read_only(self, error: Exception) -> Response:
+        """503: the database takes no writes."""
         if request.method != "POST":
             return self.unavailable(error)
         self._note(503, error)
         return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
 
     def unavailable(self, error: Exception) -> Response:
+        """503: the database cannot be used."""
         self._note(503, error)
         return error_response(503, "the database is not available, try again later")
 
     def unexpected(self, error: Exception) -> Response:
+        """500: a mistake of the service."""
         place = _place_of(error)
         self._log.add(
             place,
