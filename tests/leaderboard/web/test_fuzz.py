@@ -1,5 +1,6 @@
 """No request makes the service fail, whatever its parameters, headers and body are."""
 
+import base64
 import json
 import string
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from leaderboard.app import create_app
 from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
-from tests.conftest import clone
+from tests.conftest import clone, load_events
 from tests.support.endpoints import ADDRESS, NOW, load_endpoint_events
 from tests.support.service import SECRET
 
@@ -63,6 +64,8 @@ many = settings(deadline=None, max_examples=300, suppress_health_check=list(Heal
 def client(server: str, template: str) -> Iterator[FlaskClient]:
     url = clone(server, template, "fuzz")
     load_endpoint_events(url)
+    # a ranking needs a second page
+    load_events(url, [[NOW, "0x" + "c" * 40, "FRA", "transcoding", {}]])
     app = create_app(Settings(postgres=url, secret=SECRET))
     yield app.test_client()
     app.extensions["leaderboard"].close()
@@ -90,3 +93,22 @@ def test_no_post_makes_the_service_fail(
     headers = {name: value for name, value in headers.items() if name != "Content-Length"} | signature
     response = client.post("/api/post_stats", data=sent, headers=headers)
     assert response.status_code in (200, 400, 403, 413)
+
+
+@pytest.mark.parametrize("sort", ["score", "rank", "orchestrator", "last_seen", "failed"])
+@settings(many, max_examples=100)
+@given(
+    st.one_of(leaves, st.sampled_from([10**30, -(10**30), 2**63, 2**64, 1e308, -0.0, "\ud800", "\0"])),
+    st.one_of(st.sampled_from([None, -(2**62), 2**62, 10**30, 1.5]), st.integers()),
+    st.text(max_size=5),
+)
+def test_no_forged_cursor_makes_the_service_fail(
+    client: FlaskClient, sort: str, key: object, until: object, address: str
+) -> None:
+    path = f"/api/leaderboard?since=0&limit=1&sort={sort}"
+    cursor = client.get(path).json["next_cursor"]
+    row = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    row[2:] = [row[2] if until is None else until, key, address]
+    forged = base64.urlsafe_b64encode(json.dumps(row).encode()).decode()
+    response = client.get(f"{path}&cursor={forged}")
+    assert response.status_code in (200, 400)
