@@ -8,7 +8,7 @@ from leaderboard.export.datasets import Dataset, Frames
 from leaderboard.export.errors import IncompletePeriod
 from leaderboard.export.targets import Target
 from leaderboard.lake.settle import MAX_SETTLE_SECONDS, wait_until_settled
-from queries import HybridEvents
+from queries import HybridEvents, StoreUnavailable
 from queries.times import MICROSECOND, MIN_TIME, day_bounds
 
 SETTLE_MARGIN_SECONDS = 300.0
@@ -75,13 +75,18 @@ def export_dataset(
     of reading and writing leave the days before them at the target.
     """
     progress.begin("waiting for open transactions")
+    timeline = source.timeline()
     settled = _settled_until(source, margin_seconds)
+
+    def write(frames: Frames, day: date | None) -> None:
+        target.write(progress.count_rows(_same_server(source, timeline, frames)), day)
+
     if target.by_day:
-        _export_days(source, dataset, target, period, settled, progress)
+        _export_days(source, dataset, target, period, settled, progress, write)
     elif period is None:
         raise ValueError("a target without {date} needs a period")
     else:
-        _export_window(source, dataset, target, period, settled, progress)
+        _export_window(source, dataset, period, settled, progress, write)
 
 
 def _export_days(
@@ -91,6 +96,7 @@ def _export_days(
     period: ExportPeriod | None,
     settled: datetime,
     progress: ExportProgress,
+    write: Callable[[Frames, date | None], None],
 ) -> None:
     complete_until = day_bounds(settled.date())[0] - MICROSECOND
     requested_until = complete_until if period is None or period.until is None else period.until
@@ -99,7 +105,7 @@ def _export_days(
     progress.days_total = len(days)
     for day in days:
         progress.begin(f"exporting {day}")
-        target.write(progress.count_rows(dataset.read(source, *day_bounds(day))), day)
+        write(dataset.read(source, *day_bounds(day)), day)
         progress.finish_day()
     if requested_until > complete_until:
         raise IncompletePeriod(f"{settled.date()} is not over, or not settled yet")
@@ -117,10 +123,10 @@ def _days_to_export(source: HybridEvents, target: Target, period: ExportPeriod |
 def _export_window(
     source: HybridEvents,
     dataset: Dataset,
-    target: Target,
     period: ExportPeriod,
     settled: datetime,
     progress: ExportProgress,
+    write: Callable[[Frames, date | None], None],
 ) -> None:
     since, until = period.since or MIN_TIME, period.until or settled
     if since > until or until > settled:
@@ -131,7 +137,7 @@ def _export_window(
         days = [day_bounds(day) for day in source.days(since, until)]
         # without events, one empty window still gives the columns
         windows = [(max(since, first), min(until, last)) for first, last in days] or [(until, until)]
-    target.write(progress.count_rows(_read_windows(source, dataset, windows, progress)), None)
+    write(_read_windows(source, dataset, windows, progress), None)
 
 
 def _read_windows(
@@ -140,6 +146,13 @@ def _read_windows(
     for since, until in windows:
         progress.begin(f"exporting {until.date()}")
         yield from dataset.read(source, since, until)
+
+
+def _same_server(source: HybridEvents, timeline: str, frames: Frames) -> Frames:
+    """The same frames. Raises StoreUnavailable after them if another server, which may lack events, has taken over."""
+    yield from frames
+    if source.timeline() != timeline:
+        raise StoreUnavailable("another server took over while its events were read; try again")
 
 
 def _settled_until(source: HybridEvents, margin_seconds: float) -> datetime:

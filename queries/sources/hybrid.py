@@ -149,6 +149,10 @@ class HybridEvents:
         """The transactions that wrote events and have been open for too long, oldest first."""
         return self._postgres.forgotten_writers()
 
+    def timeline(self) -> str:
+        """What changes when another server takes over; see DatabaseState.timeline."""
+        return self._state().timeline
+
     def events_after(self, after_id: int, gaps: Sequence[tuple[int, int]] = ()) -> pl.LazyFrame:
         """The database's events with an id above ``after_id``, or in a gap; see PostgresEvents.events_after."""
         return self._postgres.events_after(after_id, gaps)

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
-from queries import PostgresEvents
-from queries.errors import ReadOnlyDatabase
+from leaderboard.export.datasets import EVENTS
+from leaderboard.export.runner import ExportProgress, export_dataset
+from leaderboard.export.targets import open_target
+from queries import HybridEvents, PostgresEvents
+from queries.errors import ReadOnlyDatabase, StoreUnavailable
 from tests.conftest import rows
 from tests.leaderboard.lake.conftest import NOON, Stores, insert_events, insert_uncommitted
 from tests.support.commands import run_leaderboard
@@ -138,3 +142,27 @@ def test_events_that_a_failover_lost_are_not_answered_from_the_lake(
     assert ids(promoted) == all_ids(standby.url)
     assert promoted.lake_events()["id"].to_list() == all_ids(standby.url)
     assert datetime.now(UTC) >= promoted.snapshot().as_of
+
+
+def test_export_during_a_failover_writes_no_part_of_a_day(
+    stoppable_postgres: StoppablePostgres, standby: Standby, tmp_path: Path
+) -> None:
+    insert_events(stoppable_postgres.url, NOON - DAY, NOON)
+    standby.wait_for(stoppable_postgres)
+    # libpq takes the first host that is a primary
+    folders = [parse_dsn(url)["host"] for url in (standby.url, stoppable_postgres.url)]
+    url = f"postgresql://postgres@/leaderboard?host={','.join(folders)}&port=5432,5432"
+    source = HybridEvents(PostgresEvents(url))
+
+    def fail_over(progress: ExportProgress) -> None:
+        if progress.step == f"exporting {NOON.date()}" and not progress.rows - 1:
+            stoppable_postgres.stop()
+            standby.promote()
+
+    target = open_target(str(tmp_path / "{date}.csv"), "csv")
+    with pytest.raises(StoreUnavailable, match="another server took over"):
+        export_dataset(source, EVENTS, target, None, ExportProgress(fail_over))
+    assert [file.name for file in tmp_path.iterdir()] == [f"{NOON - DAY:%Y-%m-%d}.csv"]
+    export_dataset(source, EVENTS, target, None, ExportProgress())
+    assert len(list(tmp_path.iterdir())) == 2
+    source.close()
