@@ -6,7 +6,7 @@ from typing import Any
 
 from queries.db.arrow_pool import ArrowPool
 from queries.errors import SchemaMissing, StoreError
-from queries.sources.change_log import HAS_CHANGE_LOG, LOG_IS_WRITTEN, LOG_SUMMARY
+from queries.sources.activity.change_log import HAS_CHANGE_LOG, LOG_IS_WRITTEN, LOG_SUMMARY
 
 # a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
 # that could equal those of its primary

@@ -14,9 +14,9 @@ import polars as pl
 
 from queries.concurrency.outages import OutageLog
 from queries.errors import StoreError
-from queries.sources.change_log import ChangePosition
+from queries.sources.activity.change_log import ChangePosition
+from queries.sources.activity.forgotten_writers import ForgottenWriter
 from queries.sources.database_state import DatabaseState
-from queries.sources.forgotten_writers import ForgottenWriter
 from queries.sources.lake import LakeEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.parquet_files import collect

@@ -15,9 +15,9 @@ import polars as pl
 from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
-from queries.sources.change_log import ChangePosition, read_changed_days
+from queries.sources.activity.change_log import ChangePosition, read_changed_days
+from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.database_state import DatabaseState, StateReader
-from queries.sources.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 

@@ -2,19 +2,19 @@
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event, Thread
 
 from queries.concurrency.bounded_flight import BoundedFlight
-from queries.errors import ReadOnlyDatabase, StoreError
-from queries.sources.change_log import ALL_DAYS, ChangePosition
+from queries.errors import StoreError
+from queries.sources.activity.change_log import ALL_DAYS
+from queries.sources.activity.forgotten_writers import ForgottenWriterLog
 from queries.sources.database_state import changes_by_log
-from queries.sources.forgotten_writers import ForgottenWriterLog
 from queries.sources.hybrid import HybridEvents
 from queries.sources.live.backfill import Backfill
-from queries.sources.live.cache import EMPTY_EVENTS, NEVER_MICROS, EventCache, sort_and_encode
+from queries.sources.live.cache import NEVER_MICROS
+from queries.sources.live.new_events import KnownChanges, NewEventReader, read_known_changes, table_version
 from queries.sources.live.shared_cache import SharedCache
-from queries.sources.watermark import Watermark, WriterSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,6 @@ RELOAD_REST_FACTOR = 5
 """After a reload of everything, the next one waits this many times as long as it took."""
 MAX_POSITION_AGE_SECONDS = 12 * 3600.0
 """The database keeps its log of changes for a day. A reader that has not read it for this long reloads everything."""
-MIN_INCREMENTAL_EVENTS = 1000
-"""Fewer unsettled events than this are read again at each refresh."""
-MAX_GAPS = 500
-"""With more gaps between the ids of unsettled events than this, all of these are read again."""
 
 
 class Refresher:
@@ -49,24 +45,13 @@ class Refresher:
         self._shared = shared
         self._backfill = backfill
         self._reload_interval = reload_interval
-        self.refresh = BoundedFlight("the database", self._refresh, REFRESH_PATIENCE_SECONDS)
+        self._new_events = NewEventReader(source, shared)
+        self.refresh = BoundedFlight("the database", self._new_events.read, REFRESH_PATIENCE_SECONDS)
         """Adds every event that is committed by now and returns the cache.
 
         None where nobody can tell which ids are settled: on a standby, and
         where sessions draw ids ahead.
         """
-        # only _refresh changes these
-        self._ids_are_sequential: bool | None = None
-        self._is_standby = False
-        self._writers: WriterSnapshot | None = None
-        self._watermark = Watermark()
-        self._as_of: datetime | None = None
-        # DatabaseState.changes when everything in the cache was read, and what was known of the log of changes then
-        self._changes: str | None = None
-        self._position: ChangePosition | None = None
-        self._position_at = 0.0
-        # whether events were changed, and unsettled ones among them perhaps
-        self._rereads_unsettled = False
         # only the thread changes these
         self._reload_at = self._rest_until = 0.0
         self._forgotten_writers = ForgottenWriterLog(source.forgotten_writers)
@@ -76,12 +61,13 @@ class Refresher:
     @property
     def as_of(self) -> datetime | None:
         """The cache has every event that was committed by this moment. None before the first refresh."""
-        return self._as_of
+        return self._new_events.as_of
 
     @property
     def changes(self) -> str | None:
         """The DatabaseState.changes that the cache reflects."""
-        return self._changes
+        known = self._new_events.known
+        return known.changes if known is not None else None
 
     def start(self) -> None:
         """Starts the thread, which loads the warm window first."""
@@ -92,88 +78,6 @@ class Refresher:
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join(self._source.timeout)
-
-    def _refresh(self) -> EventCache | None:
-        if not self._check_ids():
-            return None
-        now = datetime.now(UTC)
-        writers = self._read_writer_snapshot()
-        if writers is None:
-            return None
-        if writers == self._writers and not self._rereads_unsettled:
-            self._as_of = now
-            return self._shared.current
-        if self._was_emptied(writers):
-            log.info("the events were emptied, rewritten or replaced; reading them again")
-            self._reset()
-            if not self._check_ids():
-                return None
-        watermark = self._watermark.advance(writers)
-        if watermark.id >= 0:
-            self._add_new_events(writers, watermark.id)
-        self._writers, self._watermark, self._as_of = writers, watermark, now
-        return self._shared.current
-
-    def _read_writer_snapshot(self) -> WriterSnapshot | None:
-        """The snapshot, or None on a standby, where every request reads all of its events."""
-        try:
-            writers = self._source.read_writer_snapshot()
-        except ReadOnlyDatabase:
-            if not self._is_standby:
-                log.warning("the database is a standby, so every request reads all of its events")
-                self._reset()
-            self._is_standby = True
-            return None
-        if self._is_standby:
-            log.warning("the database is not a standby any more")
-        self._is_standby = False
-        return writers
-
-    def _check_ids(self) -> bool:
-        if self._ids_are_sequential is None:
-            self._ids_are_sequential = self._source.ids_are_sequential()
-            if not self._ids_are_sequential:
-                log.error(
-                    "sessions draw the ids of events ahead, so every request reads all of its events; "
-                    "run ALTER SEQUENCE events_id_seq CACHE 1 and restart"
-                )
-        return self._ids_are_sequential
-
-    def _was_emptied(self, writers: WriterSnapshot) -> bool:
-        last = self._writers
-        return last is not None and (writers.storage != last.storage or writers.max_id < self._watermark.id)
-
-    def _add_new_events(self, writers: WriterSnapshot, settled_id: int) -> None:
-        # the rows must be read after the writers were
-        cache = self._shared.current or self._empty_cache(writers, settled_id)
-        rereads, self._rereads_unsettled = self._rereads_unsettled, False
-        try:
-            gaps = None if rereads or cache.unsettled.height < MIN_INCREMENTAL_EVENTS else cache.unsettled_gaps()
-            if gaps is None or len(gaps) > MAX_GAPS:
-                has_new = writers.max_id > cache.settled_id
-                events = sort_and_encode(self._source.events_after(cache.settled_id)) if has_new else EMPTY_EVENTS
-                self._shared.add_new_events(cache, events, settled_id)
-            else:
-                # a transaction was forgotten: this reads what came since, and what was missing
-                events = sort_and_encode(self._source.events_after(cache.max_id, gaps))
-                self._shared.add_new_events(cache, events, settled_id, keeps_unsettled=True)
-        except BaseException:
-            self._rereads_unsettled = rereads
-            raise
-
-    def _empty_cache(self, writers: WriterSnapshot, settled_id: int) -> EventCache:
-        # later changes are in what is read from here on, or the database tells of them
-        self._changes = self._source.changes()
-        self._position, self._position_at = self._read_position(self._changes), time.monotonic()
-        return self._shared.empty_cache(settled_id, _table_version(writers.storage, self._changes))
-
-    def _read_position(self, changes: str) -> ChangePosition | None:
-        """The present position in the log of changes, or None where there is none."""
-        return self._source.changed_days(None)[1] if changes_by_log(changes, changes) else None
-
-    def _reset(self) -> None:
-        self._shared.reset()
-        self._writers, self._watermark, self._ids_are_sequential = None, Watermark(), None
 
     def _refresh_loop(self) -> None:
         """Keeps the warm window loaded, and reloads what may have changed."""
@@ -200,9 +104,8 @@ class Refresher:
         changes = self._source.changes()
         cache, now = self.refresh(self._source.timeout), time.monotonic()
         if cache is None:
-            is_unsettled = self._ids_are_sequential and not self._is_standby
-            return UNSETTLED_POLL_SECONDS if is_unsettled else CHANGE_POLL_SECONDS
-        if changes != self._changes:
+            return UNSETTLED_POLL_SECONDS if self._new_events.can_settle else CHANGE_POLL_SECONDS
+        if changes != self.changes:
             if not self._reload_logged_changes(changes) and now >= self._rest_until:
                 self._reload(cache.since, changes)
                 self._rest_until = time.monotonic() + RELOAD_REST_FACTOR * (time.monotonic() - now)
@@ -213,21 +116,20 @@ class Refresher:
 
     def _reload_logged_changes(self, changes: str) -> bool:
         """Reloads the days that the log of changes names, and returns whether that was all."""
-        is_old = time.monotonic() - self._position_at > MAX_POSITION_AGE_SECONDS
-        if self._changes is None or self._position is None or is_old or not changes_by_log(self._changes, changes):
+        known, now = self._new_events.known, time.monotonic()
+        if known is None or known.position is None or not changes_by_log(known.changes, changes):
             return False
-        began = time.monotonic()
-        days, position = self._source.changed_days(self._position)
-        if ALL_DAYS in days:
+        days, position = self._source.changed_days(known.position)
+        if ALL_DAYS in days or now - known.read_at > MAX_POSITION_AGE_SECONDS:
             return False
         generation = self._shared.start_generation()
         self._shared.start_transition()
         self._reread_unsettled()
         self._backfill.reload_days(days)
-        self._position, self._position_at = position, began
+        self._new_events.known = KnownChanges(known.changes, position, now)
         # otherwise there is more to reload, and the cache may have a part of that already
         if self._source.changes() == changes:
-            self._set_changes(changes, generation)
+            self._set_known(KnownChanges(changes, position, now), generation)
         return True
 
     def _reload(self, target_start: int, changes: str | None) -> None:
@@ -237,29 +139,22 @@ class Refresher:
         everything has been reloaded; None leaves them.
         """
         generation = self._shared.start_generation()
-        began, position = time.monotonic(), None if changes is None else self._read_position(changes)
+        known = None if changes is None else read_known_changes(self._source, changes)
         self._reread_unsettled()
         chunk_end = NEVER_MICROS
         while chunk_end > target_start:
             chunk_end = self._backfill.load(chunk_end, target_start)
-        if changes is not None and self._set_changes(changes, generation):
-            self._position, self._position_at = position, began
+        if known is not None:
+            self._set_known(known, generation)
 
     def _reread_unsettled(self) -> None:
-        """Reads the events above the settled id again, which are in no day of the cache."""
-        self._rereads_unsettled = True
+        # these are in no day of the cache
+        self._new_events.reread_unsettled()
         self.refresh(self._source.timeout)
 
-    def _set_changes(self, changes: str, generation: int) -> bool:
+    def _set_known(self, known: KnownChanges, generation: int) -> None:
         cache = self._shared.current
-        if cache is None:
-            return False
-        storage = cache.table_version.partition("-")[0]
-        is_set = self._shared.set_table_version(_table_version(storage, changes), generation)
-        if is_set:
-            self._changes = changes
-        return is_set
-
-
-def _table_version(storage: str, changes: str) -> str:
-    return f"{storage}-{changes}"
+        if cache is not None:
+            storage = cache.table_version.partition("-")[0]
+            if self._shared.set_table_version(table_version(storage, known.changes), generation):
+                self._new_events.known = known

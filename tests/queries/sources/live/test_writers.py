@@ -86,8 +86,8 @@ def test_ids_drawn_ahead_are_logged_and_windows_are_right(
 @pytest.fixture
 def forgotten_at_once(frequent_polls: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer counts as forgotten at once, and the log says so all the time."""
-    monkeypatch.setattr("queries.sources.forgotten_writers.FORGOTTEN_AFTER_SECONDS", 0)
-    monkeypatch.setattr("queries.sources.forgotten_writers.WARNING_SECONDS", 0)
+    monkeypatch.setattr("queries.sources.activity.forgotten_writers.FORGOTTEN_AFTER_SECONDS", 0)
+    monkeypatch.setattr("queries.sources.activity.forgotten_writers.WARNING_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("forgotten_at_once")
@@ -135,7 +135,7 @@ def test_prepared_transaction_is_named_in_the_log(
 @pytest.fixture
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unsettled events are kept, and only new ones read, from the first of them on."""
-    monkeypatch.setattr("queries.sources.live.refresher.MIN_INCREMENTAL_EVENTS", 1)
+    monkeypatch.setattr("queries.sources.live.new_events.MIN_INCREMENTAL_EVENTS", 1)
 
 
 @pytest.mark.usefixtures("few_are_many")
