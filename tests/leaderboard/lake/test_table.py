@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake import chunks
+from leaderboard.lake import chunks, lock
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.table import LakeTable
@@ -68,6 +68,18 @@ def test_exclusive_lock_is_held_by_one_at_a_time(stores: Stores) -> None:
     ):
         pass
     with exclusive_lock(stores.url, 20):
+        pass
+
+
+def test_lock_of_a_process_that_stopped_working_is_no_reason_to_wait_for_ever(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "MAX_HOLD_TIME", timedelta())
+    with (
+        exclusive_lock(stores.url, 20),
+        pytest.raises(StoreUnavailable, match=r"\(idle in transaction, for .* SELECT pg_terminate_backend"),
+        exclusive_lock(stores.url, 20),
+    ):
         pass
 
 

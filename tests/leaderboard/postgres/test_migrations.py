@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from leaderboard.postgres import migrations
 from leaderboard.postgres.admin import connect
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import Record, lock_ids
@@ -111,6 +112,18 @@ def test_migration_waits_for_another_migrator(database: str, which: int) -> None
     waiting.communicate(timeout=60)
     assert waiting.returncode == 0
     assert rows(database, RECORD) == [(NEWEST, False)]
+
+
+def test_lock_that_an_idle_session_left_behind_is_named(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "MAX_IDLE_LOCK_SECONDS", 0)
+    name = psycopg2.extensions.parse_dsn(database)["dbname"]
+    with closing(psycopg2.connect(database)) as other, Migrator(database, 20) as migrator:
+        other.autocommit = True
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (lock_ids(name, "public")[0],))
+        pid = other.info.backend_pid
+        with pytest.raises(StoreUnavailable, match=rf"left it behind a pooler.*pg_terminate_backend\({pid}\)"):
+            migrator.down(1)
 
 
 def test_database_of_the_predecessor_is_taken_over_unchanged(empty_database: str) -> None:

@@ -14,7 +14,9 @@ from flask import Flask
 from leaderboard.app import create_app
 from leaderboard.lake.lock import LOCK_ID, exclusive_lock
 from leaderboard.postgres.admin import connect, is_pooled
+from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import lock_ids
+from leaderboard.postgres.migration_files import load
 from leaderboard.postgres.migrations import Migrator, migrate
 from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
@@ -155,8 +157,6 @@ def test_predecessor_waits_for_a_migration(database: str, pooled: str, tmp_path:
     rows(database, "DELETE FROM schema_migrations")
 
     def migrate_slowly() -> None:
-        from leaderboard.postgres.migration_files import load
-
         with Migrator(pooled, 20, load(tmp_path)) as migrator:
             migrator.up()
 
@@ -169,6 +169,18 @@ def test_predecessor_waits_for_a_migration(database: str, pooled: str, tmp_path:
                 cursor.execute("SELECT pg_advisory_lock(%s)", (lock_id,))
         assert migrated.done() or rows(database, "SELECT version FROM schema_migrations") == [(1,)]
         migrated.result(60)
+
+
+def test_statement_that_the_role_limits_asks_for_the_direct_url(database: str, pooled: str, tmp_path: Path) -> None:
+    (tmp_path / "9_slow.up.sql").write_text("-- no transaction\nSELECT pg_sleep(0.4);\n", encoding="utf-8")
+    name = psycopg2.extensions.parse_dsn(database)["dbname"]
+    rows(database, f"ALTER DATABASE {name} SET statement_timeout = 200")
+    migrations = [*load(), *load(tmp_path)]
+    with Migrator(pooled, 20, migrations) as migrator, pytest.raises(MigrationError, match="with the direct URL"):
+        migrator.up()
+    with Migrator(database, 20, migrations) as migrator:
+        migrator.up()
+    assert rows(database, "SELECT version, dirty FROM schema_migrations") == [(9, False)]
 
 
 def test_lake_is_synced_and_exported(database: str, pooled: str, tmp_path: Path) -> None:
