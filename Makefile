@@ -1,7 +1,7 @@
 # What a developer does often. `make` alone lists the targets.
 BIN := .venv/bin
 
-.PHONY: help install run test test-fast check fix docs bench
+.PHONY: help install run test test-fast check fix docs bench trust
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -39,3 +39,6 @@ docs: install ## write the generated parts of the pages, and the picture
 
 bench: install ## time the service against plain SQL
 	$(BIN)/python -m benchmarks
+
+trust: install ## kill everything a hundred times, and compare each answer with a ledger
+	$(BIN)/python -m benchmarks.trust kills

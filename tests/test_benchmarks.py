@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.figures import Figure
 from benchmarks.measured_queries import DAYS, SQL
+from benchmarks.trust.soak import measure_growth
 from tests.conftest import new_folder
 from tests.support.commands import PROJECT, run_python
 
@@ -38,3 +39,26 @@ def test_every_query_is_compared_with_sql() -> None:
     assert all(min(figure["values"]) >= 0 for section in sections.values() for figure in section.values())
     assert ("a cached response, 32 connections" in sections["service"]) == (shutil.which("wrk") is not None)
     assert all(name in done.stdout for section in sections.values() for name in section)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "section"),
+    [
+        ("soak --minutes 0.1 --results 1000", "growth"),
+        ("overload --connections 8 --results 1000 --seconds 1", "8"),
+        ("slow-clients --clients 4 --kind half-body --seconds 1", "half-body"),
+    ],
+)
+def test_trust_prints_what_it_measured(arguments: str, section: str) -> None:
+    done = run_python("-m", "benchmarks.trust", *arguments.split(), cwd=PROJECT, seconds=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)[section]
+
+
+def test_growth_is_the_median_slope_after_the_warm_up() -> None:
+    warm_up = [{"minutes": float(minute), "threads": 10.0 * minute} for minute in range(4)]
+    steady = [{"minutes": float(minute), "threads": 40.0 + (minute == 7) * 1000} for minute in range(4, 10)]
+    assert measure_growth(warm_up + steady) == {"threads": {"median": 40, "max": 1040, "per_minute": 0}}
+    rising = [{"minutes": float(minute), "threads": 2.0 * minute} for minute in range(10)]
+    assert measure_growth(rising)["threads"]["per_minute"] == 2

@@ -15,7 +15,7 @@ import click
 from benchmarks.trust.kills import run_kills
 from benchmarks.trust.overload import measure_overload
 from benchmarks.trust.setup import DATABASES, running
-from benchmarks.trust.slow_clients import measure_slow_clients
+from benchmarks.trust.slow_clients import KINDS, measure_slow_clients
 from benchmarks.trust.soak import run_soak
 
 
@@ -61,13 +61,16 @@ def soak(minutes: float, results: int, log: Path | None) -> None:
 
 @main.command("slow-clients")
 @click.option("--clients", "numbers", default=(16, 64, 256, 1024), show_default=True, multiple=True, help="How many.")
+@click.option(
+    "--kind", "kinds", default=KINDS, type=click.Choice(KINDS), multiple=True, help="What they do.  [default: all]"
+)
 @_nginx
 @_seconds
 @_log
-def slow_clients(numbers: tuple[int, ...], nginx: bool, seconds: int, log: Path | None) -> None:
+def slow_clients(numbers: tuple[int, ...], kinds: tuple[str, ...], nginx: bool, seconds: int, log: Path | None) -> None:
     """Connect clients that send or read slowly, and say whether others are answered meanwhile."""
     with running(log, large_answer=True, proxied=nginx) as setup:
-        _finish(measure_slow_clients(setup.service, setup.port, list(numbers), seconds, _report))
+        _finish(measure_slow_clients(setup.service, setup.port, kinds, numbers, seconds, _report))
 
 
 @main.command()

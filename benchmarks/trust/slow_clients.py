@@ -6,7 +6,7 @@ import random
 import select
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, cycle
@@ -19,7 +19,9 @@ from benchmarks.trust.traffic.posters import POST_PATH, SECRET
 from benchmarks.trust.traffic.subjects import Subject
 from leaderboard.results.auth import sign
 
+KINDS = ("silent", "drip-head", "drip-body", "half-body", "read-nothing", "read-slowly")
 DRIP_SECONDS = 1.0
+SLOW_BYTES_PER_SECOND = 1024
 PROBE_INTERVAL_SECONDS = 0.2
 PROBE_TIMEOUT_SECONDS = 30.0
 MAX_GOOD_SECONDS = 1.0
@@ -43,24 +45,29 @@ class SlowClients:
     lives: list[float] = field(default_factory=list)
     """Seconds that connections lived which the service ended."""
 
-    def kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """What a client of each kind does over one connection, until it is cut off."""
+    async def _attempt(self, kind: str) -> None:
+        """What a client does over one connection, until it is cut off."""
         head = b"GET /api/regions HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 4000
         body = b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b" " * 5000
-        half = body.rindex(b"\r\n\r\n") + 2500
-        return {
-            "that say nothing": lambda: self._drip(b"", 0),
-            "that drip a head": lambda: self._drip(head, 60),
-            "that drip a body": lambda: self._drip(body, half),
-            "that stop in the middle of a body": lambda: self._drip(body[:half], half),
-            "that do not read the answer": lambda: self._read(0),
-            "that read the answer slowly": lambda: self._read(1024),
-        }
+        half = len(body) - 2500
+        match kind:
+            case "silent":
+                await self._drip(b"", 0)
+            case "drip-head":
+                await self._drip(head, 60)
+            case "drip-body":
+                await self._drip(body, half)
+            case "half-body":
+                await self._drip(body[:half], half)
+            case "read-nothing":
+                await self._read(0)
+            case "read-slowly":
+                await self._read(SLOW_BYTES_PER_SECOND)
 
     @asynccontextmanager
     async def at_work(self, kind: str, number: int) -> AsyncIterator[None]:
         """Runs the clients until the end of the ``with`` statement."""
-        tasks = [asyncio.create_task(self._repeat(self.kinds()[kind])) for _ in range(number)]
+        tasks = [asyncio.create_task(self._repeat(kind)) for _ in range(number)]
         try:
             yield
         finally:
@@ -68,13 +75,13 @@ class SlowClients:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _repeat(self, attempt: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, kind: str) -> None:
         # not all in the same moment
         await asyncio.sleep(random.random())
         while True:
             began = time.monotonic()
             with suppress(OSError):
-                await attempt()
+                await self._attempt(kind)
                 self.lives.append(time.monotonic() - began)
             await asyncio.sleep(DRIP_SECONDS * random.random())
 
@@ -108,14 +115,19 @@ class SlowClients:
 
 
 def measure_slow_clients(
-    service: TrialService, port: int, numbers: list[int], seconds: float, report: Callable[[str], None]
+    service: TrialService,
+    port: int,
+    kinds: Sequence[str],
+    numbers: Sequence[int],
+    seconds: float,
+    report: Callable[[str], None],
 ) -> dict[str, Any]:
     """By kind of slow client, and how many there are: how probes were answered, and how long the slow ones lived.
 
     Clients connect to ``port``: the service's own, or that of a proxy before it.
     """
     results: dict[str, Any] = {}
-    for kind in SlowClients(port).kinds():
+    for kind in kinds:
         for number in numbers:
             report(f"{number} clients {kind}")
             results.setdefault(kind, {})[number] = asyncio.run(_measure(service, port, kind, number, seconds))

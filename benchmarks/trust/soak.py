@@ -44,7 +44,7 @@ def run_soak(
             report(f"{moment / 60:.1f} of {minutes:g} minutes")
     # results without a number are the simulated ones
     trial.check([(address, number) for address, number in database.stored() if number >= 0])
-    return {"growth": {name: _growth(found) for name, found in samples.items()}} | trial.as_json()
+    return {"growth": {name: measure_growth(found) for name, found in samples.items()}} | trial.as_json()
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _sample(service: TrialService, database: EmbeddedDatabase) -> dict[str, Samp
     return samples
 
 
-def _growth(samples: list[Sample]) -> dict[str, dict[str, float]]:
+def measure_growth(samples: list[Sample]) -> dict[str, dict[str, float]]:
     """By measure: its median after the warm-up, its largest value, and its growth per minute as the median slope."""
     steady = samples[int(len(samples) * WARM_UP_SHARE) :]
     return {
