@@ -65,7 +65,8 @@ class BackgroundSync:
                 log.debug("lake sync skipped: %s", conflict)
             except (LakeError, StoreUnavailable, StoreTimeout) as error:
                 self._outage_log.failed(error)
-            except Exception:
+            except BaseException:
+                # a panic of a library is no Exception; the next sync may work
                 log.exception("lake sync failed")
             self._closed.wait(self._interval)
 
