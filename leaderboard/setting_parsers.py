@@ -17,6 +17,11 @@ LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
+def is_utf8(value: str) -> bool:
+    """Whether a variable or an argument that the operating system passed on was UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def text(value: str) -> str:
     """The text as it is. Every character of a secret counts."""
     return value

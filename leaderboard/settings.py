@@ -154,13 +154,14 @@ class Settings:
     ] = field(default_factory=parsers.default_data_dir)
 
     @classmethod
-    def load(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """The settings of the environment. An empty variable counts as not set.
+    def load(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings of ``environment``, by default of this process's. An empty variable counts as not set.
 
         Raises SettingsError for a value that is wrong or missing, and for a
         variable that has a new name.
         """
-        given = {name: value for name, value in environment.items() if value.strip()}
+        variables = _read_environment() if environment is None else environment
+        given = {name: value for name, value in variables.items() if value.strip()}
         for old_name, new_name in NEW_NAMES.items():
             if old_name in given:
                 raise SettingsError(f"{old_name} is now called {new_name}: rename the variable")
@@ -231,7 +232,14 @@ def _settings() -> dict[str, Setting]:
     return {name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()}
 
 
+def _read_environment() -> dict[str, str]:
+    """The variables of this process, which are UTF-8 whatever its locale says."""
+    return {name: os.fsencode(value).decode("utf-8", "surrogateescape") for name, value in os.environ.items()}
+
+
 def _parse(name: str, value: str) -> Any:
+    if not parsers.is_utf8(value):
+        raise SettingsError(f"{name.upper()} must be UTF-8")
     try:
         return _settings()[name].parse(value)
     except ValueError as error:

@@ -11,6 +11,7 @@ from leaderboard import logging_config
 from leaderboard.cli.errors import CannotWrite, translate
 from leaderboard.cli.streams import OutputError, prepare_streams
 from leaderboard.plain_text import escape_controls_in_lines
+from leaderboard.setting_parsers import is_utf8
 from leaderboard.settings import Settings, describe_settings, reach_local_addresses_directly
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class LazyGroup(click.Group):
         """Runs the command that the arguments name, by default those of this process, whose streams it prepares."""
         if args is None:
             prepare_streams()
+            if not all(map(is_utf8, sys.argv)):
+                click.echo("Error: an argument is not UTF-8", err=True)
+                sys.exit(click.UsageError.exit_code)
         try:
             return super().main(args, *other, **options)
         except OutputError as error:

@@ -42,7 +42,7 @@ def sql(settings: Settings, statement: str | None, file_format: str, lake_only: 
         raise click.UsageError("a terminal cannot show --format parquet; send it to a file or a pipe")
     if statement is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("STATEMENT is missing; - reads it from standard input")
-    text = sys.stdin.read() if statement == "-" else statement
+    text = _read_input() if statement == "-" else statement
     connection = _connect(settings, lake_only)
     try:
         if text is None:
@@ -53,6 +53,13 @@ def sql(settings: Settings, statement: str | None, file_format: str, lake_only: 
         raise click.ClickException(one_line(error)) from None
     finally:
         connection.close()
+
+
+def _read_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise click.UsageError("standard input is not UTF-8") from None
 
 
 def _connect(settings: Settings, lake_only: bool) -> duckdb.DuckDBPyConnection:
