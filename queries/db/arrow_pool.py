@@ -6,11 +6,11 @@ from adbc_driver_manager import AdbcStatusCode
 from sqlalchemy.pool import PoolProxiedConnection
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS, call_with_timeout
-from queries.db.connection_pool import ConnectionPool, was_used
+from queries.db.connection_pool import ConnectionPool, Lease, was_used
 from queries.db.driver_errors import Meaning, meaning_of, store_error
 from queries.db.dsn import conninfo, database_label
 from queries.db.transaction_settings import transaction_settings
-from queries.errors import StoreUnavailable
+from queries.errors import StoreTimeout, StoreUnavailable
 
 
 class ArrowPool:
@@ -41,7 +41,13 @@ class ArrowPool:
         Raises StoreUnavailable and StoreTimeout. An error in the statement
         itself rises as the driver's error.
         """
-        return call_with_timeout(self.timeout + CLIENT_MARGIN_SECONDS, self._read, statement, parameters)
+        lease = Lease()
+        try:
+            return call_with_timeout(self.timeout + CLIENT_MARGIN_SECONDS, self._read, lease, statement, parameters)
+        except StoreTimeout:
+            # the driver does not tell its socket, so nobody can end a call that hangs
+            lease.give_up()
+            raise
 
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
@@ -51,11 +57,11 @@ class ArrowPool:
         # in autocommit the driver sends no BEGIN and COMMIT of its own; its COMMIT would open the next transaction
         return adbc.connect(self._conninfo, autocommit=True)
 
-    def _read(self, statement: str, parameters: tuple[str, ...] | None) -> pa.Table:
+    def _read(self, lease: Lease, statement: str, parameters: tuple[str, ...] | None) -> pa.Table:
         while True:
             pooled = False
             try:
-                with self._pool.connection() as connection:
+                with self._pool.connection() as connection, lease.uses(connection):
                     pooled = was_used(connection)
                     return self._read_over(connection, statement, parameters)
             except adbc.Error as error:
@@ -74,7 +80,8 @@ class ArrowPool:
             keep = not isinstance(self._translate_error(error), StoreUnavailable)
             raise
         finally:
-            if not (keep and _end_transaction(connection)):
+            # a connection that was given up is closed when it comes back
+            if not (keep and _end_transaction(connection)) and not connection.is_detached:
                 connection.invalidate()
         return table
 

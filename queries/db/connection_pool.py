@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -74,6 +74,40 @@ class ConnectionPool:
             waited = True
             with self._returned:
                 self._returned.wait(RETRY_SECONDS)
+
+
+class Lease:
+    """The connection that a call uses on another thread, as long as it does.
+
+    A server may be gone without a word, behind a proxy that stays. Then a
+    call over a connection to it never ends.
+    """
+
+    def __init__(self) -> None:
+        self._connection: PoolProxiedConnection | None = None
+        self._is_given_up = False
+        self._lock = Lock()
+
+    @contextmanager
+    def uses(self, connection: PoolProxiedConnection) -> Iterator[None]:
+        """The call uses this connection until the end of the ``with`` statement. Raises StoreTimeout if given up."""
+        with self._lock:
+            if self._is_given_up:
+                raise StoreTimeout("nobody waits for this call any more")
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def give_up(self) -> None:
+        """Gives the place of the connection in the pool to another one. It is closed if the call ends after all."""
+        with self._lock:
+            self._is_given_up = True
+            if self._connection is not None:
+                self._connection.detach()
+                self._connection = None
 
 
 def was_used(connection: PoolProxiedConnection) -> bool:

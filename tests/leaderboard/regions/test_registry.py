@@ -177,3 +177,15 @@ def test_processes_that_add_the_same_regions_at_once(database: str) -> None:
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(add, range(6))) == [None] * 6
     assert rows(database, "SELECT count(*) FROM regions WHERE name LIKE 'R___'") == [(200,)]
+
+
+def test_list_does_not_ask_a_stalled_database_again_and_again(database: str) -> None:
+    with closing(CountingDatabase(database, 20)) as pool:
+        registry = RegionRegistry(pool, 0)
+        registry.load()
+        with closing(psycopg2.connect(database)) as holder, holder, holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE regions IN ACCESS EXCLUSIVE MODE")
+            calls = pool.calls
+            assert registry.all().as_of is not None
+            assert [len(registry.all().regions) for _ in range(50)] == [26] * 50
+            assert pool.calls - calls < 10

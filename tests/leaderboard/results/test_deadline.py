@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Any
 
 import psycopg2
 import pytest
 from flask import Flask
-from psycopg2.extensions import make_dsn, parse_dsn
 
 from leaderboard.app import create_app
 from leaderboard.results.auth import sign
@@ -17,8 +16,9 @@ from leaderboard.results.deadlines import POST_DEADLINE_SECONDS
 from leaderboard.settings import Settings
 from tests.conftest import SECRET, rows
 from tests.leaderboard.results.test_posting import good
+from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres import StoppablePostgres
-from tests.support.relay import Relay, relay_to
+from tests.support.relay import Relay
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -73,27 +73,6 @@ def test_post_during_a_short_lock_is_stored(app: Flask, database: str) -> None:
             eventually(lambda: rows(database, "SELECT 1 FROM pg_locks WHERE NOT granted"))
         assert [status for status, _ in posts.result()] == [200] * 4
     assert rows(database, NUMBERS) == [(0,), (1,), (2,), (3,)]
-
-
-@pytest.fixture
-def relay(stoppable_postgres: StoppablePostgres) -> Iterator[Relay]:
-    options = parse_dsn(stoppable_postgres.url)
-    with relay_to(f"{options['host']}/.s.PGSQL.{options.get('port', 5432)}") as relay:
-        yield relay
-
-
-@pytest.fixture
-def remote_app(stoppable_postgres: StoppablePostgres, relay: Relay) -> Iterator[Flask]:
-    """A service that reaches its database over a network, and waits for it a second at most."""
-    # a relay is not the user that the URL demands at the other end of a socket
-    app = create_app(Settings(postgres=url_over(stoppable_postgres, relay.port), secret=SECRET, db_timeout=1))
-    yield app
-    app.extensions["leaderboard"].close()
-
-
-def url_over(server: StoppablePostgres, port: int) -> str:
-    options = parse_dsn(make_dsn(server.url))
-    return f"postgresql://{options['user']}@127.0.0.1:{port}/{options['dbname']}?sslmode=disable&gssencmode=disable"
 
 
 @contextmanager
@@ -168,3 +147,31 @@ def test_read_only_database_refuses_posts_until_it_takes_writes(app: Flask, data
         connection.commit()
     eventually(lambda: [status for status, _ in post_numbers(app, range(3, 5))] == [200, 200])
     assert not {(1,), (2,)} & {*rows(database, NUMBERS)}
+
+
+def test_post_to_a_service_whose_database_was_never_there(remote_settings: Settings, relay: Relay) -> None:
+    relay.is_silent = True
+    app = create_app(remote_settings)
+    outcomes = post_numbers(app, range(2))
+    assert {status for status, _ in outcomes} == {503}
+    assert max(seconds for _, seconds in outcomes) < 2 * POST_DEADLINE_SECONDS
+    relay.is_silent = False
+    eventually(lambda: [status for status, _ in post_numbers(app, range(2))] == [200, 200])
+    app.extensions["leaderboard"].close()
+
+
+def test_posts_wait_in_the_queue_of_a_pooler_no_longer_than_they_may(stoppable_postgres: StoppablePostgres) -> None:
+    with pgbouncer(stoppable_postgres.url, 2) as url:
+        app = create_app(Settings(postgres=url, secret=SECRET, db_timeout=1))
+        assert [status for status, _ in post_numbers(app, range(2))] == [200, 200]
+        with ExitStack() as holders:
+            # the other clients of the pooler hold all its connections to the server
+            for _ in range(2):
+                holder = holders.enter_context(closing(psycopg2.connect(url)))
+                holders.enter_context(holder.cursor()).execute("SELECT 1")
+            outcomes = post_numbers(app, range(2, 6))
+            assert {status for status, _ in outcomes} == {503}
+            assert max(seconds for _, seconds in outcomes) < 2 * POST_DEADLINE_SECONDS
+        eventually(lambda: [status for status, _ in post_numbers(app, range(6, 8))] == [200, 200])
+        app.extensions["leaderboard"].close()
+    assert not {(number,) for number in range(2, 6)} & {*rows(stoppable_postgres.url, NUMBERS)}
