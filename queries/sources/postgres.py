@@ -14,11 +14,12 @@ import polars as pl
 
 from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
+from queries.errors import ReadOnlyDatabase, StoreUnavailable
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
 from queries.sources.activity.change_log import ChangePosition, read_changed_days
 from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.database_state import DatabaseState, StateReader
-from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
+from queries.sources.watermark import STORAGE, WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 
 def _number(field: str) -> str:
@@ -67,6 +68,10 @@ _BACKLOG = """
     FROM events WHERE id > {after_id:d}"""
 
 
+DIVISION_BY_ZERO = "22012"
+"""PostgreSQL's code, with which a statement ends that must not read this server."""
+
+
 class Backlog(NamedTuple):
     """The number of some events, and the event_time of the oldest; None where there are none."""
 
@@ -91,6 +96,8 @@ class PostgresEvents:
         self._pool = ArrowPool(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout, only_reads=True)
         self._state = StateReader(self._pool)
+        # the storage of the last writer snapshot, and the SQL expression for it
+        self._storage: tuple[str, str] | None = None
 
     @property
     def timeout(self) -> float:
@@ -135,15 +142,24 @@ class PostgresEvents:
             SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
             WHERE lower(e.orchestrator) = $1 AND j.name = $2
                 AND {_in_window(since, until)}{_in_id_range(after_id, None)}"""  # noqa: S608
-        results = pl.DataFrame(self._pool.read(statement, (orchestrator, job_type)))
+        results = self._read_rows(statement, (orchestrator, job_type))
         return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN))
 
     def read_writer_snapshot(self) -> WriterSnapshot:
         """The highest id and the current writers; see Watermark. Only one thread may call this at a time.
 
-        Raises ReadOnlyDatabase for a standby.
+        From then on, events are read from the same server and table only: a
+        standby behind the same URL may lack events that are settled. Raises
+        ReadOnlyDatabase for a standby.
         """
-        return read_writer_snapshot(self._direct, self._state.server())
+        server = self._state.server()
+        try:
+            snapshot = read_writer_snapshot(self._direct, server)
+        except ReadOnlyDatabase:
+            self._storage = None
+            raise
+        self._storage = snapshot.storage, STORAGE.format(server=server)
+        return snapshot
 
     def oldest_writer_start(self) -> datetime | None:
         """When the oldest transaction that writes events began; see watermark. One thread at a time.
@@ -215,8 +231,20 @@ class PostgresEvents:
 
     def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
-        events = pl.DataFrame(self._pool.read(f"SELECT {columns} FROM {_FROM} WHERE {condition}"))  # noqa: S608
+        events = self._read_rows(f"SELECT {columns} FROM {_FROM} WHERE {condition}")  # noqa: S608
         return conform(events.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
+
+    def _read_rows(self, statement: str, parameters: tuple[str, ...] | None = None) -> pl.DataFrame:
+        if self._storage is not None:
+            found, expression = self._storage
+            # evaluated once, before any row is read
+            statement = f"{statement} AND (SELECT 1 / ({expression} = '{found}')::int) = 1"
+        try:
+            return pl.DataFrame(self._pool.read(statement, parameters))
+        except Exception as error:
+            if getattr(error, "sqlstate", None) == DIVISION_BY_ZERO:
+                raise StoreUnavailable("the events changed their server or their table; try again") from error
+            raise
 
 
 def _in_window(since: datetime, until: datetime) -> str:

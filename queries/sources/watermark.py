@@ -24,12 +24,14 @@ from queries.times import from_micros
 _HOLDS_WRITE_LOCK = """
     locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+STORAGE = f"""concat({{server}}, '.', {TIMELINE}, '.', (SELECT oid FROM pg_database WHERE datname = current_database()),
+    '.', pg_relation_filenode('events'))"""  # noqa: S608
+"""The SQL expression of WriterSnapshot.storage, with a gap for that of the server."""
 # a server that has left recovery shows the locks of all its writers, so that is asked first
 _WRITER_SNAPSHOT = f"""
     SELECT pg_is_in_recovery(), coalesce((SELECT max(id) FROM events), 0),
         coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE {_HOLDS_WRITE_LOCK}), ''),
-        concat({{server}}, '.', {TIMELINE}, '.', (SELECT oid FROM pg_database WHERE datname = current_database()), '.',
-            pg_relation_filenode('events'))"""  # noqa: S608
+        {STORAGE}"""  # noqa: S608
 _OLDEST_WRITER = f"""
     SELECT pg_is_in_recovery(), floor(extract(epoch FROM least(now(), min(a.xact_start))) * 1000000)::int8,
         coalesce(bool_and(a.xact_start IS NOT NULL), true)

@@ -7,15 +7,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from queries import EVENT_SCHEMA, PostgresEvents, StoreTimeout, StoreUnavailable, open_events
 from tests.conftest import load_events, rows
 from tests.queries.sources.support import frozen, locked
+from tests.support.postgres import StoppablePostgres
+from tests.support.standby import Standby
 from tests.support.waiting import eventually
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+ALL_TIME = (NOON - HOUR, NOON + HOUR)
 ADDRESS = "0x" + "Ab" * 20
 
 
@@ -188,3 +191,30 @@ def test_url_that_is_not_valid_is_not_shown() -> None:
 def test_option_that_libpq_does_not_know_is_named() -> None:
     with pytest.raises(ValueError, match="the option schema, which"):
         open_events("postgresql://user:password@host/scores?sslmode=require&schema=public")
+
+
+@pytest.mark.slow
+def test_settled_events_are_read_from_the_server_that_settled_them(
+    stoppable_postgres: StoppablePostgres, standby: Standby
+) -> None:
+    # as behind a proxy that sends some connections to a standby
+    folders = [parse_dsn(url)["host"] for url in (standby.url, stoppable_postgres.url)]
+    hosts = f"host={','.join(folders)}&port=5432,5432"
+    events = PostgresEvents(f"postgresql://postgres@/leaderboard?{hosts}&target_session_attrs=primary")
+    elsewhere = PostgresEvents(f"postgresql://postgres@/leaderboard?{hosts}&target_session_attrs=standby")
+    store(stoppable_postgres.url, {})
+    standby.wait_for(stoppable_postgres)
+    assert elsewhere.window(*ALL_TIME).collect().height == 1
+    snapshot = events.read_writer_snapshot()
+    assert events.window(*ALL_TIME).collect().height == 1
+    stoppable_postgres.stop()
+    standby.promote()
+    with pytest.raises(StoreUnavailable, match="changed their server"):
+        events.window(*ALL_TIME)
+    with pytest.raises(StoreUnavailable, match="changed their server"):
+        events.results(ADDRESS.lower(), *ALL_TIME, "transcoding")
+    assert events.read_writer_snapshot().storage != snapshot.storage
+    assert events.window(*ALL_TIME).collect().height == 1
+    assert events.results(ADDRESS.lower(), *ALL_TIME, "transcoding").collect().height == 1
+    events.close()
+    elsewhere.close()
