@@ -52,8 +52,6 @@ class Clients:
         self.unsent = UnsentBytes()
         self.events: Counter[str] = Counter()
         """What was refused and cut, until it is logged."""
-        self.keeps_connections = True
-        """False in a worker that stops."""
 
     def open(self, client: socket.socket, address: Any, server: Any) -> None:
         """Takes a connection that was accepted."""
@@ -113,7 +111,8 @@ class Clients:
         if connection.sock.is_aborted:
             self.close(connection, reset=True)
             return
-        connection.keeps_open = keeps_open and self.keeps_connections and connection.request.is_whole
+        # a worker that stops keeps it, too, where the response said so: the next one says otherwise
+        connection.keeps_open = keeps_open and connection.request.is_whole
         connection.state = State.SENDING
         if not connection.sock.waiting_bytes:
             self._finish_response(connection)

@@ -6,6 +6,7 @@ the response is computed.
 """
 
 import logging
+import select
 import selectors
 import signal
 import sys
@@ -28,8 +29,8 @@ from leaderboard.server.supervisor import SHORT_INTERVAL_SECONDS, Supervisor
 from leaderboard.server.threads import DaemonThreads
 from leaderboard.settings import Settings
 
-ACCEPT_PAUSE_SECONDS = 0.05
-"""A worker without free threads for some kind accepts this much later, so that a free worker is first."""
+ACCEPT_PAUSE_SECONDS = 0.1
+"""A worker without free threads for some kind accepts what no free worker has accepted for this long."""
 ACCEPTS_AT_ONCE = 16
 MAX_ERROR_CHARACTERS = 200
 
@@ -53,6 +54,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     limits = ClientLimits()
     alive: bool
+    accept_pause_end = 0.0
+    """Until then no connection is accepted, because there are too many."""
 
     def init_process(self) -> None:
         """Prepares this process, which runs until ``run`` ends."""
@@ -84,14 +87,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.clients = Clients(self.cfg, self.limits, self.poller, self.method_queue, self._submit, recent_hours)
         self.supervisor = Supervisor(self.clients, self.limits, self.log)
         self.log.error_log.addFilter(self._count_invalid_request)
-        next_accept = 0.0
+        now = next_accept = 0.0
+        waiting: set[Any] = set()
         while self.alive and not is_orphan(self.ppid):
-            is_busy = self.clients.admission.is_busy
+            is_busy = self.clients.admission.is_busy or now < self.accept_pause_end
             self.set_accept_enabled(not is_busy)
             now = self._turn(ACCEPT_PAUSE_SECONDS if is_busy else self.supervisor.interval)
-            if is_busy and now >= next_accept:
+            if is_busy and now >= max(next_accept, self.accept_pause_end):
                 next_accept = now + ACCEPT_PAUSE_SECONDS
-                for listener in self.sockets:
+                waited, waiting = waiting, set(select.select(self.sockets, [], [], 0)[0])
+                for listener in waited & waiting:
                     self.accept(listener)
         self.alive = False
         self._stop()
@@ -110,7 +115,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             listener.close()
         clients = self.clients
-        clients.keeps_connections = False
         began = now = time.monotonic()
         while clients.connections and now < began + (
             self.limits.orphan_seconds if is_orphan(self.ppid) else self.cfg.graceful_timeout
@@ -128,6 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         # one at a time, so that a free worker gets the next one
         for _ in range(ACCEPTS_AT_ONCE if self.clients.admission.is_busy else 1):
             if len(self.clients.connections) >= self.worker_connections and not self.clients.make_room():
+                self._pause_accepting()
                 return
             try:
                 client, address = listener.accept()
@@ -137,8 +142,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 # too many open files, or a client that has gone already
                 self.log.debug("cannot accept: %s", error)
                 self.clients.make_room()
+                self._pause_accepting()
                 return
             self.clients.open(client, address, listener.getsockname())
+
+    def _pause_accepting(self) -> None:
+        self.accept_pause_end = time.monotonic() + ACCEPT_PAUSE_SECONDS
 
     def _submit(self, connection: Connection) -> None:
         self.tpool.submit(partial(self._run_request, connection))

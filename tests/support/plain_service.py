@@ -56,6 +56,9 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return (BIG[start : start + (1 << 16)] for start in range(0, BIG_BYTES, 1 << 16)) if is_stream else [response]
 
 
-def plain_service(*options: str, port: int | None = None, **limits: float) -> RunningService:
-    """The app with these limits of clients, for a ``with`` statement."""
-    return RunningService({"LIMITS": json.dumps(limits)}, [*COMMAND, *options], port or free_port())
+def plain_service(
+    *options: str, port: int | None = None, shell_prefix: str = "true", **limits: float
+) -> RunningService:
+    """The app with these limits of clients, for a ``with`` statement, after a command of the shell."""
+    command = ["/bin/sh", "-c", f'{shell_prefix}; exec "$@"', "sh", *COMMAND, *options]
+    return RunningService({"LIMITS": json.dumps(limits)}, command, port or free_port())

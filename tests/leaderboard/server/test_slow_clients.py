@@ -144,8 +144,13 @@ def test_memory_for_large_bodies_has_a_bound(impatient: RunningService) -> None:
     eventually(lambda: impatient.post(b"x" * 700_000).body == b"700000")
 
 
-def test_connections_that_wait_for_their_clients_make_room_for_new_ones() -> None:
-    with plain_service("--worker-connections", "10") as service, clients(service, STALLED["half a head"], 30):
+@pytest.mark.parametrize(
+    "service",
+    [plain_service("--worker-connections", "10"), plain_service(shell_prefix="ulimit -n 60")],
+    ids=["connections", "open files"],
+)
+def test_connections_that_wait_for_their_clients_make_room_for_new_ones(service: RunningService) -> None:
+    with service, clients(service, STALLED["half a head"], CLIENTS):
         for _ in range(3):
             assert service.get("/api/regions").status == 200
 
