@@ -1,5 +1,8 @@
 -- The UTC days whose stored events were updated or deleted, as days since 1970, so that readers see the change when it
 -- is committed and read only these days again. Rows are kept for a day. ALL_DAYS (-2147483648) stands for every day.
+-- a transaction that has written events and stays open must not block all others by way of this one
+SET LOCAL lock_timeout = '2s';
+
 CREATE TABLE IF NOT EXISTS event_changes (
     made_by bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     day bigint NOT NULL,

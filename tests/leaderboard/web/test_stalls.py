@@ -3,14 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 from flask.testing import FlaskClient
 
+from leaderboard.app import create_app
+from leaderboard.lake.sync import sync
+from leaderboard.services import Service
 from leaderboard.settings import Settings
-from tests.conftest import rows
+from queries import PostgresEvents
+from queries.times import last_hours
+from tests.conftest import load_events, rows
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
 from tests.support.waiting import eventually
@@ -91,3 +97,51 @@ def test_window_that_is_not_in_memory_waits_for_the_database(
         response = client.get("/api/aggregated_stats?since=1")
         assert (response.status_code, set(response.json[RESULT["orchestrator"]])) == (200, {"FRA"})
         assert "X-Data-As-Of" not in response.headers
+
+
+def test_results_come_from_the_lake_while_the_database_stalls(database: str, tmp_path: Path) -> None:
+    path = f"/api/raw_stats?orchestrator={RESULT['orchestrator']}"
+    put_result(database)
+    with closing(PostgresEvents(database)) as postgres:
+        sync(postgres, str(tmp_path / "lake"), lambda *_: None)
+    app = create_app(Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS))
+    try:
+        client = app.test_client()
+        before = client.get(path)
+        assert (before.status_code, list(before.json)) == (200, ["FRA"])
+        assert "X-Data-As-Of" in stalled(client, database, FROM_MEMORY[0]).headers
+        response = stalled(client, database, path, FROM_MEMORY[0])
+        assert (response.status_code, response.json) == (200, before.json)
+        assert "X-Data-As-Of" in response.headers
+        eventually(lambda: "X-Data-As-Of" not in client.get(path).headers)
+    finally:
+        app.extensions["leaderboard"].close()
+
+
+def put_result(url: str) -> None:
+    load_events(url, [[time.time() - 60, RESULT["orchestrator"], RESULT["region"], "transcoding", {"success_rate": 1}]])
+
+
+def stalled(client: FlaskClient, url: str, *paths: str) -> Any:
+    """The response to the first of the paths, asked for last, while the events are locked."""
+    with locked(url, "events IN ACCESS EXCLUSIVE"):
+        began = time.monotonic()
+        response = [client.get(path) for path in reversed(paths)][-1]
+        assert time.monotonic() - began < MOMENT_SECONDS
+        return response
+
+
+def test_worker_that_starts_while_the_database_stalls_serves_the_lake(database: str, tmp_path: Path) -> None:
+    put_result(database)
+    with closing(PostgresEvents(database)) as postgres:
+        sync(postgres, str(tmp_path / "lake"), lambda *_: None)
+    settings = Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS)
+    with locked(database, "events, schema_migrations IN ACCESS EXCLUSIVE"):
+        service = Service(settings, database)
+        began = time.monotonic()
+        window = service.events_at(*last_hours(24))
+        assert window.as_of is not None
+        assert window.load().collect().height == 1
+        assert time.monotonic() - began < MOMENT_SECONDS
+    eventually(lambda: service.events_at(*last_hours(24)).as_of is None)
+    service.close()

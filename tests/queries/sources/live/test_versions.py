@@ -209,3 +209,18 @@ def test_no_version_stands_for_two_contents(database: str, live: Open, monkeypat
         for each in requests:
             each.result(60)
     assert {version: contents for version, contents in found.items() if len(contents) > 1} == {}
+
+
+@pytest.mark.usefixtures("frequent_polls")
+def test_processes_agree_on_the_version_after_changes(database: str, versions: Versions) -> None:
+    put(database, *(NOW - days * DAY for days in range(5)))
+    found = {versions(*EVER): stored(database)["id"].to_list()}
+    for statement in (
+        "DELETE FROM events WHERE id = 2",
+        "UPDATE events SET payload = '{}' WHERE id IN (1, 4)",
+        "UPDATE events SET event_time = event_time - interval '1 day' WHERE id = 3",
+    ):
+        rows(database, statement)
+        assert eventually(lambda: versions(*EVER) not in found)
+        found[versions(*EVER)] = stored(database)["id"].to_list()
+    assert len(found) == 4
