@@ -17,6 +17,7 @@ from leaderboard import logging_config
 from leaderboard.postgres.embedded import database_url
 from leaderboard.postgres.errors import EmbeddedPostgresError, MigrationError
 from leaderboard.postgres.migrations import migrate
+from leaderboard.server.process_end import end_process
 from leaderboard.settings import Settings, SettingsError, missing_variables, reach_local_addresses_directly
 from leaderboard.signals import exit_on_signals
 from queries.errors import StoreError
@@ -92,6 +93,16 @@ def allow_many_connections() -> None:
         # macOS allows less than it says
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def worker_exit(_: Any, worker: Any) -> None:
+    """Closes the stores of a worker and ends its process."""
+    service = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("leaderboard")
+    try:
+        if service is not None:
+            service.close()
+    finally:
+        end_process()
 
 
 def on_exit(server: Any) -> None:

@@ -220,3 +220,18 @@ def test_many_requests_at_once_are_all_answered(database: str) -> None:
     with RunningService({"POSTGRES": database}) as service, ThreadPoolExecutor(32) as pool:
         assert set(pool.map(send_request, range(400))) == {200}
     assert len(rows(database, "SELECT * FROM events")) == 200
+
+
+def test_worker_that_writes_to_the_lake_ends_without_a_crash(tmp_path: Path) -> None:
+    command = [*GUNICORN[:3], "-c", "python:leaderboard.gunicorn_conf", "tests.support.lake_writer_app:app"]
+    settings = {
+        "DATA_DIR": str(tmp_path),
+        "POSTGRES": "postgresql://127.0.0.1:1/nothing",
+        "FOLDER": str(tmp_path / "table"),
+    }
+    with RunningService(settings, [*command, "--workers", "2"]) as service:
+        eventually((tmp_path / "table" / "_delta_log").exists)
+        assert service.stop() == 0
+        log = service.process.stderr.read()
+    assert "Worker exiting" in log
+    assert "was sent SIG" not in log
