@@ -16,6 +16,9 @@ from queries.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
+NEW_DATABASE_SECONDS = 20
+"""The limit for connecting to a database that was just created. PgBouncer tries again 15 s after a login failed."""
+
 
 def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
     """A connection in autocommit whose statements may take as long as they need.
@@ -32,7 +35,7 @@ def connect(url: str, timeout: float, *, may_create: bool = True) -> Connection:
         except psycopg2.OperationalError:
             if not may_create or not _create_database(dsn):
                 raise
-            return _open(dsn)
+            return _open(make_dsn(dsn, connect_timeout=NEW_DATABASE_SECONDS))
     except psycopg2.OperationalError as error:
         raise translate_psycopg2_error(error, dsn) from error
 
