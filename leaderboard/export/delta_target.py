@@ -15,6 +15,7 @@ from leaderboard.storage.delta import STORE_TIMEOUT_SECONDS, open_or_create
 from leaderboard.storage.table_formats import COMPRESSION_LEVEL, to_arrow
 from queries import store_options
 from queries.concurrency import run_in_thread
+from queries.errors import panics_as_unavailable
 
 DAY_COLUMN = "day"
 EXPORT_COUNT_KEY = "leaderboard.exports"
@@ -47,7 +48,8 @@ class DeltaTarget:
         if not first.num_rows and not self.has_day(day):
             return 0
         batches = _BatchReader(first, frames)
-        with translate_store_errors(self.to):
+        # deltalake panics over some names of folders
+        with translate_store_errors(self.to), panics_as_unavailable(f"the table in {self.to} cannot be written to"):
             try:
                 table = open_or_create(self.to, first.schema, DAY_COLUMN, self._options)
                 count = (table.transaction_version(EXPORT_COUNT_KEY) or 0) + 1

@@ -32,6 +32,7 @@ from queries import (
     store_options,
     table_root,
 )
+from queries.errors import panics_as_unavailable
 from queries.times import to_micros
 
 TABLE_SCHEMA = LAKE_SCHEMA.append(pa.field(MONTH, pa.string()))
@@ -127,13 +128,15 @@ class LakeTable:
     def compact(self, min_files: int = 2) -> int:
         """Merges the files of each month that has at least ``min_files``, and returns the number of these months.
 
-        Raises LakeConflict, and LakeError.
+        Raises LakeConflict, LakeError and StoreUnavailable.
         """
         months = self._data_files().group_by(month=f"partition.{MONTH}").len()
         to_compact = months.filter(pl.col("len") >= min_files)["month"].sort()
         try:
-            for month in to_compact:
-                self._table.optimize.compact([(MONTH, "=", month)], writer_properties=compaction_properties())
+            # deltalake panics over some names of folders
+            with panics_as_unavailable(f"the lake in {self.url} cannot be compacted"):
+                for month in to_compact:
+                    self._table.optimize.compact([(MONTH, "=", month)], writer_properties=compaction_properties())
         except STORE_ERRORS as error:
             raise self._translate(error) from error
         return len(to_compact)

@@ -8,14 +8,16 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from flask.testing import FlaskClient
 
 from leaderboard.app import create_app
+from leaderboard.export.delta_target import DeltaTarget
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import sync
 from leaderboard.settings import Settings
-from queries import LakeEvents, PostgresEvents
+from queries import LakeEvents, PostgresEvents, StoreUnavailable
 from tests.conftest import clone
 from tests.leaderboard.lake.conftest import ADDRESS, insert_events, no_progress
 from tests.support.faulty_store import FAULTS, FaultyStore
@@ -179,3 +181,17 @@ def test_only_what_a_damaged_lake_alone_has_suffers(
         else:
             # it has read the log before that was damaged
             assert_everything_works(early)
+
+
+@pytest.mark.parametrize("name", ["la ke*?", "l\u00e4ke#1", "la[k]e"])
+def test_lake_may_lie_in_a_folder_of_any_name(folder: tuple[str, Path], tmp_path: Path, name: str) -> None:
+    url, original = folder
+    shutil.copytree(original, tmp_path / name)
+    with serving(url, str(tmp_path / name)) as client:
+        assert_everything_works(client)
+
+
+def test_panic_of_deltalake_is_an_error_of_an_export(tmp_path: Path) -> None:
+    # deltalake creates a table in such a folder, and cannot overwrite it
+    with pytest.raises(StoreUnavailable, match="cannot be written to: Invalid object store url"):
+        DeltaTarget(str(tmp_path / "exp[or]t")).write(iter([pl.DataFrame({"id": [1]})]), NOW.date())
