@@ -194,4 +194,4 @@ def test_lake_may_lie_in_a_folder_of_any_name(folder: tuple[str, Path], tmp_path
 def test_panic_of_deltalake_is_an_error_of_an_export(tmp_path: Path) -> None:
     # deltalake creates a table in such a folder, and cannot overwrite it
     with pytest.raises(StoreUnavailable, match="cannot be written to: Invalid object store url"):
-        DeltaTarget(str(tmp_path / "exp[or]t")).write(iter([pl.DataFrame({"id": [1]})]), NOW.date())
+        DeltaTarget(str(tmp_path / "exp[or]t")).write(iter([pl.DataFrame({"event_time": [NOW]})]), NOW.date())
