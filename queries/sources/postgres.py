@@ -19,7 +19,7 @@ from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
 from queries.sources.activity.change_log import ChangePosition, read_changed_days
 from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.database_state import DatabaseState, StateReader
-from queries.sources.watermark import STORAGE, WriterSnapshot, oldest_writer_start, read_writer_snapshot
+from queries.sources.watermark import ORIGIN, WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 
 def _number(field: str) -> str:
@@ -96,8 +96,8 @@ class PostgresEvents:
         self._pool = ArrowPool(url, timeout=timeout, connections=connections)
         self._direct = DirectConnection(url, timeout, only_reads=True)
         self._state = StateReader(self._pool)
-        # the storage of the last writer snapshot, and the SQL expression for it
-        self._storage: tuple[str, str] | None = None
+        # the origin of the last writer snapshot, and the SQL expression for it
+        self._origin: tuple[str, str] | None = None
 
     @property
     def timeout(self) -> float:
@@ -148,17 +148,17 @@ class PostgresEvents:
     def read_writer_snapshot(self) -> WriterSnapshot:
         """The highest id and the current writers; see Watermark. Only one thread may call this at a time.
 
-        From then on, events are read from the same server and table only: a
-        standby behind the same URL may lack events that are settled. Raises
+        From then on, events are read from the same server only: a standby
+        behind the same URL may lack events that are settled. Raises
         ReadOnlyDatabase for a standby.
         """
         server = self._state.server()
         try:
             snapshot = read_writer_snapshot(self._direct, server)
         except ReadOnlyDatabase:
-            self._storage = None
+            self._origin = None
             raise
-        self._storage = snapshot.storage, STORAGE.format(server=server)
+        self._origin = snapshot.origin, ORIGIN.format(server=server)
         return snapshot
 
     def oldest_writer_start(self) -> datetime | None:
@@ -235,15 +235,15 @@ class PostgresEvents:
         return conform(events.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
 
     def _read_rows(self, statement: str, parameters: tuple[str, ...] | None = None) -> pl.DataFrame:
-        if self._storage is not None:
-            found, expression = self._storage
+        if (origin := self._origin) is not None:
+            found, expression = origin
             # evaluated once, before any row is read
             statement = f"{statement} AND (SELECT 1 / ({expression} = '{found}')::int) = 1"
         try:
             return pl.DataFrame(self._pool.read(statement, parameters))
         except Exception as error:
             if getattr(error, "sqlstate", None) == DIVISION_BY_ZERO:
-                raise StoreUnavailable("the events changed their server or their table; try again") from error
+                raise StoreUnavailable("another server took over while events were read; try again") from error
             raise
 
 

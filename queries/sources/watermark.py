@@ -24,14 +24,14 @@ from queries.times import from_micros
 _HOLDS_WRITE_LOCK = """
     locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-STORAGE = f"""concat({{server}}, '.', {TIMELINE}, '.', (SELECT oid FROM pg_database WHERE datname = current_database()),
-    '.', pg_relation_filenode('events'))"""  # noqa: S608
-"""The SQL expression of WriterSnapshot.storage, with a gap for that of the server."""
+ORIGIN = f"""concat({{server}}, '.', {TIMELINE}, '.',
+    (SELECT oid FROM pg_database WHERE datname = current_database()))"""  # noqa: S608
+"""The SQL expression of WriterSnapshot.origin, with a gap for that of the server."""
 # a server that has left recovery shows the locks of all its writers, so that is asked first
 _WRITER_SNAPSHOT = f"""
     SELECT pg_is_in_recovery(), coalesce((SELECT max(id) FROM events), 0),
         coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE {_HOLDS_WRITE_LOCK}), ''),
-        {STORAGE}"""  # noqa: S608
+        {ORIGIN}, pg_relation_filenode('events')"""  # noqa: S608
 _OLDEST_WRITER = f"""
     SELECT pg_is_in_recovery(), floor(extract(epoch FROM least(now(), min(a.xact_start))) * 1000000)::int8,
         coalesce(bool_and(a.xact_start IS NOT NULL), true)
@@ -51,6 +51,11 @@ class WriterSnapshot:
     max_id: int
     writers: frozenset[str]
     storage: str
+
+    @property
+    def origin(self) -> str:
+        """The part of ``storage`` without the file of the table."""
+        return self.storage.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ def read_writer_snapshot(connection: DirectConnection, server: str) -> WriterSna
     except StoreUnavailable:
         # the server may have ended an idle connection; reading twice does no harm
         rows = connection.run(statement)
-    ((is_standby, max_id, writers, storage),) = rows
+    ((is_standby, max_id, writers, origin, file),) = rows
     _refuse_standby(is_standby)
-    return WriterSnapshot(max_id, frozenset(writers.split()), storage)
+    return WriterSnapshot(max_id, frozenset(writers.split()), f"{origin}.{file}")
 
 
 def oldest_writer_start(connection: DirectConnection) -> datetime | None:
