@@ -1,5 +1,6 @@
 """Whether a process of the service works: what it can answer, whether posts are stored, and what is wrong."""
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ UNAVAILABLE = "the database is not available"
 FOREIGN = "the database does not have the tables of the leaderboard"
 
 OK, DEGRADED, DOWN = "ok", "degraded", "down"
+
+log = logging.getLogger(__name__)
 
 _EXPECTED_ERRORS = (StoreError, MigrationError)
 
@@ -115,4 +118,7 @@ def _result(read: "Future[Any]") -> Any:
     try:
         return read.result()
     except _EXPECTED_ERRORS as error:
+        return error
+    except Exception as error:
+        log.exception("a check of health failed")
         return error

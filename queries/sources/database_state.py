@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from queries.db.arrow_pool import ArrowPool
-from queries.errors import SchemaMissing, StoreError
+from queries.errors import SchemaMissing, StoreError, StoreUnavailable
 from queries.sources.activity.change_log import HAS_CHANGE_LOG, LOG_IS_WRITTEN, LOG_SUMMARY
 
 # a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
 # that could equal those of its primary
 TIMELINE = """CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"""
 _PERMISSIONS = f"""
-    SELECT has_function_privilege('pg_control_system()', 'execute') AS sees_system,
+    SELECT getdatabaseencoding()::text AS encoding, current_database()::text AS name,
+        has_function_privilege('pg_control_system()', 'execute') AS sees_system,
         has_function_privilege('pg_control_checkpoint()', 'execute') AS sees_checkpoint,
         to_regclass('pruned') IS NOT NULL AS has_pruned_table,
         {HAS_CHANGE_LOG} AS has_change_log"""
@@ -105,6 +106,9 @@ class StateReader:
         if self._known_parts is not None:
             return self._known_parts
         (found,) = self._pool.read(_PERMISSIONS).to_pylist()
+        if found["encoding"] != "UTF8":
+            # text of SQL_ASCII may be no text at all, which Polars does not bear
+            raise StoreUnavailable(f"the database {found['name']} has the encoding {found['encoding']}, and not UTF8")
         parts = {
             # without the permission, the databases of one server still differ
             "server": _SERVER if found["sees_system"] else "NULL",

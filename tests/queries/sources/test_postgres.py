@@ -3,9 +3,10 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta, timezone
 
+import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
 
@@ -218,3 +219,21 @@ def test_settled_events_are_read_from_the_server_that_settled_them(
     assert events.results(ADDRESS.lower(), *ALL_TIME, "transcoding").collect().height == 1
     events.close()
     elsewhere.close()
+
+
+def test_database_that_may_hold_what_is_no_text_is_not_read(server: str, empty_database: str) -> None:
+    name = parse_dsn(empty_database)["dbname"]
+    connection = psycopg2.connect(server.format("postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    connection.close()
+    rows(
+        empty_database,
+        "CREATE TABLE job_types (id int, name text); CREATE TABLE regions (id int, name text, job_type_id int);"
+        "CREATE TABLE events (id serial, event_time timestamptz, orchestrator text, region_id int, payload jsonb);"
+        "INSERT INTO job_types VALUES (1, 'transcoding'); INSERT INTO regions VALUES (1, E'\\xff', 1);"
+        f"INSERT INTO events (event_time, orchestrator, region_id, payload) VALUES (now(), '{ADDRESS}', 1, '{{}}')",
+    )
+    with closing(open_events(empty_database)) as source, pytest.raises(StoreUnavailable, match="encoding SQL_ASCII"):
+        source.window(*ALL_TIME)
