@@ -236,6 +236,7 @@ class Clients:
     def _begin_close(self, connection: Connection, now: float) -> None:
         """Sends the end, and waits until the client has seen it: with a reset it might miss the response."""
         connection.state = State.CLOSING
+        connection.request.clear()
         self._forget_body(connection)
         connection.pace.restart(now)
         has_more_to_send = not (connection.request.is_complete and connection.request.is_whole)

@@ -103,6 +103,7 @@ class Connection:
     def close(self, *, reset: bool = False) -> None:
         """Closes the socket. With ``reset`` the client learns that its response is not complete."""
         self.sock.abort()
+        self.request.clear()
         self.state = State.CLOSED
         with contextlib.suppress(OSError):
             if reset:

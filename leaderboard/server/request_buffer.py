@@ -74,6 +74,10 @@ class RequestBuffer:
         del self._bytes[:size]
         return data
 
+    def clear(self) -> None:
+        """Frees the memory of what arrived, when nobody reads it any more."""
+        self._bytes.clear()
+
     def next_request(self, read_ahead: bytes) -> None:
         """Begins the next request, with what the parser has read of it."""
         self._bytes[:0] = read_ahead
