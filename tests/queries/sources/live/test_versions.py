@@ -182,13 +182,15 @@ def test_version_differs_after_the_newest_was_deleted_and_a_reload_had_seen_a_ch
 def test_no_version_stands_for_two_contents(database: str, live: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 1)
     put(database, *(NOW - days * DAY for days in range(5)))
-    events: LiveEvents = live(database)
     window: Window = (NOW - 5 * DAY, NOW)
-    events.start()
+    both: list[LiveEvents] = [live(database), live(database)]
+    for events in both:
+        events.start()
+        events.window(*window)
     found: dict[str, set[tuple[float, ...]]] = {}
     done = threading.Event()
 
-    def request() -> None:
+    def request(events: LiveEvents) -> None:
         while not done.is_set():
             at_present = events.at(*window)
             if at_present.version is not None:
@@ -196,11 +198,16 @@ def test_no_version_stands_for_two_contents(database: str, live: Open, monkeypat
 
     def change_and_count(rate: list[int]) -> bool:
         rate[0] += 1
-        set_rates(database, rate[0])
-        return len(found) > 12
+        if rate[0] % 3:
+            # each process may see one day's change before the other's
+            day = rate[0] % 5 + 1
+            rows(database, f"UPDATE events SET payload = '{{\"success_rate\": {rate[0]}}}' WHERE id = {day}")
+        else:
+            set_rates(database, rate[0])
+        return len(found) > 40
 
-    with ThreadPoolExecutor(3) as pool:
-        requests = [pool.submit(request) for _ in range(3)]
+    with ThreadPoolExecutor(4) as pool:
+        requests = [pool.submit(request, events) for events in both * 2]
         try:
             rate = [1]
             eventually(lambda: change_and_count(rate))
