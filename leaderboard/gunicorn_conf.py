@@ -97,6 +97,9 @@ def allow_many_connections() -> None:
 
 def worker_exit(_: Any, worker: Any) -> None:
     """Closes the stores of a worker and ends its process."""
+    if worker.pid != os.getpid():
+        # gunicorn also calls this in its main process, for a worker that has vanished
+        return
     service = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("leaderboard")
     try:
         if service is not None:
