@@ -1,5 +1,7 @@
 """A pool of ADBC connections whose statements return Arrow tables."""
 
+from typing import cast
+
 import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from adbc_driver_manager import AdbcStatusCode
@@ -80,9 +82,11 @@ class ArrowPool:
             keep = not isinstance(self._translate_error(error), StoreUnavailable)
             raise
         finally:
-            # a connection that was given up is closed when it comes back
-            if not (keep and _end_transaction(connection)) and not connection.is_detached:
+            if not (keep and _end_transaction(connection)):
+                opened = cast("adbc.Connection", connection.dbapi_connection)
                 connection.invalidate()
+                # the pool does not close one that was given up
+                opened.close()
         return table
 
     def _execute(

@@ -27,6 +27,7 @@ class ConnectionPool:
         self._timeout = timeout
         self._label = label
         self._returned = Condition()
+        self._is_closed = False
         self._pool = QueuePool(
             open_connection,
             pool_size=size,
@@ -51,11 +52,14 @@ class ConnectionPool:
             yield connection
         finally:
             connection.close()
+            if self._is_closed:
+                self._pool.dispose()
             with self._returned:
                 self._returned.notify()
 
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
+        self._is_closed = True
         self._pool.dispose()
 
     def _take(self) -> PoolProxiedConnection:

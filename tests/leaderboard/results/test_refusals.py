@@ -20,7 +20,7 @@ def test_three_hundred_wrong_signatures_leave_two_lines(client: FlaskClient, cap
     for _ in range(300):
         assert client.post("/api/post_stats", data=good(), headers=headers).status_code == 403
     reason = "the Authorization header is not the signature of this body"
-    sender = r"127.0.0.1 (for 203.0.113.7\x1b[31m)"
+    sender = r"127.0.0.1 (for 203.0.113.7\u001b[31m)"
     assert refusals(caplog) == [f"refused a post from {sender} for a wrong signature: {reason}"]
     # the count comes a minute later, or when the service stops
     client.application.extensions["leaderboard"].close()
