@@ -176,6 +176,8 @@ def test_outage_is_bridged_by_memory_and_lake_with_data_as_of(
         assert service.get(f"/api/aggregated_stats?since={later}").status == 503
 
         stoppable_postgres.start()
+        # for a few seconds the regions are not read again
+        eventually(lambda: "X-Data-As-Of" not in service.get("/api/regions").headers)
         for path, expected in zip(paths, before, strict=True):
             answer = service.get(path)
             assert (answer.status, answer.json) == (200, expected), path
