@@ -10,6 +10,8 @@ from psycopg2.extensions import make_dsn, parse_dsn
 MAX_SILENCE_SECONDS = 5
 """The database counts as unavailable when it takes longer than this to accept a connection or confirm data."""
 
+MAX_WRITE_SILENCE_SECONDS = 60
+"""A connection that writes gives up a host that has not confirmed data for this long. TCP alone takes 15 minutes."""
 OPTION_HINTS = {
     "schema": "; to use another schema than public, add options=-csearch_path%3DSCHEMA",
     "currentSchema": "; to use another schema than public, add options=-csearch_path%3DSCHEMA",
@@ -22,8 +24,8 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
     """The libpq connection string of a ``postgres://`` or ``postgresql://`` URL. Options in the URL win.
 
     ``timeout`` is the limit for connecting, in seconds. A connection that
-    only reads gives up a host that falls silent. A connection that writes
-    waits for it, because nobody can tell what was written.
+    only reads soon gives up a host that vanished. A connection that writes
+    waits for it longer, because nobody can tell what was written.
 
     Raises ValueError where libpq cannot read the URL. The message does not
     show the URL, because it may hold a password.
@@ -57,8 +59,8 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
     if len(given.get("host", given.get("hostaddr", "")).split(",")) > 1:
         # reads from a standby, mixed with reads from its primary, could miss events
         defaults["target_session_attrs"] = "primary"
-    if only_reads:
-        defaults["tcp_user_timeout"] = MAX_SILENCE_SECONDS * 1000
+    # the keepalives cover an idle connection, and this one that has sent something
+    defaults["tcp_user_timeout"] = (MAX_SILENCE_SECONDS if only_reads else MAX_WRITE_SILENCE_SECONDS) * 1000
     dsn: str = make_dsn(None, **(defaults | given))
     return dsn
 

@@ -11,8 +11,10 @@ import pytest
 from flask import Flask
 
 from leaderboard.app import create_app
+from leaderboard.lake.background import BackgroundSync
 from leaderboard.results.auth import sign
 from leaderboard.settings import MIN_CONNECTIONS, Settings
+from queries import LakeEvents
 from tests.conftest import load_events, rows
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
@@ -117,3 +119,15 @@ def test_post_has_its_connection_before_the_first_post(limited: str, database: s
         held = rows(database, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'limited'")[0][0]
         rows(database, f"ALTER ROLE limited CONNECTION LIMIT {held}")
         assert post(app, RESULT) == 200
+
+
+def test_process_that_has_synced_holds_no_connections(database: str, tmp_path: Path) -> None:
+    sync = BackgroundSync(database, str(tmp_path), 0.1, 20)
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    try:
+        sync.start()
+        eventually(lambda: LakeEvents(str(tmp_path), timeout=20).snapshot())
+        # between two syncs
+        eventually(lambda: rows(database, held) == [(0,)])
+    finally:
+        sync.close()
