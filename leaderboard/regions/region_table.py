@@ -45,7 +45,7 @@ def select_ids(cursor: Cursor, keys: Sequence[RegionKey]) -> dict[RegionKey, int
     cursor.execute(
         "SELECT regions.name, job_types.name, regions.id FROM regions JOIN job_types ON job_types.id = job_type_id "
         "JOIN unnest(%s::text[], %s::text[]) AS asked (name, job_type) "
-        "ON asked.name = regions.name AND asked.job_type = job_types.name",
+        "ON asked.name = regions.name AND asked.job_type = job_types.name ORDER BY regions.id",
         ([name for name, _ in keys], [job_type for _, job_type in keys]),
     )
     return {(name, job_type): region_id for name, job_type, region_id in cursor.fetchall()}

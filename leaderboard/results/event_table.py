@@ -32,7 +32,7 @@ class RegionNotFound(Exception):
 INSERT = """
     WITH posted AS (
         SELECT result.*, (
-            SELECT regions.id FROM regions JOIN job_types ON job_types.id = job_type_id
+            SELECT max(regions.id) FROM regions JOIN job_types ON job_types.id = job_type_id
             WHERE regions.name = result.region AND job_types.name = result.job_type
         ) AS region_id
         FROM unnest(%(event_time)s::timestamptz[], %(orchestrator)s::text[], %(region)s::text[], %(job_type)s::text[],
