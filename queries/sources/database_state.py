@@ -10,17 +10,21 @@ from queries.sources.activity.change_log import HAS_CHANGE_LOG, LOG_IS_WRITTEN, 
 
 # a server that takes over begins a new timeline, and may lack what the one before it had; a standby has no counters
 # that could equal those of its primary
-TIMELINE = """CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"""
+_TIMELINE = """CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"""
+# for servers that keep no such log
+_ROLE = "CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END"
+_ORIGIN = """
+    concat({server}, '.', {timeline}, '.', (SELECT oid FROM pg_database WHERE datname = current_database()))"""
 _PERMISSIONS = f"""
     SELECT getdatabaseencoding()::text AS encoding, current_database()::text AS name,
         has_function_privilege('pg_control_system()', 'execute') AS sees_system,
         has_function_privilege('pg_control_checkpoint()', 'execute') AS sees_checkpoint,
         to_regclass('pruned') IS NOT NULL AS has_pruned_table,
         {HAS_CHANGE_LOG} AS has_change_log"""
-_STATE = f"""
-    SELECT concat({{server}}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
-        {{pruned}} AS pruned,
-        concat({TIMELINE}, '-', pg_relation_filenode('events'), '-', {{changes}}) AS changes"""  # noqa: S608
+_STATE = """
+    SELECT concat({server}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
+        {pruned} AS pruned,
+        concat({timeline}, '-', pg_relation_filenode('events'), '-', {changes}) AS changes"""
 # counted up to ten seconds after the commit
 _COUNTERS = """
     (SELECT string_agg(concat(pg_stat_get_tuples_updated(oid), '-', pg_stat_get_tuples_deleted(oid)), '-' ORDER BY oid)
@@ -34,6 +38,8 @@ _REPLAYED = """
         THEN coalesce(pg_last_xact_replay_timestamp(), {checkpoint}) END AS replayed_until"""
 _CHECKPOINT = "(SELECT checkpoint_time FROM pg_control_checkpoint())"
 _PRUNED = "(SELECT max(before) FROM pruned)"
+FEATURE_NOT_SUPPORTED = "0A000"
+"""PostgreSQL's code."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,9 @@ class StateReader:
         moment: datetime | None = self._read_row(_REPLAYED)["replayed_until"]
         return moment
 
-    def server(self) -> str:
-        """The SQL expression that identifies the server, or NULL where the role may not see that."""
-        return self._statement_parts()["server"]
+    def origin(self) -> str:
+        """The SQL expression that names the server (if the role may see that), its timeline and the database."""
+        return _ORIGIN.format(**self._statement_parts())
 
     def _read_row(self, statement: str) -> dict[str, Any]:
         try:
@@ -101,6 +107,18 @@ class StateReader:
         found: dict[str, Any] = row
         return found
 
+    def _timeline(self) -> str:
+        try:
+            self._pool.read(f"SELECT {_TIMELINE}")
+        except StoreError:
+            raise
+        except Exception as error:
+            # some hosted databases have a storage of their own in place of PostgreSQL's log
+            if getattr(error, "sqlstate", None) != FEATURE_NOT_SUPPORTED:
+                raise
+            return _ROLE
+        return _TIMELINE
+
     def _statement_parts(self) -> dict[str, str]:
         """The parts of the statement that depend on the role's permissions and on the schema."""
         if self._known_parts is not None:
@@ -112,6 +130,7 @@ class StateReader:
         parts = {
             # without the permission, the databases of one server still differ
             "server": _SERVER if found["sees_system"] else "NULL",
+            "timeline": self._timeline(),
             "checkpoint": _CHECKPOINT if found["sees_checkpoint"] else "to_timestamp(0)",
             "pruned": _PRUNED if found["has_pruned_table"] else "NULL::timestamptz",
             "changes": _LOGGED if found["has_change_log"] else _COUNTERS,

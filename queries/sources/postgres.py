@@ -19,7 +19,7 @@ from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
 from queries.sources.activity.change_log import ChangePosition, read_changed_days
 from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.database_state import DatabaseState, StateReader
-from queries.sources.watermark import ORIGIN, WriterSnapshot, oldest_writer_start, read_writer_snapshot
+from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 
 def _number(field: str) -> str:
@@ -152,13 +152,13 @@ class PostgresEvents:
         behind the same URL may lack events that are settled. Raises
         ReadOnlyDatabase for a standby.
         """
-        server = self._state.server()
+        origin = self._state.origin()
         try:
-            snapshot = read_writer_snapshot(self._direct, server)
+            snapshot = read_writer_snapshot(self._direct, origin)
         except ReadOnlyDatabase:
             self._origin = None
             raise
-        self._origin = snapshot.origin, ORIGIN.format(server=server)
+        self._origin = snapshot.origin, origin
         return snapshot
 
     def oldest_writer_start(self) -> datetime | None:

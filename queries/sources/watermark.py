@@ -18,20 +18,16 @@ from datetime import datetime
 
 from queries.db.direct_connection import DirectConnection
 from queries.errors import ReadOnlyDatabase, StoreUnavailable
-from queries.sources.database_state import TIMELINE
 from queries.times import from_micros
 
 _HOLDS_WRITE_LOCK = """
     locktype = 'relation' AND relation = 'events'::regclass AND mode = 'RowExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-ORIGIN = f"""concat({{server}}, '.', {TIMELINE}, '.',
-    (SELECT oid FROM pg_database WHERE datname = current_database()))"""  # noqa: S608
-"""The SQL expression of WriterSnapshot.origin, with a gap for that of the server."""
 # a server that has left recovery shows the locks of all its writers, so that is asked first
 _WRITER_SNAPSHOT = f"""
     SELECT pg_is_in_recovery(), coalesce((SELECT max(id) FROM events), 0),
         coalesce((SELECT string_agg(virtualtransaction, ' ') FROM pg_locks WHERE {_HOLDS_WRITE_LOCK}), ''),
-        {ORIGIN}, pg_relation_filenode('events')"""  # noqa: S608
+        {{origin}}, pg_relation_filenode('events')"""  # noqa: S608
 _OLDEST_WRITER = f"""
     SELECT pg_is_in_recovery(), floor(extract(epoch FROM least(now(), min(a.xact_start))) * 1000000)::int8,
         coalesce(bool_and(a.xact_start IS NOT NULL), true)
@@ -79,22 +75,21 @@ class Watermark:
         return Watermark(max(self.id, self.awaited.max_id), snapshot)
 
 
-def read_writer_snapshot(connection: DirectConnection, server: str) -> WriterSnapshot:
+def read_writer_snapshot(connection: DirectConnection, origin: str) -> WriterSnapshot:
     """Reads the highest id and the current writers.
 
-    ``server`` is the SQL expression that identifies the server; see
-    StateReader.server. Raises ReadOnlyDatabase for a standby, and
+    ``origin`` is the SQL expression of StateReader.origin. Raises ReadOnlyDatabase for a standby, and
     StoreUnavailable and StoreTimeout.
     """
-    statement = _WRITER_SNAPSHOT.format(server=server)
+    statement = _WRITER_SNAPSHOT.format(origin=origin)
     try:
         rows = connection.run(statement)
     except StoreUnavailable:
         # the server may have ended an idle connection; reading twice does no harm
         rows = connection.run(statement)
-    ((is_standby, max_id, writers, origin, file),) = rows
+    ((is_standby, max_id, writers, found, file),) = rows
     _refuse_standby(is_standby)
-    return WriterSnapshot(max_id, frozenset(writers.split()), f"{origin}.{file}")
+    return WriterSnapshot(max_id, frozenset(writers.split()), f"{found}.{file}")
 
 
 def oldest_writer_start(connection: DirectConnection) -> datetime | None:

@@ -237,3 +237,19 @@ def test_database_that_may_hold_what_is_no_text_is_not_read(server: str, empty_d
     )
     with closing(open_events(empty_database)) as source, pytest.raises(StoreUnavailable, match="encoding SQL_ASCII"):
         source.window(*ALL_TIME)
+
+
+def test_server_that_keeps_no_log_of_its_own_is_read(database: str) -> None:
+    """As some hosted databases, whose functions about the log end in an error."""
+    name = parse_dsn(database)["dbname"]
+    rows(
+        database,
+        "CREATE SCHEMA hosted; CREATE FUNCTION hosted.pg_current_wal_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not supported here' USING ERRCODE = '0A000'; END $$; "
+        f"ALTER DATABASE {name} SET search_path = hosted, pg_catalog, public",
+    )
+    store(database, {})
+    with closing(open_events(database)) as source:
+        assert source.read_writer_snapshot().max_id == 1
+        assert source.changes().startswith("primary-")
+        assert source.window(*ALL_TIME).collect().height == 1
