@@ -14,7 +14,6 @@ CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR")
 # what queries.sources.lake can read; it is repeated here because that module loads Polars
 LAKE_SCHEMES = ("file", "s3", "s3a", "gs", "az", "abfs", "abfss")
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def is_utf8(value: str) -> bool:
@@ -92,8 +91,6 @@ def url(*schemes: str) -> Callable[[str], str]:
 def postgres_url(value: str) -> str:
     """A URL of a database. A semicolon at the end is dropped."""
     # imported here, so that a start without POSTGRES stays quick
-    from psycopg2.extensions import parse_dsn
-
     from queries.db import conninfo
 
     parsed = url("postgres", "postgresql")(value.strip().rstrip("; "))
@@ -102,8 +99,6 @@ def postgres_url(value: str) -> str:
     except ValueError as error:
         # the error does not show the URL, which may hold a password
         raise ValueError(f"must be a valid URL: {error}") from None
-    if parse_dsn(parsed).get("sslmode", "prefer") not in SSL_MODES:
-        raise ValueError(f"must have an sslmode of {', '.join(SSL_MODES)}")
     return parsed
 
 

@@ -19,6 +19,23 @@ OPTION_HINTS = {
 }
 """What to do instead of an option that other clients know."""
 
+OPTION_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
+"""The values of libpq's options that have few. With another one libpq would fail at each attempt to connect."""
+INTEGER_OPTIONS = (
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+)
+
 
 def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
     """The libpq connection string of a ``postgres://`` or ``postgresql://`` URL. Options in the URL win.
@@ -39,8 +56,7 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
             "and /, : and @ in a password are written as %2F, %3A and %40"
         ) from None
     _check_host_and_port(given)
-    if not re.fullmatch("-?[0-9]{1,9}", given.get("connect_timeout", "0").strip()):
-        raise ValueError("connect_timeout in the PostgreSQL URL is not a whole number of seconds")
+    _check_values(given)
     defaults: dict[str, str | int] = {
         "application_name": "leaderboard",
         # the URL alone says which server it is and how it is read, and not PGHOSTADDR, PGOPTIONS and the like
@@ -63,6 +79,16 @@ def conninfo(url: str, timeout: float, *, only_reads: bool = False) -> str:
     defaults["tcp_user_timeout"] = (MAX_SILENCE_SECONDS if only_reads else MAX_WRITE_SILENCE_SECONDS) * 1000
     dsn: str = make_dsn(None, **(defaults | given))
     return dsn
+
+
+def _check_values(options: dict[str, str]) -> None:
+    """Raises ValueError where an option has a value that libpq does not accept."""
+    for name, values in OPTION_VALUES.items():
+        if options.get(name) and options[name] not in values:
+            raise ValueError(f"{name} in the PostgreSQL URL must be one of {', '.join(values)}")
+    for name in INTEGER_OPTIONS:
+        if not re.fullmatch("-?[0-9]{1,9}", options.get(name, "0").strip()):
+            raise ValueError(f"{name} in the PostgreSQL URL is not a whole number")
 
 
 def connect_timeout(dsn: str) -> float:

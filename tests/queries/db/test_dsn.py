@@ -43,9 +43,18 @@ def test_question_mark_in_a_password_is_not_taken_for_an_option(password: str) -
     assert not re.search("hu|sh|schema", str(failure.value))
 
 
-def test_connect_timeout_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="connect_timeout in the PostgreSQL URL is not a whole number of seconds"):
-        conninfo("postgresql://db.example/scores?connect_timeout=soon", 1)
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        ("sslmode=maybe", "sslmode in the PostgreSQL URL must be one of disable, allow, "),
+        ("target_session_attrs=master", "target_session_attrs in the PostgreSQL URL must be one of any, "),
+        ("connect_timeout=soon", "connect_timeout in the PostgreSQL URL is not a whole number"),
+        ("keepalives_idle=long", "keepalives_idle in the PostgreSQL URL is not a whole number"),
+    ],
+)
+def test_value_that_libpq_does_not_accept_is_refused(option: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        conninfo(f"postgresql://db.example/scores?{option}", 1)
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("1", 2), ("2", 2), ("30", 30), ("0", float("inf"))])
