@@ -124,7 +124,7 @@ class PostgresServer:
             return None
         # the file may be left from a server whose pid is another's by now
         with contextlib.suppress(psutil.Error):
-            if psutil.Process(pid).cwd() == str(self._data.postgres):
+            if str(self._data.postgres) in psutil.Process(pid).cmdline():
                 return descriptor
         os.close(descriptor)
         return None
@@ -153,12 +153,7 @@ class PostgresServer:
         return f"postgresql://{SUPERUSER}@:{PORT}/{database}?{urlencode(options, quote_via=quote, safe='')}"
 
     def _has_processes(self) -> bool:
-        import psutil
-
-        return any(
-            process.info["cwd"] == str(self._data.postgres) and process.info["status"] != psutil.STATUS_ZOMBIE
-            for process in psutil.process_iter(["cwd", "status"])
-        )
+        return str(self._data.postgres) in system_user.working_folders()
 
     def _start_process(self) -> None:
         self._data.initialize(self._programs)

@@ -71,6 +71,24 @@ def command_succeeds(user: pwd.struct_passwd, *command: str) -> bool:
         return False
 
 
+def working_folders() -> set[str]:
+    """The current folders of all processes of the server's account. Raises EmbeddedPostgresError."""
+    account = server_account()
+    if account is None:
+        import psutil
+
+        processes = psutil.process_iter(["cwd", "status"])
+        return {process.info["cwd"] for process in processes if process.info["status"] != psutil.STATUS_ZOMBIE}
+    # in a container, root may not read this of another user's processes, and would take them for ended
+    command = ["sh", "-c", "readlink /proc/[0-9]*/cwd"]
+    done = subprocess.run(command, cwd="/", capture_output=True, check=False, **run_as(account))
+    folders = set(os.fsdecode(done.stdout).splitlines())
+    if "/" not in folders:
+        # not even that of the command itself
+        raise EmbeddedPostgresError(f"the processes of the system user {account.pw_name} cannot be listed in /proc")
+    return folders
+
+
 def give_to_server(path: Path) -> None:
     """Makes the server's account the owner of a path."""
     if account := server_account():

@@ -1,10 +1,14 @@
 """The embedded PostgreSQL runs as long as a process uses it, and no longer."""
 
+import contextlib
 import os
+import select
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import psycopg2
@@ -27,6 +31,8 @@ ACQUIRE_AND_WAIT = """if True:
     print(EmbeddedPostgres(Path(sys.argv[1])).acquire(), flush=True)
     sys.stdin.read()"""
 LONG_NAME = "long" * 30
+SECONDS_OF_A_START = 3
+"""In this time, a server that does not wait has long started."""
 
 
 @pytest.fixture
@@ -36,10 +42,10 @@ def data_dir(empty_folder: Path, data_dir_template: Path) -> Path:
     return empty_folder
 
 
-def begin_user(data_dir: Path) -> subprocess.Popen[str]:
+def begin_user(data_dir: Path, *prefix: str) -> subprocess.Popen[str]:
     """A process that uses the server until its input ends. It may have been started, but need not be ready."""
     return subprocess.Popen(
-        [sys.executable, "-c", ACQUIRE_AND_WAIT, str(data_dir)],
+        [*prefix, sys.executable, "-c", ACQUIRE_AND_WAIT, str(data_dir)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -343,3 +349,34 @@ def test_environment_does_not_change_how_the_server_reads_and_writes(
     names = ("TimeZone", "DateStyle", "client_encoding", "server_encoding", "lc_messages", "log_timezone")
     assert [rows(url, f"SHOW {name}")[0][0] for name in names] == ["UTC", "ISO, MDY", "UTF8", "UTF8", "C", "UTC"]
     server.release()
+
+
+def test_server_waits_for_what_a_killed_one_left(data_dir: Path) -> None:
+    first = start_user(data_dir)
+    url = EmbeddedPostgres(data_dir).url
+    connection = psycopg2.connect(url)
+    backend = connection.info.backend_pid
+
+    def work_for_ever() -> None:
+        with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN LOOP END LOOP; END $$")
+
+    worker = Thread(target=work_for_ever, daemon=True)
+    worker.start()
+    eventually(lambda: rows(url, f"SELECT state FROM pg_stat_activity WHERE pid = {backend}") == [("active",)])
+    kill_server(data_dir)
+    # a second server on the same data would destroy it; in a container root may not see all of another user's processes
+    prefix = ("setpriv", "--bounding-set", "-sys_ptrace") if os.geteuid() == 0 and shutil.which("setpriv") else ()
+    second = begin_user(data_dir, *prefix)
+    try:
+        started, _, _ = select.select([second.stdout], [], [], SECONDS_OF_A_START)
+        assert not started
+        assert psutil.pid_exists(backend)
+    finally:
+        os.kill(backend, signal.SIGKILL)
+    assert second.stdout.readline().startswith("postgresql://")
+    worker.join()
+    connection.close()
+    second.stdout.close()
+    for user in (first, second):
+        end_user(user)
