@@ -8,6 +8,7 @@ from typing import Self, cast
 
 from flask import current_app
 
+from leaderboard.counted_log import CountedLog
 from leaderboard.health import HealthCheck
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
@@ -69,6 +70,7 @@ class Service:
         self.health = HealthCheck(self)
         self._outage_log = OutageLog("the database", log)
         self.refusal_log = RefusalLog()
+        self.failure_log = CountedLog(logging.getLogger("leaderboard.web.errors"))
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -194,6 +196,7 @@ class Service:
         self.readiness.close()
         self._lake_sync.close()
         self.refusal_log.close()
+        self.failure_log.close()
         self._database.close()
         self._check_database.close()
         self._insert_connection.close()

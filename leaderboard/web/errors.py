@@ -5,11 +5,11 @@ import logging
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from leaderboard.counted_log import CountedLog
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.results.auth import NotAuthenticated
 from leaderboard.results.batches import MAX_BATCH_BYTES
 from leaderboard.results.validation import InvalidResult
+from leaderboard.services import service
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
@@ -26,13 +26,12 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(InvalidResult, lambda error: error_response(400, str(error)))
     app.register_error_handler(NotAuthenticated, lambda error: error_response(403, str(error)))
     app.register_error_handler(HTTPException, _http_error)
-    failures = _Failures()
-    app.register_error_handler(OutcomeUnknown, failures.outcome_unknown)
-    app.register_error_handler(StoreTimeout, failures.timeout)
-    app.register_error_handler(ReadOnlyDatabase, failures.read_only)
-    app.register_error_handler(StoreUnavailable, failures.unavailable)
-    app.register_error_handler(MigrationError, failures.unavailable)
-    app.register_error_handler(Exception, failures.unexpected)
+    app.register_error_handler(OutcomeUnknown, _outcome_unknown)
+    app.register_error_handler(StoreTimeout, _timeout)
+    app.register_error_handler(ReadOnlyDatabase, _read_only)
+    app.register_error_handler(StoreUnavailable, _unavailable)
+    app.register_error_handler(MigrationError, _unavailable)
+    app.register_error_handler(Exception, _unexpected)
 
 
 def error_response(status: int, sentence: str) -> Response:
@@ -48,58 +47,52 @@ def uncached_response(status: int, body: bytes) -> Response:
     return response
 
 
-class _Failures:
-    """Responds to requests that the service fails. The log has the first one of each kind, and then their number."""
+def _timeout(error: Exception) -> Response:
+    _note(504, error)
+    return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
 
-    def __init__(self) -> None:
-        self._log = CountedLog(log)
 
-    def timeout(self, error: Exception) -> Response:
-        """504: the database was slow."""
-        self._note(504, error)
-        return error_response(504, "the database did not answer in time, ask for a shorter window or try again later")
+def _outcome_unknown(error: Exception) -> Response:
+    _note(504, error)
+    return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
 
-    def outcome_unknown(self, error: Exception) -> Response:
-        """504: nobody confirmed what was posted."""
-        self._note(504, error)
-        return error_response(504, "the database did not confirm in time; what was posted may have been stored or not")
 
-    def read_only(self, error: Exception) -> Response:
-        """503: the database takes no writes."""
-        if request.method != "POST":
-            return self.unavailable(error)
-        self._note(503, error)
-        return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
+def _read_only(error: Exception) -> Response:
+    if request.method != "POST":
+        return _unavailable(error)
+    _note(503, error)
+    return error_response(503, "the database is read-only at the moment, so nothing was stored; try again later")
 
-    def unavailable(self, error: Exception) -> Response:
-        """503: the database cannot be used."""
-        self._note(503, error)
-        return error_response(503, "the database is not available, try again later")
 
-    def unexpected(self, error: Exception) -> Response:
-        """500: a mistake of the service."""
-        place = _place_of(error)
-        self._log.add(
-            place,
-            "unexpected error",
-            lambda number, seconds: (
-                f"unexpected error {number} more times within {seconds:.0f} s, the last time {first_line(error)!r} "
-                f"in {place}"
-            ),
-            error,
-        )
-        return error_response(500, "unexpected error of the service; see its log")
+def _unavailable(error: Exception) -> Response:
+    _note(503, error)
+    return error_response(503, "the database is not available, try again later")
 
-    def _note(self, status: int, error: Exception) -> None:
-        reason = first_line(error)
-        log.debug("answering %s: %s", status, reason)
-        self._log.add(
-            f"{status} {type(error).__name__}",
-            f"answering {status}: {reason}",
-            lambda number, seconds: (
-                f"answered {status} to {number} more requests within {seconds:.0f} s, to the last one because: {reason}"
-            ),
-        )
+
+def _unexpected(error: Exception) -> Response:
+    place = _place_of(error)
+    service().failure_log.add(
+        place,
+        "unexpected error",
+        lambda number, seconds: (
+            f"unexpected error {number} more times within {seconds:.0f} s, the last time {first_line(error)!r} "
+            f"in {place}"
+        ),
+        error,
+    )
+    return error_response(500, "unexpected error of the service; see its log")
+
+
+def _note(status: int, error: Exception) -> None:
+    reason = first_line(error)
+    log.debug("answering %s: %s", status, reason)
+    service().failure_log.add(
+        f"{status} {type(error).__name__}",
+        f"answering {status}: {reason}",
+        lambda number, seconds: (
+            f"answered {status} to {number} more requests within {seconds:.0f} s, to the last one because: {reason}"
+        ),
+    )
 
 
 def _place_of(error: Exception) -> str:

@@ -58,3 +58,4 @@ def test_requests_that_fail_are_one_line(unreachable_database: Settings, caplog:
     assert len(refusals) == 1
     assert len(caplog.messages) < 10
     app.extensions["leaderboard"].close()
+    assert sum(message.startswith("answered 503 to 19 more requests within 60 s") for message in caplog.messages) == 1
