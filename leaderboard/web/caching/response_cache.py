@@ -127,12 +127,13 @@ class ResponseCache:
             return None
         started = time.monotonic()
         try:
-            return guarded(min(left, MAX_CALL_SECONDS), function, *args)
+            found = guarded(left, function, *args)
+            g.cache_seconds_left = left - (time.monotonic() - started)
+            return found
         # whatever fails in the cache, the value can be computed; the log knows by now
         except Exception:  # noqa: BLE001
+            g.cache_seconds_left = 0
             return None
-        finally:
-            g.cache_seconds_left = left - (time.monotonic() - started)
 
 
 class CompressedBodies:
