@@ -2,6 +2,7 @@
 
 import logging
 import time
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Self, cast
@@ -28,11 +29,14 @@ from queries import (
     LiveEvents,
     PostgresEvents,
 )
-from queries.concurrency import OutageLog
+from queries.concurrency import OutageLog, run_in_thread
 from queries.db import DirectConnection
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+STALL_CHECK_SECONDS = 0.2
+"""How often a request that waits for the database checks whether that stalls."""
 
 
 class Service:
@@ -149,10 +153,7 @@ class Service:
         events, query = self.live_events, (orchestrator, since, until, job_type)
         try:
             self.ensure_ready(REFRESH_PATIENCE_SECONDS)
-            if events.is_overdue:
-                with suppress(StoreError):
-                    return events.results_during_outage(*query)
-            return events.results(*query)
+            return self._results_or_lake(*query)
         except StoreError as error:
             self._check_outage_is_bridged(error)
             try:
@@ -162,6 +163,19 @@ class Service:
                     raise error from None
             self.ensure_ready()
             return events.results(*query)
+
+    def _results_or_lake(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
+        """The results from the database, or from the lake as soon as the database is known to stall."""
+        events, query = self.live_events, (orchestrator, since, until, job_type)
+        outcome: Future[EventWindow] | None = None
+        asks_lake = True
+        while outcome is None or not wait([outcome], STALL_CHECK_SECONDS).done:
+            if asks_lake and events.is_overdue:
+                asks_lake = False
+                with suppress(StoreError):
+                    return events.results_during_outage(*query)
+            outcome = outcome or run_in_thread(events.results, *query)
+        return outcome.result()
 
     def lake(self) -> LakeSnapshot | None:
         """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""

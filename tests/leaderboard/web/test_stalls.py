@@ -114,6 +114,8 @@ def test_results_come_from_the_lake_while_the_database_stalls(database: str, tmp
         assert (response.status_code, response.json) == (200, before.json)
         assert "X-Data-As-Of" in response.headers
         eventually(lambda: "X-Data-As-Of" not in client.get(path).headers)
+        # before anybody knows that the database stalls
+        assert "X-Data-As-Of" in stalled(client, database, path).headers
     finally:
         app.extensions["leaderboard"].close()
 
