@@ -1,12 +1,14 @@
 """Other users can neither write to the data folder nor put anything of theirs in it."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.errors import EmbeddedPostgresError
+from tests.support.disks import small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +67,12 @@ def test_data_of_another_account_is_named(data_dir: Path) -> None:
     os.chown(data_dir / "postgres", 12345, 12345)
     with pytest.raises(EmbeddedPostgresError, match="belongs to uid 12345, but PostgreSQL runs as uid"):
         EmbeddedPostgres(data_dir).acquire()
+
+
+def test_read_only_disk_is_named() -> None:
+    with small_disk(1 << 20) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(
+            EmbeddedPostgresError, match=f"^DATA_DIR {disk}/data cannot be used: Read-only file system; "
+        ):
+            EmbeddedPostgres(disk / "data").acquire()
