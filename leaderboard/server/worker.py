@@ -29,9 +29,10 @@ from leaderboard.server.supervisor import SHORT_INTERVAL_SECONDS, Supervisor
 from leaderboard.server.threads import DaemonThreads
 from leaderboard.settings import Settings
 
-ACCEPT_PAUSE_SECONDS = 0.1
+ACCEPT_PAUSE_SECONDS = 0.05
 """A worker without free threads for some kind accepts what no free worker has accepted for this long."""
-ACCEPTS_AT_ONCE = 16
+MAX_ACCEPTS_AT_ONCE = 500
+"""Of a busy worker. Fewer would keep quick requests waiting behind others that are only refused."""
 MAX_ERROR_CHARACTERS = 200
 
 
@@ -130,7 +131,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def accept(self, listener: Any) -> None:
         """Accepts new connections. Where there are too many, those go that wait for their clients longest."""
         # one at a time, so that a free worker gets the next one
-        for _ in range(ACCEPTS_AT_ONCE if self.clients.admission.is_busy else 1):
+        for _ in range(MAX_ACCEPTS_AT_ONCE if self.clients.admission.is_busy else 1):
             if len(self.clients.connections) >= self.worker_connections and not self.clients.make_room():
                 self._pause_accepting()
                 return
