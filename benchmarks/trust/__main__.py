@@ -17,11 +17,14 @@ from benchmarks.trust.overload import measure_overload
 from benchmarks.trust.setup import DATABASES, running
 from benchmarks.trust.slow_clients import KINDS, measure_slow_clients
 from benchmarks.trust.soak import run_soak
+from leaderboard.signals import exit_on_signals
 
 
 @click.group()
 def main() -> None:
     """Try whether the service keeps its promises while its surroundings fail."""
+    # the service and its neighbours must end with this process
+    exit_on_signals()
 
 
 _log = click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="File for the log of the service.")

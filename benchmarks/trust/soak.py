@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SAMPLE_SECONDS = 5.0
-WARM_UP_SHARE = 0.4
+WARM_UP_SHARE = 0.5
 """The first part of a soak, in which caches fill."""
 MEBIBYTE = 2**20
 STRANGERS = 2
