@@ -2,7 +2,7 @@
 
 import logging
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Self, cast
@@ -167,15 +167,14 @@ class Service:
     def _results_or_lake(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results from the database, or from the lake as soon as the database is known to stall."""
         events, query = self.live_events, (orchestrator, since, until, job_type)
-        outcome: Future[EventWindow] | None = None
-        asks_lake = True
-        while outcome is None or not wait([outcome], STALL_CHECK_SECONDS).done:
-            if asks_lake and events.is_overdue:
-                asks_lake = False
-                with suppress(StoreError):
-                    return events.results_during_outage(*query)
-            outcome = outcome or run_in_thread(events.results, *query)
-        return outcome.result()
+        stalls = events.is_overdue
+        outcome = None if stalls else run_in_thread(events.results, *query)
+        while not stalls and outcome is not None and not wait([outcome], STALL_CHECK_SECONDS).done:
+            stalls = events.does_database_stall()
+        if stalls:
+            with suppress(StoreError):
+                return events.results_during_outage(*query)
+        return outcome.result() if outcome is not None else events.results(*query)
 
     def lake(self) -> LakeSnapshot | None:
         """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""

@@ -9,7 +9,7 @@ from functools import partial
 import polars as pl
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
-from queries.errors import StoreError, StoreUnavailable, first_line
+from queries.errors import StoreError, StoreTimeout, StoreUnavailable, first_line
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.live.backfill import Backfill
@@ -95,6 +95,14 @@ class LiveEvents:
     def is_overdue(self) -> bool:
         """Whether the database takes longer to answer than a request from memory waits."""
         return self._refresher.refresh.is_overdue
+
+    def does_database_stall(self) -> bool:
+        """Asks the database, and returns whether it has not answered within REFRESH_PATIENCE_SECONDS."""
+        try:
+            self._refresher.refresh()
+        except StoreError as error:
+            return isinstance(error, StoreTimeout)
+        return False
 
     def at(self, since: datetime, until: datetime, *, timeout: float | None = None) -> EventWindow:
         """The events with since ≤ event_time ≤ until (aware datetimes) that are committed by now, and their version.
