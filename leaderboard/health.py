@@ -78,7 +78,7 @@ class HealthCheck:
         return HealthReport(status, {"status": status} | document)
 
     def _window(self) -> EventWindow:
-        return self._service.events_at(*last_hours(self._service.settings.start_time_window))
+        return self._service.events.window(*last_hours(self._service.settings.start_time_window))
 
     def _posts(self, facts: "DatabaseFacts | None", available: bool) -> dict[str, Any]:
         if not available:

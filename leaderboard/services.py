@@ -2,14 +2,13 @@
 
 import logging
 import time
-from concurrent.futures import wait
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self, cast
 
 from flask import current_app
 
 from leaderboard.counted_log import CountedLog
+from leaderboard.event_reader import EventReader
 from leaderboard.health import HealthCheck
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
@@ -20,23 +19,11 @@ from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistr
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import MIN_CONNECTIONS, Settings
-from queries import (
-    REFRESH_PATIENCE_SECONDS,
-    EventWindow,
-    HybridEvents,
-    LakeEvents,
-    LakeSnapshot,
-    LiveEvents,
-    PostgresEvents,
-)
-from queries.concurrency import OutageLog, run_in_thread
+from queries import HybridEvents, LakeEvents, LakeSnapshot, LiveEvents, PostgresEvents
 from queries.db import DirectConnection
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable
 
 log = logging.getLogger(__name__)
-
-STALL_CHECK_SECONDS = 0.2
-"""How often a request that waits for the database checks whether that stalls."""
 
 
 class Service:
@@ -59,8 +46,7 @@ class Service:
             LakeEvents(settings.lake, timeout=timeout),
             waits_for_lake=False,
         )
-        # read through events_at and results_at
-        self.live_events = LiveEvents(
+        self._live_events = LiveEvents(
             self._hybrid,
             warm_window=timedelta(hours=settings.start_time_window),
             memory_bytes=settings.live_memory_mib << 20,
@@ -71,8 +57,8 @@ class Service:
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
         self.readiness = Readiness(url, self._check_database, timeout, self._start)
+        self.events = EventReader(self._live_events, self.readiness, trusts_lake=settings.lake_is_of_database)
         self.health = HealthCheck(self)
-        self._outage_log = OutageLog("the database", log)
         self.refusal_log = RefusalLog()
         self.failure_log = CountedLog(logging.getLogger("leaderboard.web.errors"))
 
@@ -121,61 +107,6 @@ class Service:
                 raise
         return self._regions.all()
 
-    def events_at(self, since: datetime, until: datetime) -> EventWindow:
-        """The events from ``since`` to ``until``.
-
-        While the database is unavailable or stalls, the events of memory and
-        the lake, as of the moment for which they are complete. A window that
-        these do not have waits for a database that stalls.
-        """
-        events = self.live_events
-        try:
-            self.ensure_ready(REFRESH_PATIENCE_SECONDS)
-            window = events.at(since, until)
-        except StoreError as error:
-            self._check_outage_is_bridged(error)
-            try:
-                return events.window_during_outage(since, until)
-            except StoreError:
-                if not isinstance(error, StoreTimeout):
-                    raise
-            self.ensure_ready()
-            return events.at(since, until, timeout=events.timeout)
-        self._outage_log.worked()
-        return window
-
-    def results_at(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
-        """The results of one orchestrator, which memory does not have.
-
-        While the database is unavailable or stalls, the results of the lake.
-        Without a lake that has them, waits for a database that stalls.
-        """
-        events, query = self.live_events, (orchestrator, since, until, job_type)
-        try:
-            self.ensure_ready(REFRESH_PATIENCE_SECONDS)
-            return self._results_or_lake(*query)
-        except StoreError as error:
-            self._check_outage_is_bridged(error)
-            try:
-                return events.results_during_outage(*query)
-            except StoreError:
-                if self.readiness.was_ready or not isinstance(error, StoreTimeout):
-                    raise error from None
-            self.ensure_ready()
-            return events.results(*query)
-
-    def _results_or_lake(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
-        """The results from the database, or from the lake as soon as the database is known to stall."""
-        events, query = self.live_events, (orchestrator, since, until, job_type)
-        stalls = events.is_overdue
-        outcome = None if stalls else run_in_thread(events.results, *query)
-        while not stalls and outcome is not None and not wait([outcome], STALL_CHECK_SECONDS).done:
-            stalls = events.does_database_stall()
-        if stalls:
-            with suppress(StoreError):
-                return events.results_during_outage(*query)
-        return outcome.result() if outcome is not None else events.results(*query)
-
     def lake(self) -> LakeSnapshot | None:
         """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""
         return self._hybrid.lake()
@@ -183,12 +114,6 @@ class Service:
     def last_write_failed(self) -> bool:
         """Whether a post could not be stored a moment ago, and none was stored since."""
         return self._result_writer.failures.has_just_failed
-
-    def _check_outage_is_bridged(self, error: StoreError) -> None:
-        """Raises the error where the lake may belong to another database, since this one was never seen."""
-        if not (self.readiness.was_ready or self.settings.lake_is_of_database):
-            raise error
-        self._outage_log.failed(error)
 
     def ensure_ready(self, timeout: float | None = None) -> None:
         """Returns when the database has this release's schema; see Readiness.ensure."""
@@ -201,7 +126,7 @@ class Service:
         except StoreUnavailable as error:
             log.warning("no connection for posts yet: %s", error)
         self._regions.load()
-        self.live_events.start()
+        self._live_events.start()
         self._lake_sync.start()
 
     def close(self) -> None:
@@ -213,7 +138,7 @@ class Service:
         self._database.close()
         self._check_database.close()
         self._insert_connection.close()
-        self.live_events.close()
+        self._live_events.close()
 
 
 def _divide_connections(connections: int) -> tuple[int, int, int]:

@@ -30,7 +30,7 @@ def wait_until_warm(app: Flask) -> None:
 
     def is_warm() -> bool:
         hours = service.settings.start_time_window
-        first, second = (service.events_at(*last_hours(hours)) for _ in range(2))
+        first, second = (service.events.window(*last_hours(hours)) for _ in range(2))
         return first.version is not None and first.version == second.version
 
     eventually(is_warm)

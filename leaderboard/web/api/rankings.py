@@ -23,7 +23,7 @@ def leaderboard() -> Response:
     event_filter, file_format = params.model_filter(request), negotiate(request)
     min_events = table_params.min_events(request)
     paging = table_params.paging(request, service().settings.start_time_window)
-    window = service().events_at(*paging.time_range)
+    window = service().events.window(*paging.time_range)
 
     def render() -> RenderedResponse:
         ranking = window.collect(lambda events: queries.ranking(events, event_filter, min_events=min_events))
@@ -39,7 +39,7 @@ def orchestrator(address: str) -> Response:
     address, file_format = table_params.parse_address(address), negotiate(request)
     event_filter = EventFilter(orchestrator=address)
     time_range = params.time_range(request, service().settings.start_time_window)
-    window = service().events_at(*time_range)
+    window = service().events.window(*time_range)
 
     def render() -> RenderedResponse:
         # loaded once, and first, so that the results have all of its events
@@ -47,8 +47,8 @@ def orchestrator(address: str) -> Response:
         jobs = queries.collect(queries.orchestrator_jobs(events, event_filter))
         results = concat_windows(
             (
-                service().results_at(address, *time_range, TRANSCODING),
-                service().results_at(address, *time_range, AI),
+                service().events.results(address, *time_range, TRANSCODING),
+                service().events.results(address, *time_range, AI),
             )
         )
         same_results = select_events(results.load(), events, address)

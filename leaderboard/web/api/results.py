@@ -28,7 +28,7 @@ def raw_stats() -> Response:
     """The results of an orchestrator as they were posted, newest first."""
     (orchestrator, event_filter), file_format = params.results_filter(request), negotiate(request)
     time_range = params.time_range(request, service().settings.start_time_window)
-    window = service().results_at(orchestrator, *time_range, event_filter.job_type)
+    window = service().events.results(orchestrator, *time_range, event_filter.job_type)
     frame = run_query(queries.raw_stats, window, event_filter)
     return respond(render_results(frame, event_filter.job_type, file_format)._replace(as_of=window.as_of))
 

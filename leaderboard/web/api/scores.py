@@ -26,7 +26,7 @@ bp = Blueprint("scores", __name__)
 def aggregated_stats() -> Response:
     """The scores of each orchestrator in each region."""
     event_filter, file_format = params.scores_filter(request), negotiate(request)
-    window = service().events_at(*params.time_range(request, service().settings.start_time_window))
+    window = service().events.window(*params.time_range(request, service().settings.start_time_window))
 
     def render() -> RenderedResponse:
         frame = run_query(queries.aggregated_stats, window, event_filter)
@@ -41,7 +41,7 @@ def score_history() -> Response:
     event_filter, file_format = table_params.history_filter(request), negotiate(request)
     time_range = params.time_range(request, service().settings.start_time_window)
     options = table_params.history_options(request, time_range)
-    window = service().events_at(*time_range)
+    window = service().events.window(*time_range)
 
     def render() -> RenderedResponse:
         def query(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -63,7 +63,7 @@ def score_history() -> Response:
 def top_ai_score() -> Response:
     """The AI job in which an orchestrator is best."""
     event_filter = params.top_score_filter(request)
-    window = service().events_at(*times.last_hours(service().settings.start_time_window))
+    window = service().events.window(*times.last_hours(service().settings.start_time_window))
 
     def render() -> RenderedResponse:
         return render_top_score(run_query(queries.top_ai_score, window, event_filter))
@@ -79,7 +79,7 @@ def pipelines() -> Response:
     since, until = params.moment(request, "since"), params.moment(request, "until")
 
     def render() -> RenderedResponse:
-        window = service().events_at(*times.time_range(since, until, settings.start_time_window))
+        window = service().events.window(*times.time_range(since, until, settings.start_time_window))
         return render_pipelines(run_query(queries.pipelines, window, event_filter), window.as_of)
 
     key = ("pipelines", event_filter, since, until)

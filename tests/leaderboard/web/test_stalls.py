@@ -141,9 +141,9 @@ def test_worker_that_starts_while_the_database_stalls_serves_the_lake(database: 
     with locked(database, "events, schema_migrations IN ACCESS EXCLUSIVE"):
         service = Service(settings, database)
         began = time.monotonic()
-        window = service.events_at(*last_hours(24))
+        window = service.events.window(*last_hours(24))
         assert window.as_of is not None
         assert window.load().collect().height == 1
         assert time.monotonic() - began < MOMENT_SECONDS
-    eventually(lambda: service.events_at(*last_hours(24)).as_of is None)
+    eventually(lambda: service.events.window(*last_hours(24)).as_of is None)
     service.close()
