@@ -73,7 +73,10 @@ def test_ctrl_c_reaches_psql_alone(database: str) -> None:
     with Terminal("database", "psql", "-X", POSTGRES=database) as terminal:
         terminal.read_until("=# ")
         terminal.type("SELECT pg_sleep(600);\n")
-        with psycopg2.connect(database) as connection, connection.cursor() as cursor:
+        connection = psycopg2.connect(database)
+        # within one transaction pg_stat_activity never changes
+        connection.autocommit = True
+        with connection.cursor() as cursor:
 
             def sleeps() -> bool:
                 cursor.execute("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%'")
