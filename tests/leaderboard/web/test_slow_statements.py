@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("locked_tables")
 
 TIMEOUT_SECONDS = 0.3
 REGIONS = "/api/regions"
+ANSWERED_FROM_MEMORY = {REGIONS, "/api/top_ai_score?orchestrator=0x1"}
+"""Memory may hold the last day by the time of the lock. The others are asked for older events, which it never holds."""
 
 
 @pytest.fixture
@@ -39,9 +41,9 @@ def locked_tables(database: str, client: FlaskClient) -> Iterator[None]:
     connection.close()
 
 
-@pytest.mark.parametrize("path", sorted({*OUTAGE_PATHS} - {REGIONS}))
+@pytest.mark.parametrize("path", sorted({*OUTAGE_PATHS} - ANSWERED_FROM_MEMORY))
 def test_slow_read_is_a_504_and_no_part_of_a_response(client: FlaskClient, path: str) -> None:
-    response = client.get(path)
+    response = client.get(f"{path}{'&' if '?' in path else '?'}since=2020-01-01")
     assert response.status_code == 504
     assert list(response.json) == ["error"]
     assert response.headers["Cache-Control"] == "no-store"
