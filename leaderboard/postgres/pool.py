@@ -3,9 +3,8 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from threading import Lock
+from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import TypeVar, cast
 
 import psycopg2
@@ -17,6 +16,7 @@ from queries.concurrency import CLIENT_MARGIN_SECONDS, call_with_timeout
 from queries.db import (
     DURABLE_COMMIT,
     ConnectionPool,
+    Lease,
     conninfo,
     database_label,
     is_outcome_known,
@@ -117,30 +117,17 @@ class Database:
         return OutcomeUnknown(f"{database_label(self._conninfo)} did not confirm a commit: {error}")
 
 
-class _Transaction:
+class _Transaction(Lease):
     """How long a transaction may take, over which connection it runs, and whether its commit has begun.
 
     Two threads share it.
     """
 
     def __init__(self, timeout: float) -> None:
+        super().__init__(_shut_down)
         self.timeout = timeout
         self.is_committing = False
         self._deadline = time.monotonic() + timeout
-        self._is_abandoned = False
-        self._connection: PoolProxiedConnection | None = None
-        self._lock = Lock()
-
-    @contextmanager
-    def uses(self, connection: PoolProxiedConnection) -> Iterator[None]:
-        """Runs over this connection until the end of the ``with`` statement."""
-        with self._lock:
-            self._connection = connection
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._connection = None
 
     def begin_statement(self) -> str:
         """The SQL that begins it, and has its statements end before its caller stops waiting.
@@ -156,17 +143,15 @@ class _Transaction:
     def begin_commit(self) -> None:
         """Raises StoreTimeout where the caller has stopped waiting."""
         with self._lock:
-            if self._is_abandoned:
+            if self._is_given_up:
                 raise StoreTimeout(f"the transaction took longer than {self.timeout:g} s")
             self.is_committing = True
 
     def abandon(self) -> bool:
         """Forbids the commit and ends the connection, which may hang for ever. False where the commit has begun."""
-        with self._lock:
-            self._is_abandoned = True
-            if self._connection is not None:
-                _shut_down(self._connection)
-            return not self.is_committing
+        self.give_up()
+        # from now on it cannot begin
+        return not self.is_committing
 
 
 def _shut_down(connection: PoolProxiedConnection) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from queries.db.advisory_lock import AdvisoryLock as AdvisoryLock
     from queries.db.arrow_pool import ArrowPool as ArrowPool
     from queries.db.connection_pool import ConnectionPool as ConnectionPool
+    from queries.db.connection_pool import Lease as Lease
     from queries.db.connection_pool import was_used as was_used
     from queries.db.direct_connection import DirectConnection as DirectConnection
     from queries.db.driver_errors import is_outcome_known as is_outcome_known
@@ -25,6 +26,7 @@ attach(
         "BEGIN_WITHOUT_LIMITS": "queries.db.transaction_settings",
         "ArrowPool": "queries.db.arrow_pool",
         "ConnectionPool": "queries.db.connection_pool",
+        "Lease": "queries.db.connection_pool",
         "was_used": "queries.db.connection_pool",
         "DirectConnection": "queries.db.direct_connection",
         "is_outcome_known": "queries.db.driver_errors",

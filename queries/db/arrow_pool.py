@@ -43,11 +43,11 @@ class ArrowPool:
         Raises StoreUnavailable and StoreTimeout. An error in the statement
         itself rises as the driver's error.
         """
-        lease = Lease()
+        # the driver does not tell its socket, so nobody can end a call that hangs; it loses its place in the pool
+        lease = Lease(lambda connection: connection.detach())
         try:
             return call_with_timeout(self.timeout + CLIENT_MARGIN_SECONDS, self._read, lease, statement, parameters)
         except StoreTimeout:
-            # the driver does not tell its socket, so nobody can end a call that hangs
             lease.give_up()
             raise
 

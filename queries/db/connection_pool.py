@@ -84,10 +84,12 @@ class Lease:
     """The connection that a call uses on another thread, as long as it does.
 
     A server may be gone without a word, behind a proxy that stays. Then a
-    call over a connection to it never ends.
+    call over a connection to it never ends. ``end`` does to the connection of
+    such a call what its driver allows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end: Callable[[PoolProxiedConnection], None]) -> None:
+        self._end = end
         self._connection: PoolProxiedConnection | None = None
         self._is_given_up = False
         self._lock = Lock()
@@ -106,11 +108,11 @@ class Lease:
                 self._connection = None
 
     def give_up(self) -> None:
-        """Gives the place of the connection in the pool to another one. It is closed if the call ends after all."""
+        """Ends the connection, and lets the call use no other one."""
         with self._lock:
             self._is_given_up = True
             if self._connection is not None:
-                self._connection.detach()
+                self._end(self._connection)
                 self._connection = None
 
 
