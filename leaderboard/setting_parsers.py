@@ -8,6 +8,9 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
 
 SYSTEM_DATA_DIR = Path("/var/lib/leaderboard")
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
@@ -28,18 +31,7 @@ def text(value: str) -> str:
 
 def number(minimum: float, maximum: float) -> Callable[[str], float]:
     """A parser of numbers from ``minimum`` to ``maximum``."""
-
-    def parse(value: str) -> float:
-        try:
-            parsed = float(value)
-        except ValueError:
-            raise ValueError(f"must be a number, not {value!r}") from None
-        # NaN is not between any two numbers
-        if not minimum <= parsed <= maximum:
-            raise ValueError(f"must be a number from {minimum:g} to {maximum:g}, not {value!r}")
-        return parsed
-
-    return parse
+    return _between(float, "number", minimum, maximum)
 
 
 def count(value: str) -> int:
@@ -49,14 +41,20 @@ def count(value: str) -> int:
 
 def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
     """A parser of whole numbers from ``minimum`` to ``maximum``."""
+    return _between(int, "whole number", minimum, maximum)
 
-    def parse(value: str) -> int:
+
+def _between(convert: Callable[[str], N], kind: str, minimum: N, maximum: N) -> Callable[[str], N]:
+    """A parser of what ``convert`` makes of a text. ``kind`` is what errors call it."""
+
+    def parse(value: str) -> N:
         try:
-            parsed = int(value)
+            parsed = convert(value)
         except ValueError:
-            raise ValueError(f"must be a whole number, not {value!r}") from None
+            raise ValueError(f"must be a {kind}, not {value!r}") from None
+        # NaN is not between any two numbers
         if not minimum <= parsed <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}, not {value!r}")
+            raise ValueError(f"must be a {kind} from {minimum:g} to {maximum:g}, not {value!r}")
         return parsed
 
     return parse
