@@ -5,6 +5,7 @@ from textwrap import indent
 from typing import Any
 
 from leaderboard.plain_text import escape_controls, escape_controls_in_lines
+from queries.errors import truncate
 
 TRACE = 5
 """A level below DEBUG. DEBUG logs each request, TRACE also what was posted."""
@@ -20,8 +21,7 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging names it
         """The line, with control characters as escape sequences."""
-        line = super().formatMessage(record)
-        return escape_controls(line if len(line) <= MAX_LINE_CHARACTERS else f"{line[:MAX_LINE_CHARACTERS]}…")
+        return escape_controls(truncate(super().formatMessage(record), MAX_LINE_CHARACTERS))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """The traceback, indented."""

@@ -71,7 +71,7 @@ def first_line(error: BaseException) -> str:
 
 def shorten(text: str, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
     r"""The beginning of the text, with control characters as JSON writes them (``\u001b``), which no terminal obeys."""
-    begin = text if len(text) <= max_characters else f"{text[:max_characters]}…"
+    begin = truncate(text, max_characters)
     if begin.isprintable():
         return begin
     return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in begin)
@@ -79,4 +79,9 @@ def shorten(text: str, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
 
 def quote(text: str) -> str:
     """The beginning of a text from outside, in quotation marks, as a sentence may have it."""
-    return repr(text if len(text) <= MAX_QUOTE_CHARACTERS else f"{text[:MAX_QUOTE_CHARACTERS]}…")
+    return repr(truncate(text, MAX_QUOTE_CHARACTERS))
+
+
+def truncate(text: str, max_characters: int) -> str:
+    """The text, or its beginning and an ellipsis where it is longer."""
+    return text if len(text) <= max_characters else f"{text[:max_characters]}…"
