@@ -22,10 +22,10 @@ from leaderboard.app import create_app
 from leaderboard.gunicorn_conf import CORES
 from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.migration_files import load
-from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
 from tests.support.postgres import StoppablePostgres, copy_data_dir, make_data_dir, memory_folder
 from tests.support.service import SECRET
+from tests.support.serving import post_signed
 from tests.support.standby import Standby, standby_of
 
 DATA = Path(__file__).parent / "data"
@@ -152,8 +152,7 @@ def post(client: Any) -> Callable[..., Any]:
     """Posts a result with its signature; the result is a dict or the bytes of the body."""
 
     def post(result: dict[str, Any] | bytes, **headers: str) -> Any:
-        body = result if isinstance(result, bytes) else json.dumps(result).encode()
-        return client.post("/api/post_stats", data=body, headers={"Authorization": sign(SECRET, body)} | headers)
+        return post_signed(client, result, **headers)
 
     return post
 

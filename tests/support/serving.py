@@ -1,16 +1,26 @@
 """Services that run in the test's own process."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from leaderboard.app import create_app
+from leaderboard.results.auth import sign
 from leaderboard.services import Service
 from leaderboard.settings import Settings
 from queries.times import last_hours
+from tests.support.service import SECRET
 from tests.support.waiting import eventually
+
+
+def post_signed(client: FlaskClient, body: object, **headers: str) -> TestResponse:
+    """Posts a body with its signature: bytes as they are, anything else as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post("/api/post_stats", data=data, headers={"Authorization": sign(SECRET, data)} | headers)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A worker holds no more than DB_CONNECTIONS, and a post has one of these whatever readers do."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -12,12 +11,12 @@ from flask import Flask
 
 from leaderboard.app import create_app
 from leaderboard.lake.background import BackgroundSync
-from leaderboard.results.auth import sign
 from leaderboard.settings import MIN_CONNECTIONS, Settings
 from queries import LakeEvents
 from tests.conftest import load_events, rows
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
+from tests.support.serving import post_signed
 from tests.support.waiting import eventually
 
 READERS = 12
@@ -55,9 +54,7 @@ def service(url: str, connections: int, data_dir: Path) -> Iterator[Flask]:
 
 
 def post(app: Flask, body: object) -> int:
-    data = json.dumps(body).encode()
-    headers = {"Authorization": sign(SECRET, data)}
-    return app.test_client().post("/api/post_stats", data=data, headers=headers).status_code
+    return post_signed(app.test_client(), body).status_code
 
 
 def read_day(app: Flask, day: int) -> int:

@@ -1,6 +1,5 @@
 """After a failover (the database ends its sessions, is read-only for a while, then takes writes) all paths recover."""
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,12 +9,12 @@ from flask import Flask
 from psycopg2.extensions import parse_dsn
 
 from leaderboard.app import create_app
-from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
 from tests.conftest import new_folder, rows
 from tests.support.endpoints import RESULT
 from tests.support.postgres import StoppablePostgres
 from tests.support.service import SECRET
+from tests.support.serving import post_signed
 from tests.support.standby import standby_of
 from tests.support.waiting import eventually
 
@@ -26,9 +25,7 @@ END_SESSIONS = """
 
 def post(app: Flask, body: object) -> tuple[int, bool]:
     """The status of a post, and whether the response says when to try again."""
-    data = json.dumps(body).encode()
-    headers = {"Authorization": sign(SECRET, data)}
-    response = app.test_client().post("/api/post_stats", data=data, headers=headers)
+    response = post_signed(app.test_client(), body)
     return response.status_code, "Retry-After" in response.headers
 
 

@@ -1,6 +1,5 @@
 """Conditions of the database that pass: 503 or 504 over HTTP, and 75 in commands, as long as they last."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +7,12 @@ import pytest
 from flask import Flask
 
 from leaderboard.app import create_app
-from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
 from tests.conftest import load_events, rows
 from tests.support.commands import run_leaderboard
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
+from tests.support.serving import post_signed
 from tests.support.waiting import eventually
 
 FIRST = 1_600_000_000
@@ -50,8 +49,7 @@ def app(failing: str, tmp_path: Path) -> Iterator[Flask]:
 
 def post(app: Flask, body: object) -> tuple[int, bool]:
     """The status of a post, and whether the response says when to try again."""
-    data = json.dumps(body).encode()
-    response = app.test_client().post("/api/post_stats", data=data, headers={"Authorization": sign(SECRET, data)})
+    response = post_signed(app.test_client(), body)
     return response.status_code, "Retry-After" in response.headers
 
 

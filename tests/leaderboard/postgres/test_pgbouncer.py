@@ -1,6 +1,5 @@
 """Everything that uses the database does so through a transaction pooler too, which moves clients between sessions."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,7 +17,6 @@ from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import lock_ids
 from leaderboard.postgres.migration_files import load
 from leaderboard.postgres.migrations import Migrator, migrate
-from leaderboard.results.auth import sign
 from leaderboard.settings import Settings
 from queries.db import ArrowPool, DirectConnection
 from queries.errors import StoreUnavailable
@@ -27,6 +25,7 @@ from tests.support.commands import run_leaderboard
 from tests.support.endpoints import GETS, load_endpoint_events
 from tests.support.pgbouncer import pgbouncer, server_connections
 from tests.support.service import SECRET
+from tests.support.serving import post_signed
 from tests.support.waiting import eventually
 
 POOL_SIZE = 3
@@ -52,9 +51,8 @@ def app(pooled: str, tmp_path: Path) -> Iterator[Flask]:
     app.extensions["leaderboard"].close()
 
 
-def post(app: Flask, path: str, body: object) -> int:
-    data = json.dumps(body).encode()
-    return app.test_client().post(path, data=data, headers={"Authorization": sign(SECRET, data)}).status_code
+def post(app: Flask, body: object) -> int:
+    return post_signed(app.test_client(), body).status_code
 
 
 def sessions(pooled: str) -> list[psycopg2.extensions.connection]:
@@ -115,8 +113,8 @@ def test_every_question_and_post_is_answered(app: Flask, database: str, pooled: 
     client = app.test_client()
     assert {path: client.get(path).status_code for path in GETS.values()} == dict.fromkeys(GETS.values(), 200)
     with ThreadPoolExecutor(READERS) as threads:
-        single = list(threads.map(lambda _: post(app, "/api/post_stats", RESULT), range(READS)))
-        batches = list(threads.map(lambda _: post(app, "/api/post_stats", [RESULT] * 3), range(10)))
+        single = list(threads.map(lambda _: post(app, RESULT), range(READS)))
+        batches = list(threads.map(lambda _: post(app, [RESULT] * 3), range(10)))
     assert (set(single), set(batches)) == ({200}, {200})
     assert rows(database, "SELECT count(*) FROM events") == [(3 + READS + 30,)]
     assert_nothing_is_left(pooled)
@@ -202,7 +200,7 @@ def test_settings_that_another_client_left_in_its_session_do_not_matter(app: Fla
             connection.commit()
     client = app.test_client()
     assert {path: client.get(path).status_code for path in GETS.values()} == dict.fromkeys(GETS.values(), 200)
-    assert post(app, "/api/post_stats", RESULT) == 200
+    assert post(app, RESULT) == 200
     migrate(pooled, 20)
     with closing(DirectConnection(pooled, 20)) as connection:
         assert connection.run("SELECT true FROM pg_sleep(1)") == [(True,)]

@@ -11,7 +11,6 @@ import pytest
 from flask import Flask
 
 from leaderboard.app import create_app
-from leaderboard.results.auth import sign
 from leaderboard.results.deadlines import POST_DEADLINE_SECONDS
 from leaderboard.settings import Settings
 from tests.conftest import SECRET, rows
@@ -19,6 +18,7 @@ from tests.leaderboard.results.test_posting import good
 from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres import StoppablePostgres
 from tests.support.relay import Relay
+from tests.support.serving import post_signed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -30,9 +30,7 @@ BATCH = {"Content-Type": "application/x-ndjson"}
 def post(app: Flask, body: bytes, **headers: str) -> tuple[int, float]:
     """The status of a post, and how long it took in seconds."""
     began = time.monotonic()
-    response = app.test_client().post(
-        "/api/post_stats", data=body, headers={"Authorization": sign(SECRET, body)} | headers
-    )
+    response = post_signed(app.test_client(), body, **headers)
     assert response.status_code != 503 or "Retry-After" in response.headers
     return response.status_code, time.monotonic() - began
 

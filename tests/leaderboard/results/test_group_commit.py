@@ -10,12 +10,12 @@ import psycopg2
 import pytest
 from flask import Flask
 
-from leaderboard.results.auth import sign
 from leaderboard.results.group_commit import GroupCommit
 from queries import StoreTimeout, StoreUnavailable
 from queries.errors import OutcomeUnknown
-from tests.conftest import SECRET, rows
+from tests.conftest import rows
 from tests.leaderboard.results.test_posting import good
+from tests.support.serving import post_signed
 from tests.support.waiting import eventually
 from tests.support.waiting_callers import WaitingCallers
 
@@ -144,8 +144,7 @@ def post_status(app: Flask) -> Post:
     """Posts a signed result with a client of its own, and returns the status."""
 
     def post(body: bytes) -> int:
-        headers = {"Authorization": sign(SECRET, body)}
-        return app.test_client().post("/api/post_stats", data=body, headers=headers).status_code
+        return post_signed(app.test_client(), body).status_code
 
     # regions are read before the first result is written, so that later ones only wait for each other
     assert post(good()) == 200
