@@ -5,8 +5,9 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import combinations
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,6 +16,7 @@ from benchmarks.trust.processes.database import EmbeddedDatabase
 from benchmarks.trust.processes.service import TrialService
 from benchmarks.trust.traffic.client import BrokenConnection, Client
 from benchmarks.trust.traffic.request_counts import RequestCounts
+from benchmarks.trust.traffic.threads import running
 from benchmarks.trust.traffic.trial import Trial
 
 if TYPE_CHECKING:
@@ -50,16 +52,8 @@ def run_soak(
 @contextmanager
 def strangers(port: int, counts: RequestCounts) -> "Iterator[None]":
     """Clients that ask for what nobody asked before, for files, and for what does not exist."""
-    stopped = Event()
-    threads = [Thread(target=_ask_anything, args=(port, counts, seed, stopped)) for seed in range(STRANGERS)]
-    for thread in threads:
-        thread.start()
-    try:
+    with running([partial(_ask_anything, port, counts, seed) for seed in range(STRANGERS)]):
         yield
-    finally:
-        stopped.set()
-        for thread in threads:
-            thread.join()
 
 
 def _ask_anything(port: int, counts: RequestCounts, seed: int, stopped: Event) -> None:

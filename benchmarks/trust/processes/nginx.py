@@ -1,13 +1,13 @@
 """nginx before the service, with the configuration that the documentation recommends."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.trust.processes.programs import find_program
 from benchmarks.trust.processes.service import TrialError, free_port, wait_for
 
 CONFIG = Path(__file__).parents[3] / "deploy" / "nginx.conf"
@@ -19,7 +19,7 @@ def running_nginx(folder: Path, service_port: int) -> Iterator[int]:
 
     Raises TrialError where nginx is not installed or does not start.
     """
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    program = find_program("nginx")
     if program is None:
         raise TrialError("nginx is not installed")
     port = free_port()
@@ -33,7 +33,7 @@ def running_nginx(folder: Path, service_port: int) -> Iterator[int]:
     # a user of its own could not write into the folder
     user = "user root;\n" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(f"{user}daemon off;\npid {folder}/pid;\n{config}", encoding="utf-8")
-    command = [program, "-e", str(folder / "errors"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    command = [str(program), "-e", str(folder / "errors"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def accepts() -> bool:

@@ -1,12 +1,11 @@
 """PgBouncer between the service and its database, in transaction mode."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.trust.processes.programs import find_program
 from benchmarks.trust.processes.service import TrialError, wait_for
 from leaderboard.postgres.system_user import server_account
 
@@ -51,11 +50,11 @@ class TrialPooler:
 
     def start(self) -> None:
         """Returns when it accepts connections."""
-        program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+        program = find_program("pgbouncer")
         if program is None:
             raise TrialError("pgbouncer is not installed")
         account = server_account()
-        command = [program, "--quiet", *(["--user", account.pw_name] if account else []), str(self._config)]
+        command = [str(program), "--quiet", *(["--user", account.pw_name] if account else []), str(self._config)]
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wait_for(self.socket.exists, "PgBouncer does not start")

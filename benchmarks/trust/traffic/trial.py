@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event, Thread
+from functools import partial
+from threading import Event
 from typing import Any
 
 from benchmarks.trust.processes.service import wait_for
@@ -12,6 +13,7 @@ from benchmarks.trust.traffic.ledger import Ledger
 from benchmarks.trust.traffic.posters import KINDS, CurrentSubjects, Poster
 from benchmarks.trust.traffic.readers import Reader
 from benchmarks.trust.traffic.request_counts import RequestCounts
+from benchmarks.trust.traffic.threads import running
 
 
 @dataclass
@@ -27,20 +29,13 @@ class Trial:
     @contextmanager
     def traffic(self, posters: int, readers: int, pause_seconds: float) -> Iterator[None]:
         """Posters and readers, who work until the end of the ``with`` statement."""
-        stopped, subjects = Event(), CurrentSubjects()
+        subjects = CurrentSubjects()
         workers: list[Poster | Reader] = [
             *(Poster(self.port, self.ledger, subjects, self.counts, number % len(KINDS)) for number in range(posters)),
             *(Reader(self.port, self.ledger, self.counts, seed) for seed in range(readers)),
         ]
-        threads = [Thread(target=self._guard, args=(worker.run, stopped, pause_seconds)) for worker in workers]
-        for thread in threads:
-            thread.start()
-        try:
+        with running([partial(self._guard, partial(worker.run, pause_seconds=pause_seconds)) for worker in workers]):
             yield
-        finally:
-            stopped.set()
-            for thread in threads:
-                thread.join()
 
     def run(self, faults: Iterable[tuple[str, Callable[[], None]]], posts_between: int) -> Iterator[str]:
         """Makes one fault after another, each after ``posts_between`` posts more were acknowledged.
@@ -79,9 +74,9 @@ class Trial:
         goal_count = self.counts.total("post", "200") + posts
         wait_for(lambda: self.counts.total("post", "200") >= goal_count, "no posts are acknowledged")
 
-    def _guard(self, run: Callable[[Event, float], None], stopped: Event, pause_seconds: float) -> None:
+    def _guard(self, work: Callable[[Event], None], stopped: Event) -> None:
         """Runs a poster or reader. One that fails is a violation: an answer has a shape that none may have."""
         try:
-            run(stopped, pause_seconds)
+            work(stopped)
         except Exception as error:  # noqa: BLE001  whatever an answer made it raise
             self.ledger.violate(f"an answer that cannot be read: {error!r}")
