@@ -85,7 +85,7 @@ def on_reload(server: Any) -> None:
 
 
 def allow_many_connections() -> None:
-    """Raises this process's limit of open files as far as it may; workers inherit it."""
+    """Raises the limit of open files to what the connections need, if the system allows that. Workers inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * worker_connections
     if soft != resource.RLIM_INFINITY and soft < needed:

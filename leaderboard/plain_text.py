@@ -50,7 +50,7 @@ class _TerminalWriter(io.RawIOBase):
         """Writes what of the data is complete."""
         content = bytes(data)
         text = self._held + self._decoder.decode(content)
-        # what follows tells whether it ends a line
+        # only the next character shows whether this ends a line
         self._held = "\r" if text.endswith("\r") else ""
         self._out.write(escape_controls_in_lines(text.removesuffix(self._held)).encode())
         self._out.flush()

@@ -21,7 +21,7 @@ MAX_IDLE_SESSION_TIME = timedelta(hours=1)
 def exclusive_lock(url: str, timeout: float) -> Iterator[AdvisoryLock]:
     """Holds the lock of the database at ``url``. ``timeout`` is the limit for connecting, in seconds.
 
-    Its ``check`` tells whether it is still held. Raises LakeConflict at once
+    Its ``check`` raises if the lock was lost. Raises LakeConflict at once
     if another process, on any machine, holds the lock. Raises StoreUnavailable
     if the database cannot be reached, and if that process has stopped working.
     """

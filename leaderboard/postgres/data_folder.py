@@ -61,7 +61,7 @@ class DataFolder:
         return os.fdopen(descriptor, mode)
 
     def _keep_writers_out(self) -> None:
-        """Whoever may write to the folder could put programs and data of theirs into it."""
+        """Makes sure that not every user may write to the folder: they could put programs or data into it."""
         mode = self.path.stat().st_mode
         if not mode & stat.S_IWOTH:
             return

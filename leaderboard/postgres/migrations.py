@@ -39,7 +39,7 @@ LOCK_RETRY_SECONDS = 0.1
 LOCK_REMINDER_SECONDS = 10.0
 """How often the log says that another process holds the lock."""
 MAX_IDLE_LOCK_SECONDS = 60.0
-"""A session that holds the lock and has been idle for longer was left behind: whoever migrates runs statements."""
+"""A session that holds the lock and was idle for longer was left behind. A migration keeps running statements."""
 
 
 def migrate(url: str, timeout: float, *, may_create: bool = True) -> DatabaseFacts:

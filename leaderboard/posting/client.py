@@ -28,7 +28,7 @@ ANSWER_TIMEOUT_SECONDS = 60.0
 MAX_SENTENCE_BYTES = 1 << 16
 STORED_ANSWERS = (b"ok", b"kept")
 NOT_RECEIVED_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
-"""Whoever answers so has not passed the request on."""
+"""Statuses of a server that has not passed the request on."""
 INVALID_STATUS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 _RESULT_REFUSED = re.compile(r"results\[(\d+)\]:? *(.*)", re.DOTALL)

@@ -1,7 +1,7 @@
 """Rendered responses, and how a cache outside of the process stores them.
 
-Whoever may write to that cache must not be able to run code here, so nothing
-is pickled. What does not have exactly this format counts as not cached.
+Somebody else may be able to write to that cache and must not run code here,
+so nothing is pickled. What does not have exactly this format counts as not cached.
 """
 
 from collections.abc import Iterator
