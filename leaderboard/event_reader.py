@@ -1,7 +1,7 @@
 """Events for requests: current ones, or those of memory and the lake while the database fails."""
 
 import logging
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import suppress
 from datetime import datetime
 
@@ -76,15 +76,14 @@ class EventReader:
     def _results_or_lake(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results from the database, or from the lake as soon as the database is known to stall."""
         query = (orchestrator, since, until, job_type)
-        outcome: Future[EventWindow] | None = None
-        asks_lake = True
-        while outcome is None or not wait([outcome], STALL_CHECK_SECONDS).done:
-            if asks_lake and self._events.is_overdue:
-                asks_lake = False
-                with suppress(StoreError):
-                    return self._events.results_during_outage(*query)
-            outcome = outcome or run_in_thread(self._events.results, *query)
-        return outcome.result()
+        stalls = self._events.is_overdue
+        outcome = None if stalls else run_in_thread(self._events.results, *query)
+        while not stalls and outcome is not None and not wait([outcome], STALL_CHECK_SECONDS).done:
+            stalls = self._events.does_database_stall()
+        if stalls:
+            with suppress(StoreError):
+                return self._events.results_during_outage(*query)
+        return outcome.result() if outcome is not None else self._events.results(*query)
 
     def _check_outage_is_bridged(self, error: StoreError) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""
