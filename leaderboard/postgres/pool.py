@@ -63,10 +63,6 @@ class Database:
                 raise
             raise self._outcome_unknown(error) from error
 
-    def ping(self) -> None:
-        """Returns when the database has answered. Raises StoreUnavailable and StoreTimeout."""
-        self.run(lambda cursor: cursor.execute("SELECT 1"))
-
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
         self._pool.close()

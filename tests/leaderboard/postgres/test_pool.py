@@ -72,7 +72,7 @@ def test_slow_statement_is_cancelled(database: str) -> None:
     with closing(Database(database, 0.2, connections=1)) as pool:
         with pytest.raises(StoreTimeout, match="took too long"):
             pool.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"))
-        pool.ping()
+        pool.run(count_regions)
 
 
 def test_transaction_that_its_caller_gave_up_is_never_committed(pool: Database, database: str) -> None:
@@ -121,14 +121,14 @@ def test_connections_that_a_restart_broke_are_replaced(stoppable_postgres: Stopp
         assert pool.run(count_regions) == 26
         stoppable_postgres.stop()
         with pytest.raises(StoreUnavailable):
-            pool.ping()
+            pool.run(count_regions)
 
 
 def test_silent_database_is_given_up(stoppable_postgres: StoppablePostgres) -> None:
     with closing(Database(stoppable_postgres.url, 0.5)) as pool:
-        pool.ping()
+        pool.run(count_regions)
         with stoppable_postgres.frozen(), pytest.raises(StoreTimeout, match=r"no answer within 1\.5 s"):
-            pool.ping()
+            pool.run(count_regions)
 
 
 def test_unreachable_database_is_named_without_its_password() -> None:
@@ -137,7 +137,7 @@ def test_unreachable_database_is_named_without_its_password() -> None:
         closing(Database(f"postgresql://user:hush@127.0.0.1:{port}/scores", 2)) as pool,
         pytest.raises(StoreUnavailable) as failure,
     ):
-        pool.ping()
+        pool.run(count_regions)
     assert str(failure.value) == f"the database scores at 127.0.0.1:{port} is not available: Connection refused"
 
 
@@ -152,7 +152,7 @@ def test_waiting_for_a_connection_is_limited(database: str) -> None:
         blocked = threads.submit(pool.run, block)
         assert entered.wait(60)
         with pytest.raises(StoreTimeout, match=r"no connection to the database .* became free in 1 s"):
-            pool.ping()
+            pool.run(count_regions)
         opened.set()
         blocked.exception()
-        pool.ping()
+        pool.run(count_regions)

@@ -68,7 +68,7 @@ def test_connect_timeout_counts_as_in_libpq(value: str, seconds: float) -> None:
         (lambda url: DirectConnection(url, 60).run("SELECT 1"), 1),
         (lambda url: DirectConnection(url, 60, only_reads=True).run("SELECT 1"), 1),
         (lambda url: ArrowPool(url, timeout=60, connections=1).read("SELECT 1"), 1),
-        (lambda url: Database(url, 60).ping(), 1),
+        (lambda url: Database(url, 60).run(lambda cursor: cursor.execute("SELECT 1")), 1),
         # the second one is to the database postgres, to create the other one
         (lambda url: connect(url, 60), 2),
     ],
