@@ -19,6 +19,7 @@ from queries.times import last_hours
 from tests.conftest import load_events, rows
 from tests.support.endpoints import RESULT
 from tests.support.service import SECRET
+from tests.support.serving import serving
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -118,6 +119,20 @@ def test_results_come_from_the_lake_while_the_database_stalls(database: str, tmp
         assert "X-Data-As-Of" in stalled(client, database, path).headers
     finally:
         app.extensions["leaderboard"].close()
+
+
+def test_request_for_results_notices_a_stall_itself(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the thread that refreshes memory would notice it, too
+    monkeypatch.setattr("queries.sources.live.refresher.CHANGE_POLL_SECONDS", 3600)
+    path = f"/api/raw_stats?orchestrator={RESULT['orchestrator']}"
+    put_result(database)
+    with closing(PostgresEvents(database)) as postgres:
+        sync(postgres, str(tmp_path / "lake"), lambda *_: None)
+    with serving(Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS)) as client:
+        assert "X-Data-As-Of" not in client.get(path).headers
+        assert "X-Data-As-Of" in stalled(client, database, path).headers
 
 
 def put_result(url: str) -> None:
