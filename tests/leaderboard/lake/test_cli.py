@@ -57,6 +57,8 @@ def test_sync_beside_another_exits_with_0_and_says_so(run: Run, database: str) -
         # who asked for more is told that it was not done
         assert run("prune", "--older-than", "2", "--yes").returncode == 75
         assert run("lake", "optimize").returncode == 75
+        # the server notices a closed connection some time later
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
     assert run("lake", "sync").stderr.startswith("4 results written")
 
 
