@@ -26,6 +26,7 @@ from queries._lazy import attach
 
 if TYPE_CHECKING:
     from queries.aggregated_stats import aggregated_stats as aggregated_stats
+    from queries.error_texts.splitting import split_errors as split_errors
     from queries.errors import SchemaError as SchemaError
     from queries.errors import StoreError as StoreError
     from queries.errors import StoreTimeout as StoreTimeout
@@ -83,6 +84,7 @@ attach(
     __name__,
     {
         "aggregated_stats": "queries.aggregated_stats",
+        "split_errors": "queries.error_texts.splitting",
         "SchemaError": "queries.errors",
         "StoreError": "queries.errors",
         "StoreTimeout": "queries.errors",

@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from queries.error_texts.splitting import split_errors
 from queries.filters import EventFilter
 from queries.orchestrator_jobs import JOB_COLUMNS
 
@@ -11,10 +12,6 @@ PolarsFrame = TypeVar("PolarsFrame", pl.DataFrame, pl.LazyFrame)
 
 MAX_COUNT = 1_000_000_000
 """A posted count is cut to this, so that no sum overflows."""
-
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_OBJECT = rf'\{{(?:{_STRING}|[^{{}}"]|\{{(?:{_STRING}|[^{{}}"])*\}})*\}}'
-"""A JSON object whose values are at most objects of plain values."""
 
 
 def orchestrator_errors(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
@@ -53,7 +50,7 @@ def orchestrator_errors(results: PolarsFrame, event_filter: EventFilter) -> Pola
             "id",
             "event_time",
             pl.col(JOB_COLUMNS).cast(pl.String),
-            error=pl.col("payload").str.json_path_match("$.errors").str.extract_all(_OBJECT),
+            error=split_errors(pl.col("payload")),
         )
         .explode("error")
         .filter(error.is_not_null())
