@@ -9,7 +9,7 @@ import click
 
 from leaderboard import logging_config
 from leaderboard.cli.errors import CannotWrite, translate
-from leaderboard.cli.streams import OutputError, prepare_streams
+from leaderboard.cli.output.streams import OutputError, prepare_streams
 from leaderboard.plain_text import escape_controls_in_lines
 from leaderboard.setting_parsers import is_utf8
 from leaderboard.settings import Settings, describe_settings, reach_local_addresses_directly

@@ -18,7 +18,7 @@ class CannotWrite(click.ClickException):
 
 
 FAILURES: dict[str, type[click.ClickException]] = {
-    "leaderboard.cli.streams.OutputError": CannotWrite,
+    "leaderboard.cli.output.streams.OutputError": CannotWrite,
     "leaderboard.export.errors.IncompletePeriod": TryAgain,
     "leaderboard.export.errors.TargetConflict": TryAgain,
     "leaderboard.export.errors.TargetError": CannotWrite,

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import click
 import polars as pl
 
-from leaderboard.cli.progress import show_progress
+from leaderboard.cli.output.progress import show_progress
+from leaderboard.cli.output.tables import print_table
 from leaderboard.cli.stores import open_primary
-from leaderboard.cli.tables import print_table
 from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT_SECONDS
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock

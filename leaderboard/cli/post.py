@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 
 from leaderboard.cli.errors import TryAgain
-from leaderboard.cli.progress import Progress, show_progress
+from leaderboard.cli.output.progress import Progress, show_progress
 from leaderboard.plain_text import escape_controls
 from leaderboard.posting.batches import BatchPoster, PostEvents, PostOptions, PostReport
 from leaderboard.posting.client import Client, OutcomeUnknown, PostError, ServiceRefused, ServiceUnavailable

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from leaderboard.cli.lake import open_lake_database, read_snapshot
-from leaderboard.cli.progress import show_progress
+from leaderboard.cli.output.progress import show_progress
 from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import sync

@@ -9,8 +9,8 @@ import polars as pl
 
 import queries
 from leaderboard.cli.moments import Moment
+from leaderboard.cli.output.tables import print_table
 from leaderboard.cli.stores import open_hybrid_events
-from leaderboard.cli.tables import print_table
 from leaderboard.plain_text import standard_output
 from leaderboard.serializers import serialize_scores
 from leaderboard.settings import Settings

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from leaderboard.cli.moments import Moment
-from leaderboard.cli.progress import Progress, show_progress
+from leaderboard.cli.output.progress import Progress, show_progress
 from leaderboard.cli.stores import open_primary
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import RegionRegistry

@@ -10,7 +10,7 @@ import click
 
 from leaderboard.cli.export.period import read_period
 from leaderboard.cli.moments import Day, DayOrMoment, Month
-from leaderboard.cli.progress import show_progress
+from leaderboard.cli.output.progress import show_progress
 from leaderboard.cli.stores import open_hybrid_events
 from leaderboard.export import datasets
 from leaderboard.export.datasets import Dataset

@@ -7,8 +7,8 @@ import click
 import polars as pl
 from duckdb import DuckDBPyConnection, DuckDBPyRelation, Error, ExpectedResultType, Statement
 
+from leaderboard.cli.output.tables import print_table
 from leaderboard.cli.sql.interruption import run_interruptible, stream_interruptible
-from leaderboard.cli.tables import print_table
 from leaderboard.plain_text import standard_output
 from leaderboard.storage.relation_formats import RELATION_FORMATS, write_relation
 

@@ -5,7 +5,7 @@ import io
 import os
 import pty
 
-from leaderboard.cli.progress import show_progress
+from leaderboard.cli.output.progress import show_progress
 from tests.support.waiting import eventually
 
 

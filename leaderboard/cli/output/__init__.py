@@ -1,0 +1,1 @@
+"""What commands write: tables and progress, over streams that may fail."""
