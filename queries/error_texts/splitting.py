@@ -28,7 +28,11 @@ def split_errors(payload: pl.Expr) -> pl.Expr:
     >>> results.select(split_errors(pl.col("payload"))).to_series().to_list()
     [['{"error_code":"Timeout"}'], None]
     """
-    errors = payload.str.json_path_match("$.errors")
+    return split_list(payload.str.json_path_match("$.errors"))
+
+
+def split_list(errors: pl.Expr) -> pl.Expr:
+    """The errors of each result as ``split_errors`` returns them, from ``errors``: its list of errors as JSON text."""
     is_object = pl.element().str.starts_with("{")
     objects = errors.str.extract_all(_ELEMENT).list.eval(pl.element().filter(is_object))
     return pl.when(errors.str.starts_with("[")).then(objects)

@@ -16,6 +16,9 @@ LAKE_SCHEMA = pa.schema(
         pa.field("event_time", pa.timestamp("us", "UTC")),
         *(pa.field(name, pa.string()) for name in ("orchestrator", "region", "job_type", "pipeline", "model")),
         *(pa.field(name, pa.float64()) for name in ("success_rate", "round_trip_time", "seg_duration")),
+        *(pa.field(name, pa.string()) for name in ("outcome", "error_kind")),
+        pa.field("warm", pa.bool_()),
+        *(pa.field(name, pa.string()) for name in ("service_uri", "pipeline_slug")),
         pa.field("payload", pa.string()),
     ]
 )

@@ -16,6 +16,7 @@ from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
 from queries.errors import ReadOnlyDatabase, StoreUnavailable
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
+from queries.sources import posted_fields
 from queries.sources.activity.change_log import ChangePosition, read_changed_days
 from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
 from queries.sources.database_state import DatabaseState, StateReader
@@ -35,7 +36,7 @@ _KEYS = """
     nullif(e.payload->>'pipeline', '') AS pipeline, nullif(e.payload->>'model', '') AS model"""
 _COLUMNS = f"""{_KEYS},
     {_number("success_rate")} AS success_rate, {_number("round_trip_time")} AS round_trip_time,
-    {_number("seg_duration")} AS seg_duration"""
+    {_number("seg_duration")} AS seg_duration,{posted_fields.SQL_COLUMNS}"""
 _FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
 
 
@@ -232,7 +233,8 @@ class PostgresEvents:
     def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
         events = self._read_rows(f"SELECT {columns} FROM {_FROM} WHERE {condition}")  # noqa: S608
-        return conform(events.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
+        kinds = events.lazy().with_columns(posted_fields.error_kind(pl.col("errors"))).drop("errors")
+        return conform(kinds.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
 
     def _read_rows(self, statement: str, parameters: tuple[str, ...] | None = None) -> pl.DataFrame:
         if (origin := self._origin) is not None:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from queries import EVENT_SCHEMA, SchemaError, conform
+from queries.schema import OPTIONAL_COLUMNS
 from tests.queries.conftest import make_events, to_polars
 
 
@@ -41,16 +42,24 @@ def test_conform_converts_times_to_utc() -> None:
     assert conform(tokyo)["event_time"][0] == moment
 
 
-@pytest.mark.parametrize("column", EVENT_SCHEMA)
+@pytest.mark.parametrize("column", [name for name in EVENT_SCHEMA if name not in OPTIONAL_COLUMNS])
 def test_missing_column_is_named(column: str) -> None:
     with pytest.raises(SchemaError, match=f"no column '{column}'"):
         conform(make_events([{}]).drop(column))
+
+
+def test_frames_of_older_releases_get_the_columns_that_they_lack(on_engine: Callable[[pl.DataFrame], Any]) -> None:
+    old = make_events([{"pipeline": "Text to_Image"}, {}]).drop(OPTIONAL_COLUMNS)
+    rows = to_polars(conform(on_engine(old))).select(OPTIONAL_COLUMNS).rows()
+    assert rows == [(None, "none", None, None, "text-to-image"), (None, "none", None, None, None)]
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [
         ("id", "1"),
+        ("warm", "yes"),
+        ("outcome", 1),
         ("success_rate", "1"),
         ("region", 1),
         ("event_time", 1),

@@ -19,8 +19,8 @@ from queries.sources.text_encoding import encode_text
 DAY_MICROS = 86_400_000_000
 NEVER_MICROS = 2**62
 """A moment after every event."""
-EVENT_BYTES = 60
-"""Memory that one event takes: ten columns, of which each text column takes four bytes."""
+EVENT_BYTES = 80
+"""Memory that one event takes: fifteen columns, of which each text column takes four bytes."""
 MAX_UNMERGED_EVENTS = 4096
 """New events are merged into their days once there are more of them than this."""
 
