@@ -38,7 +38,7 @@ def test_url_of_the_embedded_database_says_whether_it_runs(data_dir: Path) -> No
 def test_psql_starts_the_embedded_database(data_dir: Path) -> None:
     settings = {"DATA_DIR": str(data_dir), "LOG_LEVEL": "ERROR"}
     done = run_leaderboard("database", "psql", "-At", stdin="SELECT count(*) FROM regions;", **settings)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "26\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "28\n", "")
 
 
 def test_psql_passes_arguments_and_exit_code_on(database: str) -> None:

@@ -18,7 +18,7 @@ def test_each_step_prints_the_new_version(run: RunCommand, database: str) -> Non
     assert status.stdout.startswith("version: 1\npending: 2_regions\npending: 3_old_region_tables\n")
     assert run("migrate", "goto", "2").stdout == "version: 2\n"
     assert run("migrate", "up").stdout == f"version: {NEWEST}\n"
-    assert rows(database, "SELECT count(*) FROM regions") == [(26,)]
+    assert rows(database, "SELECT count(*) FROM regions") == [(28,)]
 
 
 def test_dirty_database_is_refused_until_it_is_forced(run: RunCommand, database: str) -> None:

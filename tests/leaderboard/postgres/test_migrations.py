@@ -57,6 +57,7 @@ def test_missing_database_is_created(empty_database: str) -> None:
         "events",
         "job_types",
         "pruned",
+        "refused_regions",
         "regions",
         "schema_migrations",
     ]
@@ -92,7 +93,7 @@ def test_ten_processes_that_migrate_together_leave_one_clean_version(empty_datab
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, empty_database]) for _ in range(10)]
     assert [process.wait(120) for process in processes] == [0] * 10
     assert rows(empty_database, RECORD) == [(NEWEST, False)]
-    assert rows(empty_database, "SELECT count(*) FROM regions") == [(26,)]
+    assert rows(empty_database, "SELECT count(*) FROM regions") == [(28,)]
 
 
 def test_locks_are_those_of_golang_migrate() -> None:
@@ -177,8 +178,8 @@ def test_migrations_are_applied_and_reverted(fresh: Migrator) -> None:
     assert fresh.record() == Record()
     fresh.up()
     assert fresh.record() == Record(NEWEST)
-    with pytest.raises(MigrationError, match="no migration 9; there are 1, 2, 3, 4"):
-        fresh.goto(9)
+    with pytest.raises(MigrationError, match="no migration 99; there are 1, 2, 3, 4"):
+        fresh.goto(99)
 
 
 def test_reverting_and_applying_keeps_results(database: str) -> None:
@@ -186,8 +187,46 @@ def test_reverting_and_applying_keeps_results(database: str) -> None:
     with Migrator(database, 20) as migrator:
         migrator.goto(1)
         migrator.up()
-    assert rows(database, "SELECT count(*) FROM regions") == [(26,)]
-    assert rows(database, "SELECT region_name FROM event_details") == [("TOR",)]
+    assert rows(database, "SELECT count(*) FROM regions") == [(28,)]
+    assert rows(database, "SELECT region_name FROM event_details") == [("NYC",)]
+
+
+def add_region(database: str, name: str, display_name: str) -> None:
+    rows(
+        database,
+        "INSERT INTO regions (name, display_name, job_type_id) "
+        f"SELECT '{name}', '{display_name}', id FROM job_types WHERE name = 'ai'",
+    )
+
+
+def test_ai_regions_that_were_added_by_hand_stay_as_they_are(database: str) -> None:
+    with Migrator(database, 20) as migrator:
+        migrator.goto(6)
+        add_region(database, "SEA", "Emerald City")
+        add_region(database, "Nyc", "Gotham")
+        migrator.up()
+    assert rows(
+        database,
+        "SELECT name, display_name FROM regions WHERE upper(name) IN ('SEA', 'NYC') "
+        "AND job_type_id = (SELECT id FROM job_types WHERE name = 'ai') ORDER BY id",
+    ) == [("SEA", "Emerald City"), ("Nyc", "Gotham")]
+
+
+def test_reverted_administration_of_regions_keeps_results(database: str) -> None:
+    rows(
+        database,
+        "UPDATE regions SET retired_at = now() WHERE name = 'FRA'; "
+        "INSERT INTO events (orchestrator, region_id, payload) "
+        "SELECT '0x1', regions.id, '{}' FROM regions JOIN job_types ON job_types.id = job_type_id "
+        "WHERE regions.name = 'SEA' AND job_types.name = 'ai'",
+    )
+    with Migrator(database, 20) as migrator:
+        migrator.goto(6)
+        assert rows(database, "SELECT region_name, job_type_name FROM event_details") == [("SEA", "ai")]
+        assert rows(database, "SELECT count(*) FROM regions") == [(27,)]
+        assert rows(database, "SELECT to_regclass('refused_regions')") == [(None,)]
+        migrator.up()
+    assert rows(database, "SELECT count(*), count(retired_at) FROM regions") == [(28, 0)]
 
 
 def test_record_of_pruned_events_is_not_dropped(database: str) -> None:

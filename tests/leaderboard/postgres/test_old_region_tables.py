@@ -72,7 +72,7 @@ def test_old_tables_stay(old_database: str) -> None:
 
 def test_missing_ai_region_is_added(old_database: str) -> None:
     migrate(old_database, 20)
-    assert rows(old_database, "SELECT count(*) FROM regions") == [(27,)]
+    assert rows(old_database, "SELECT count(*) FROM regions") == [(28,)]
 
 
 def test_reverting_deletes_only_what_was_copied(old_database: str) -> None:

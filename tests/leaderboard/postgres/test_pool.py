@@ -37,15 +37,15 @@ def insert_twice(cursor: Cursor) -> None:
 
 def test_transaction_is_committed_when_run_returns(pool: Database, database: str) -> None:
     pool.run(lambda cursor: cursor.execute(INSERT))
-    assert rows(database, REGIONS) == [(27,)]
-    assert pool.run(count_regions) == 27
+    assert rows(database, REGIONS) == [(29,)]
+    assert pool.run(count_regions) == 29
 
 
 def test_failed_statement_rolls_back_and_raises_the_driver_error(pool: Database, database: str) -> None:
     with pytest.raises(psycopg2.errors.UniqueViolation):
         pool.run(insert_twice)
-    assert rows(database, REGIONS) == [(26,)]
-    assert pool.run(count_regions) == 26
+    assert rows(database, REGIONS) == [(28,)]
+    assert pool.run(count_regions) == 28
 
 
 def test_error_of_the_caller_rolls_back(pool: Database, database: str) -> None:
@@ -55,7 +55,7 @@ def test_error_of_the_caller_rolls_back(pool: Database, database: str) -> None:
 
     with pytest.raises(ZeroDivisionError):
         pool.run(insert_and_fail)
-    assert rows(database, REGIONS) == [(26,)]
+    assert rows(database, REGIONS) == [(28,)]
 
 
 def test_failed_statement_that_the_caller_ignores_is_no_success(pool: Database, database: str) -> None:
@@ -65,7 +65,7 @@ def test_failed_statement_that_the_caller_ignores_is_no_success(pool: Database, 
 
     with pytest.raises(RuntimeError, match="rolled back"):
         pool.run(insert_and_ignore)
-    assert rows(database, REGIONS) == [(26,)]
+    assert rows(database, REGIONS) == [(28,)]
 
 
 def test_slow_statement_is_cancelled(database: str) -> None:
@@ -90,7 +90,7 @@ def test_transaction_that_its_caller_gave_up_is_never_committed(pool: Database, 
     opened.set()
     # the name is free again as soon as the transaction has ended
     pool.run(lambda cursor: cursor.execute(INSERT))
-    assert rows(database, REGIONS) == [(27,)]
+    assert rows(database, REGIONS) == [(29,)]
 
 
 def test_connection_lost_in_a_commit_leaves_the_outcome_unknown(pool: Database, database: str) -> None:
@@ -103,22 +103,22 @@ def test_connection_lost_in_a_commit_leaves_the_outcome_unknown(pool: Database, 
     )
     with pytest.raises(OutcomeUnknown):
         pool.run(lambda cursor: cursor.execute(INSERT))
-    assert pool.run(count_regions) == 26
+    assert pool.run(count_regions) == 28
 
 
 def test_lost_connection_means_unavailable_and_is_replaced(pool: Database) -> None:
     with pytest.raises(StoreUnavailable, match="is not available: "):
         pool.run(lambda cursor: cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())"))
-    assert pool.run(count_regions) == 26
+    assert pool.run(count_regions) == 28
 
 
 def test_connections_that_a_restart_broke_are_replaced(stoppable_postgres: StoppablePostgres) -> None:
     with closing(Database(stoppable_postgres.url, 20)) as pool:
-        assert pool.run(count_regions) == 26
+        assert pool.run(count_regions) == 28
         stoppable_postgres.stop()
         stoppable_postgres.start()
         # the pool does not know of the restart before it uses a connection
-        assert pool.run(count_regions) == 26
+        assert pool.run(count_regions) == 28
         stoppable_postgres.stop()
         with pytest.raises(StoreUnavailable):
             pool.run(count_regions)

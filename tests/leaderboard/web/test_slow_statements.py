@@ -60,7 +60,7 @@ def test_slow_copy_raises_a_timeout(database: str) -> None:
 
 def test_regions_come_from_memory(client: FlaskClient) -> None:
     response = client.get(REGIONS)
-    assert (response.status_code, len(response.json["regions"])) == (200, 26)
+    assert (response.status_code, len(response.json["regions"])) == (200, 28)
     assert "X-Data-As-Of" in response.headers
 
 
