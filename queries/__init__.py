@@ -50,8 +50,12 @@ if TYPE_CHECKING:
     from queries.score_history import SCORE_INTERVALS as SCORE_INTERVALS
     from queries.score_history import SUM_COLUMNS as SUM_COLUMNS
     from queries.score_history import score_history as score_history
-    from queries.scoring.formulas import MEASURES as MEASURES
+    from queries.scoring.formula import FORMULA_1 as FORMULA_1
+    from queries.scoring.formula import FORMULA_2 as FORMULA_2
+    from queries.scoring.formula import FORMULAS as FORMULAS
+    from queries.scoring.formula import Formula as Formula
     from queries.scoring.grouping import SCORE_DECIMALS as SCORE_DECIMALS
+    from queries.scoring.scored_events import MEASURES as MEASURES
     from queries.sources.database_state import DatabaseState as DatabaseState
     from queries.sources.files import FileEvents as FileEvents
     from queries.sources.hybrid import HybridEvents as HybridEvents
@@ -109,7 +113,11 @@ attach(
         "SCORE_INTERVALS": "queries.score_history",
         "SUM_COLUMNS": "queries.score_history",
         "score_history": "queries.score_history",
-        "MEASURES": "queries.scoring.formulas",
+        "FORMULAS": "queries.scoring.formula",
+        "FORMULA_1": "queries.scoring.formula",
+        "FORMULA_2": "queries.scoring.formula",
+        "Formula": "queries.scoring.formula",
+        "MEASURES": "queries.scoring.scored_events",
         "DatabaseState": "queries.sources.database_state",
         "FileEvents": "queries.sources.files",
         "HybridEvents": "queries.sources.hybrid",

@@ -3,18 +3,25 @@
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, EventFilter, apply_filter
-from queries.scoring import formulas
-from queries.scoring.grouping import SCORE_FIELDS
+from queries.filters import AI, EventFilter, match_columns
+from queries.scoring.formula import FORMULA_2, Formula
+from queries.scoring.formulas import SCORE_FIELDS
+from queries.scoring.grouping import mean_over_models, score_groups
+from queries.scoring.scored_events import network_jobs, select_jobs
 
 
 @engine_agnostic
-def aggregated_stats(events: NarwhalsFrame, event_filter: EventFilter = EventFilter()) -> NarwhalsFrame:
+def aggregated_stats(
+    events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, formula: Formula = FORMULA_2
+) -> NarwhalsFrame:
     """One row per orchestrator and region, sorted by both: success_rate, round_trip_score, score (Float64, 0..1).
 
-    The filter's region, pipeline and model select the events. Its orchestrator
-    selects rows of the result only, since AI jobs are scored against the median
-    of the whole network.
+    The filter's pipeline and model select the jobs. AI jobs are scored against
+    the median of the whole network, so its orchestrator, region and ``warm``
+    only select what is scored. (With FORMULA_1, the region selects the events
+    that the median is taken of, too.) Without a model, a score is the mean of
+    the scores of the orchestrator's jobs, weighted by their events. An
+    orchestrator without scored events has no row.
 
     >>> from queries import AI, EventFilter, aggregated_stats, sample_data
     >>> aggregated_stats(sample_data.events(), EventFilter(region="FRA"))
@@ -38,16 +45,14 @@ def aggregated_stats(events: NarwhalsFrame, event_filter: EventFilter = EventFil
     │ 0xbb         ┆ FRA    ┆ 0.5          ┆ 0.676718         ┆ 0.561851 │
     └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
-    selected = apply_filter(events, event_filter, "region", "pipeline", "model")
-    own = (
-        selected
-        if event_filter.orchestrator is None
-        else selected.filter(nw.col("orchestrator") == event_filter.orchestrator)
+    job_type = event_filter.job_type
+    network = network_jobs(events, event_filter, formula)
+    own = match_columns(select_jobs(network, event_filter), event_filter, "orchestrator")
+    scores = score_groups(own, network, job_type, formula, ("orchestrator", "region"))
+    if job_type == AI:
+        scores = mean_over_models(scores)
+    return (
+        scores.filter(~nw.col("score").is_null())
+        .select("orchestrator", "region", *SCORE_FIELDS)
+        .sort("orchestrator", "region")
     )
-    means = own.group_by("orchestrator", "region").agg(*formulas.means())
-    if event_filter.job_type == AI:
-        median = selected.filter(formulas.successful()).select(formulas.median_round_trip_time())
-        scores = formulas.with_ai_scores(means.join(median, how="cross"))
-    else:
-        scores = formulas.with_transcoding_scores(means)
-    return scores.select("orchestrator", "region", *SCORE_FIELDS).sort("orchestrator", "region")

@@ -1,36 +1,44 @@
 """What one orchestrator did, how well, and where it stands among its peers."""
 
+from dataclasses import replace
+
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, TRANSCODING, EventFilter, apply_filter
+from queries.filters import AI, TRANSCODING, EventFilter, match_columns
 from queries.scoring import formulas
-from queries.scoring.grouping import AI_KEYS, SCORE_DECIMALS, SCORE_FIELDS, scorable, score_groups
+from queries.scoring.formula import FORMULA_2, Formula
+from queries.scoring.formulas import SCORE_FIELDS
+from queries.scoring.grouping import SCORE_DECIMALS, score_groups
+from queries.scoring.scored_events import AI_KEYS, network_jobs, with_spellings
 
 JOB_COLUMNS = ("job_type", "region", *AI_KEYS)
 """The columns that name a job: what was done, and where it was tested from."""
 _COLUMNS = (
-    *("orchestrator", *JOB_COLUMNS, "rank", "ranked_count", "events", "succeeded", "failed", *SCORE_FIELDS),
-    *("round_trip_time", "median_round_trip_time", "last_success", "last_failure"),
+    *("orchestrator", *JOB_COLUMNS, "rank", "ranked_count", "events", "succeeded", "failed", "unscored"),
+    *(*SCORE_FIELDS, "round_trip_time", "median_round_trip_time", "last_success", "last_failure"),
 )
 
 
 @engine_agnostic
-def orchestrator_jobs(events: NarwhalsFrame, event_filter: EventFilter) -> NarwhalsFrame:
+def orchestrator_jobs(
+    events: NarwhalsFrame, event_filter: EventFilter, *, formula: Formula = FORMULA_2
+) -> NarwhalsFrame:
     """The jobs of the filter's orchestrator: one row per job_type, region, pipeline and model, sorted by these.
 
-    Only the filter's orchestrator is used. AI jobs that name no pipeline or no
-    model are left out. Columns:
+    Only the filter's orchestrator and ``warm`` are used. AI jobs that name no
+    pipeline or no model are left out. Columns:
 
     - orchestrator, job_type, region, pipeline, model (String; pipeline and
       model are null for transcoding)
-    - rank, ranked_count (Int64): the rank by score among the orchestrators that
-      did the same job in the same region, and their number; 1 for the highest
-      score, equal scores share the lowest rank
-    - events, succeeded, failed (Int64): counted as in ``ranking``
+    - rank, ranked_count (Int64): the rank by score among the orchestrators with
+      a score for the same job in the same region, and their number; 1 for the
+      highest score, equal scores share the lowest rank
+    - events, succeeded, failed, unscored (Int64): counted as in ``ranking``
     - success_rate, round_trip_score, score (Float64, 0..1): as aggregated_stats
-      has them without a region filter
-    - round_trip_time (Float64, seconds): the mean of these events
+      has them without a region filter; these and rank are null without scored events
+    - round_trip_time (Float64, seconds): the mean of these events; for live
+      video, whose testers post a quality there, null
     - median_round_trip_time (Float64, seconds): the network's in all regions;
       null for transcoding, and where no job succeeded
     - last_success, last_failure (Datetime, UTC): null where there was none
@@ -49,25 +57,30 @@ def orchestrator_jobs(events: NarwhalsFrame, event_filter: EventFilter) -> Narwh
     │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 1      ┆ 0.0      │
     └─────────────┴────────┴───────┴──────┴──────────────┴────────┴────────┴──────────┘
     """
-    parts = [_jobs_of_type(events, event_filter, job_type) for job_type in (AI, TRANSCODING)]
+    parts = [_jobs_of_type(events, replace(event_filter, job_type=job_type), formula) for job_type in (AI, TRANSCODING)]
     return nw.concat(parts).select(*_COLUMNS).sort(*JOB_COLUMNS)
 
 
-def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, job_type: str) -> NarwhalsFrame:
-    jobs = scorable(apply_filter(events, EventFilter(job_type=job_type)), job_type)
+def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: Formula) -> NarwhalsFrame:
+    job_type = event_filter.job_type
+    every_job = EventFilter(job_type=job_type)
+    network = network_jobs(events, every_job, formula)
+    jobs = match_columns(network, event_filter, "warm")
     keys = ("region", *AI_KEYS) if job_type == AI else ("region",)
     rank = nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).over(*keys).cast(nw.Int64())
     own = nw.col("orchestrator") == event_filter.orchestrator
     scores = (
-        score_groups(jobs, jobs, job_type, ("orchestrator", "region"))
-        .with_columns(rank=rank, ranked_count=nw.len().over(*keys).cast(nw.Int64()))
+        score_groups(jobs, network, job_type, formula, ("orchestrator", "region"))
+        .with_columns(rank=rank, ranked_count=nw.col("score").count().over(*keys).cast(nw.Int64()))
         .filter(own)
+        .join(_last_times(jobs.filter(own), keys), on=list(keys), how="left")
     )
     return (
-        scores.join(_last_times(jobs.filter(own), keys), on=list(keys), how="left")
+        with_spellings(scores, events, every_job, formula)
         .with_columns(
             nw.lit(job_type).alias("job_type"),
             (nw.col("events") - nw.col("succeeded")).alias("failed"),
+            formulas.seconds(formula).alias("round_trip_time"),
             # categorical columns of different frames cannot be concatenated
             nw.col("orchestrator", "region", *AI_KEYS).cast(nw.String()),
         )

@@ -3,29 +3,39 @@
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, EventFilter, apply_filter
-from queries.scoring import formulas
-from queries.scoring.grouping import SCORE_DECIMALS, SCORE_FIELDS, scorable, score_groups
+from queries.filters import AI, EventFilter, match_columns
+from queries.scoring.formula import FORMULA_2, Formula
+from queries.scoring.formulas import SCORE_FIELDS
+from queries.scoring.grouping import SCORE_DECIMALS, mean_over_models, score_groups
+from queries.scoring.scored_events import network_jobs, select_jobs, timed
 
 Z_95 = 1.959963984540054
 """The quantile of the standard normal distribution at 0.975: 95 % lie within so many deviations of the mean."""
 RANKING_COLUMNS = (
-    *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions", "succeeded", "failed"),
+    *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions"),
+    *("succeeded", "failed", "unscored"),
     *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_ci_low", "success_ci_high"),
 )
 
 
 @engine_agnostic
-def ranking(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, min_events: int = 0) -> NarwhalsFrame:
-    """One row per orchestrator with at least ``min_events`` events, sorted by rank, then orchestrator.
+def ranking(
+    events: NarwhalsFrame,
+    event_filter: EventFilter = EventFilter(),
+    *,
+    min_events: int = 0,
+    formula: Formula = FORMULA_2,
+) -> NarwhalsFrame:
+    """One row per orchestrator with at least ``min_events`` scored events, sorted by rank, then orchestrator.
 
     The score is the mean of an orchestrator's regional scores, as the public
-    explorer computes its global row. The filter's region, pipeline and model
-    select the events, its orchestrator selects rows of the result only. Where
-    the filter names no model, each AI job is scored against the median of its
-    own model; a region's score is then the mean of its models' scores, weighted
-    by their events. Without a pipeline all AI jobs count, except those that
+    explorer computes its global row. The regional scores are those of
+    aggregated_stats with the same filter, whose orchestrator selects rows of
+    the result only. Without a pipeline all AI jobs count, except those that
     name no pipeline or no model.
+
+    An orchestrator without scored events comes last: its rank, scores and
+    interval are null, ``unscored`` says how often it was tested.
 
     Columns:
 
@@ -33,10 +43,12 @@ def ranking(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *,
     - orchestrator
     - score, success_rate, round_trip_score (Float64, 0..1): means over the
       regions of what aggregated_stats has for each
-    - events, regions (Int64): the number of events, and of regions with events
-    - succeeded, failed (Int64): events with a success_rate of 1 or more, and the others
+    - events, regions (Int64): the number of scored events, and of regions with a score
+    - succeeded, failed (Int64): scored events with a success_rate of 1 or more, and the others
+    - unscored (Int64): events that the formula does not score
     - p50_round_trip_time, p95_round_trip_time (Float64, seconds, by linear
-      interpolation): over the jobs that succeeded and took time; null without any
+      interpolation): over the jobs that succeeded and took time, except live video,
+      which has no time; null without any
     - last_seen (Datetime, UTC): the time of the last event
     - success_ci_low, success_ci_high (Float64, 0..1): the 95 % confidence
       interval of succeeded/events, in which a partly successful job counts as failed
@@ -59,45 +71,37 @@ def ranking(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *,
     └──────┴──────────────┴──────────┴────────┴───────────┴────────────────┴─────────────────┘
     """
     job_type = event_filter.job_type
-    selected = scorable(apply_filter(events, event_filter, "region", "pipeline", "model"), job_type)
-    regional = score_groups(selected, selected, job_type, ("orchestrator", "region"))
-    if job_type == AI and event_filter.model is None:
-        regional = _mean_over_models(regional)
+    network = network_jobs(events, event_filter, formula)
+    selected = select_jobs(network, event_filter)
+    regional = score_groups(selected, network, job_type, formula, ("orchestrator", "region"))
+    if job_type == AI:
+        regional = mean_over_models(regional)
     rows = (
         _mean_over_regions(regional)
         .filter(nw.col("events") >= min_events)
         .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
-        .join(_round_trip_times(selected), on="orchestrator", how="left")
+        .join(_round_trip_times(selected, job_type, formula), on="orchestrator", how="left")
         .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_success_interval())
     )
-    if event_filter.orchestrator is not None:
-        rows = rows.filter(nw.col("orchestrator") == event_filter.orchestrator)
-    return rows.select(*RANKING_COLUMNS).sort("rank", "orchestrator")
-
-
-def _mean_over_models(scores: NarwhalsFrame) -> NarwhalsFrame:
-    """One row per orchestrator and region: the means of its models' scores, weighted by their events."""
-    weight = nw.col("events")
-    weighted = scores.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS))
-    sums = weighted.group_by("orchestrator", "region").agg(nw.col(*SCORE_FIELDS).sum(), *_totals())
-    return sums.with_columns(*(nw.col(field) / weight for field in SCORE_FIELDS))
+    rows = match_columns(rows, event_filter, "orchestrator")
+    return rows.select(*RANKING_COLUMNS).sort("rank", "orchestrator", nulls_last=True)
 
 
 def _mean_over_regions(scores: NarwhalsFrame) -> NarwhalsFrame:
     """One row per orchestrator: the means of its regions' scores, each region counting the same."""
-    regions = nw.len().cast(nw.Int64()).alias("regions")
-    return scores.group_by("orchestrator").agg(nw.col(*SCORE_FIELDS).mean(), *_totals(), regions)
+    return scores.group_by("orchestrator").agg(
+        nw.col(*SCORE_FIELDS).mean(),
+        nw.col("events", "succeeded", "unscored").sum().cast(nw.Int64()),
+        nw.col("last_seen").max(),
+        nw.col("score").count().cast(nw.Int64()).alias("regions"),
+    )
 
 
-def _totals() -> list[nw.Expr]:
-    return [nw.col("events", "succeeded").sum().cast(nw.Int64()), nw.col("last_seen").max()]
-
-
-def _round_trip_times(events: NarwhalsFrame) -> NarwhalsFrame:
+def _round_trip_times(events: NarwhalsFrame, job_type: str, formula: Formula) -> NarwhalsFrame:
     """One row per orchestrator with a successful job: the percentiles of their round trip times."""
     seconds = nw.col("round_trip_time")
     return (
-        events.filter(formulas.successful())
+        timed(events, job_type, formula)
         .group_by("orchestrator")
         .agg(
             seconds.median().alias("p50_round_trip_time"),
@@ -107,8 +111,8 @@ def _round_trip_times(events: NarwhalsFrame) -> NarwhalsFrame:
 
 
 def _success_interval() -> list[nw.Expr]:
-    """Wilson's interval of the share of events that succeeded."""
-    n, z = nw.col("events"), Z_95
+    """Wilson's interval of the share of events that succeeded, null without events."""
+    n, z = nw.when(nw.col("events") > 0).then(nw.col("events")), Z_95
     p = nw.col("succeeded") / n
     middle, deviation = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n * n)).sqrt()
     bounds = {"success_ci_low": middle - deviation, "success_ci_high": middle + deviation}

@@ -5,16 +5,20 @@ from collections.abc import Collection
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import EventFilter, apply_filter
-from queries.scoring.grouping import AI_KEYS, SCORE_FIELDS, scorable, score_groups
+from queries.filters import EventFilter
+from queries.scoring.formula import FORMULA_2, Formula
+from queries.scoring.formulas import SCORE_FIELDS
+from queries.scoring.grouping import score_groups
+from queries.scoring.scored_events import AI_KEYS, network_jobs, select_jobs, with_spellings
 
 SCORE_INTERVALS = ("1h", "6h", "1d", "7d")
 """The lengths of a bucket that every engine knows."""
 GROUP_COLUMNS = ("orchestrator", "region")
-SUM_COLUMNS = ("sum_success_rate", "sum_round_trip_time", "sum_seg_duration")
+SUM_COLUMNS = ("sum_success_rate", "sum_round_trip_time", "sum_seg_duration", "sum_quality", "quality_events")
 _KEY_COLUMNS = ("bucket", *GROUP_COLUMNS, *AI_KEYS)
 _COLUMNS = (
-    *("bucket", "orchestrator", "region", "job_type", "pipeline", "model", "events"),
+    *("bucket", "orchestrator", "region", "job_type", "pipeline", "model"),
+    *("events", "succeeded", "failed", "unscored"),
     *(*SUM_COLUMNS, "median_round_trip_time", *SCORE_FIELDS),
 )
 _THURSDAY = 4
@@ -28,6 +32,7 @@ def score_history(
     interval: str = "1d",
     orchestrators: Collection[str] = (),
     group_columns: Collection[str] = GROUP_COLUMNS,
+    formula: Formula = FORMULA_2,
 ) -> NarwhalsFrame:
     """One row per bucket of time, orchestrator, region, pipeline and model with events, sorted by these.
 
@@ -37,19 +42,22 @@ def score_history(
     against the median of all orchestrators' jobs in the bucket with the same
     pipeline and model; AI jobs that do not name both are left out.
 
-    The filter's region, pipeline and model select the events; its orchestrator,
-    or ``orchestrators`` (lower case), selects rows of the result only.
+    The filter's pipeline and model select the jobs; its region, ``warm`` and
+    orchestrator, or ``orchestrators`` (lower case), select what is scored. (With
+    FORMULA_1, the region selects the events that medians are taken of, too.)
     ``group_columns`` are those of orchestrator and region that have rows of
     their own. Without one of them, events that differ only in it are scored
     together: ``group_columns=["region"]`` scores the whole network in each region.
 
     Columns: bucket (Datetime, UTC, the start), the ``group_columns``, job_type,
-    pipeline, model (null for transcoding), events (Int64), sum_success_rate
-    (each counting as 1 at most), sum_round_trip_time, sum_seg_duration
-    (Float64), median_round_trip_time (seconds, the network's; null for
-    transcoding, and where no job succeeded), success_rate, round_trip_score,
-    score (Float64, 0..1). The sums and counts of several buckets add up to the
-    means over all of them. The engine's session must be in UTC.
+    pipeline, model (null for transcoding), events (scored ones), succeeded,
+    failed, unscored (Int64), sum_success_rate (each counting as 1 at most),
+    sum_round_trip_time, sum_seg_duration, sum_quality (Float64), quality_events
+    (Int64; both null for transcoding), median_round_trip_time (seconds, the
+    network's; null for transcoding, and where no job succeeded), success_rate,
+    round_trip_score, score (Float64, 0..1; null without scored events). The sums
+    and counts of several buckets add up to the means over all of them. The
+    engine's session must be in UTC.
 
     >>> from queries import sample_data, score_history
     >>> days = score_history(sample_data.events(), group_columns=["orchestrator"])
@@ -67,15 +75,20 @@ def score_history(
     """
     job_type = event_filter.job_type
     bucket = _bucket(interval, polars=events.implementation.is_polars())
-    jobs = scorable(apply_filter(events, event_filter, "region", "pipeline", "model"), job_type)
-    jobs = jobs.with_columns(bucket=bucket)
+    network = network_jobs(events, event_filter, formula).with_columns(bucket=bucket)
     addresses = [*orchestrators, *([event_filter.orchestrator] if event_filter.orchestrator else [])]
-    selected = jobs.filter(nw.col("orchestrator").is_in(addresses)) if addresses else jobs
+    selected = select_jobs(network, event_filter)
+    if addresses:
+        selected = selected.filter(nw.col("orchestrator").is_in(addresses))
     left_out = set(GROUP_COLUMNS) - set(group_columns)
     keys = [name for name in _KEY_COLUMNS if name not in left_out]
-    scores = score_groups(jobs, selected, job_type, tuple(key for key in keys if key not in AI_KEYS), ("bucket",))
+    group_keys = tuple(key for key in keys if key not in AI_KEYS)
+    scores = score_groups(selected, network, job_type, formula, group_keys, ("bucket",))
     columns = [name for name in _COLUMNS if name not in left_out]
-    return scores.with_columns(nw.lit(job_type).alias("job_type")).select(*columns).sort(*keys)
+    rows = with_spellings(scores, events, event_filter, formula).with_columns(
+        nw.lit(job_type).alias("job_type"), (nw.col("events") - nw.col("succeeded")).alias("failed")
+    )
+    return rows.select(*columns).sort(*keys)
 
 
 def _bucket(interval: str, *, polars: bool) -> nw.Expr:

@@ -17,9 +17,9 @@ from queries.charts.theme import (
     panel_facet,
     shorten_address,
 )
-from queries.filters import AI, EventFilter, apply_filter
-from queries.scoring import formulas
-from queries.scoring.grouping import scorable
+from queries.filters import AI, EventFilter
+from queries.scoring.formula import FORMULA_2, Formula
+from queries.scoring.scored_events import network_jobs, select_jobs, timed, with_spellings
 
 BINS_PER_DECADE = 12
 """Bars per factor of ten."""
@@ -28,22 +28,25 @@ PANEL_WIDTH = 320
 NETWORK = "network"
 
 
-def round_trip_times(events: IntoFrame, event_filter: EventFilter = EventFilter()) -> alt.LayerChart | alt.FacetChart:
+def round_trip_times(
+    events: IntoFrame, event_filter: EventFilter = EventFilter(), *, formula: Formula = FORMULA_2
+) -> alt.LayerChart | alt.FacetChart:
     """The round trip times of successful jobs (seconds, log scale) with their median, from a frame of events.
 
     The filter's region, pipeline and model select the events. AI jobs have one
-    panel per pipeline and model, and its median is the one that they are scored
-    against. With an orchestrator in the filter, its jobs are drawn over those of
-    the network, each as a share of their own number.
+    panel per pipeline and model; without a region, its median is the one that
+    they are scored against. Live video has no round trip time. With an
+    orchestrator in the filter, its jobs are drawn over those of the network,
+    each as a share of their own number.
 
     >>> from queries import EventFilter, charts, sample_data
     >>> charts.round_trip_times(sample_data.events(), EventFilter(orchestrator="0xaa")).save("round_trip_times.svg")
     """
-    selected = scorable(
-        apply_filter(nw.from_native(events), event_filter, "region", "pipeline", "model"), event_filter.job_type
-    )
-    jobs = selected.filter(formulas.successful()).select("orchestrator", "pipeline", "model", "round_trip_time")
-    rows = _histograms(collect_rows(jobs.to_native()), event_filter)
+    network = network_jobs(nw.from_native(events), event_filter, formula)
+    jobs = timed(select_jobs(network, event_filter), event_filter.job_type, formula)
+    spelled = with_spellings(jobs, nw.from_native(events), event_filter, formula)
+    columns = ("orchestrator", "pipeline", "model", "round_trip_time")
+    rows = _histograms(collect_rows(spelled.select(*columns).to_native()), event_filter)
     own = [shorten_address(event_filter.orchestrator)] if event_filter.orchestrator else []
     colours = alt.Color(
         "of:N",

@@ -1,1 +1,1 @@
-"""The formulas of the scores, and the groups that they are computed over."""
+"""How results become scores: the formulas, what of each event counts, and the groups that are scored."""

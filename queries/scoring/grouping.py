@@ -1,55 +1,93 @@
 """Scores of groups of events; each AI job is scored against the median of its own pipeline and model."""
 
+from datetime import timedelta
+from math import log
+
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame
 from queries.filters import AI
 from queries.scoring import formulas
+from queries.scoring.formula import Formula
+from queries.scoring.formulas import SCORE_FIELDS
+from queries.scoring.scored_events import AI_KEYS, MEASURES, timed
 
-AI_KEYS = ("pipeline", "model")
-"""The columns that name an AI job."""
-SCORE_FIELDS = ("success_rate", "round_trip_score", "score")
 SCORE_DECIMALS = 12
 """Scores that agree in so many decimals count as equal: means differ in their last bits between computations."""
 
 
-def scorable(events: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
-    """The events of one job type that can be scored: AI events must name a pipeline and a model."""
-    if job_type != AI:
-        return events
-    return events.filter(~nw.col("pipeline").is_null(), ~nw.col("model").is_null())
-
-
 def score_groups(
-    events: NarwhalsFrame,
     selected: NarwhalsFrame,
+    network: NarwhalsFrame,
     job_type: str,
+    formula: Formula,
     group_columns: tuple[str, ...],
     median_columns: tuple[str, ...] = (),
 ) -> NarwhalsFrame:
-    """One row per ``group_columns``, pipeline and model of the ``selected`` events, all of one job type.
+    """One row per ``group_columns``, pipeline and model of the ``selected`` events.
 
-    AI jobs are scored against the median over all ``events`` with the same
-    pipeline, model and ``median_columns``. Columns: the group's, pipeline,
-    model, events and succeeded (Int64), last_seen (Datetime), the sums and
-    means of the measures, median_round_trip_time, round_trip_score, score.
-    For transcoding, pipeline, model and the median are null; for AI the median
-    is null where no job succeeded.
+    Both frames are of ``scored_events``. AI jobs are scored against the median
+    over the ``network``'s events with the same pipeline, model and
+    ``median_columns``. Columns: the group's, pipeline, model, events (scored
+    ones), succeeded and unscored (Int64), last_seen (Datetime), the sums and
+    means of the measures and the quality, quality_events (Int64),
+    median_round_trip_time, round_trip_score, score. The means and scores are null without scored
+    events. For transcoding, pipeline, model, the quality and the median are
+    null; for AI the median is null where no job succeeded.
     """
-    aggregations = (
-        nw.len().cast(nw.Int64()).alias("events"),
-        # DuckDB's sum of integers is a decimal
-        formulas.succeeded().cast(nw.Int64()).sum().cast(nw.Int64()).alias("succeeded"),
-        nw.col("event_time").max().alias("last_seen"),
-        *formulas.sums(),
-    )
+    keys = (*group_columns, *AI_KEYS) if job_type == AI else group_columns
+    groups = _aggregate(selected, job_type, formula, keys)
     if job_type == AI:
-        sums = selected.group_by(*group_columns, *AI_KEYS).agg(*aggregations)
-        means = sums.with_columns(*formulas.means_of_sums())
         median_keys = [*median_columns, *AI_KEYS]
-        medians = events.filter(formulas.successful()).group_by(*median_keys).agg(formulas.median_round_trip_time())
-        return formulas.with_ai_scores(means.join(medians, on=median_keys, how="left"))
-    ai_columns = {"pipeline": nw.String(), "model": nw.String(), "median_round_trip_time": nw.Float64()}
+        medians = timed(network, job_type, formula).group_by(*median_keys).agg(formulas.median_round_trip_time())
+        return formulas.with_ai_scores(groups.join(medians, on=median_keys, how="left"), formula)
+    ai_columns = {
+        **{name: nw.String() for name in AI_KEYS},
+        **{name: nw.Float64() for name in ("sum_quality", "median_round_trip_time")},
+        "quality_events": nw.Int64(),
+    }
     nulls = [nw.lit(None).cast(dtype).alias(name) for name, dtype in ai_columns.items()]
-    means = selected.group_by(*group_columns).agg(*aggregations).with_columns(*formulas.means_of_sums())
-    return formulas.with_transcoding_scores(means.with_columns(*nulls))
+    return formulas.with_transcoding_scores(groups.with_columns(*nulls), formula)
+
+
+def mean_over_models(scores: NarwhalsFrame) -> NarwhalsFrame:
+    """One row per orchestrator and region: the means of its jobs' scores, weighted by their events."""
+    weight = nw.when(~nw.col("score").is_null()).then(nw.col("events"))
+    weighted = scores.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS), weight=weight)
+    sums = weighted.group_by("orchestrator", "region").agg(
+        nw.col(*SCORE_FIELDS, "weight").sum(),
+        nw.col("events", "succeeded", "unscored").sum().cast(nw.Int64()),
+        nw.col("last_seen").max(),
+    )
+    total = nw.col("weight")
+    return sums.with_columns(*(nw.when(total > 0).then(nw.col(field) / total).alias(field) for field in SCORE_FIELDS))
+
+
+def _aggregate(events: NarwhalsFrame, job_type: str, formula: Formula, keys: tuple[str, ...]) -> NarwhalsFrame:
+    """The counts, sums and means of the events by ``keys``."""
+    values = (*MEASURES, "quality") if job_type == AI else MEASURES
+    totals = {name: "quality_events" if name == "quality" else "events" for name in values}
+    aggregations = [*formulas.counts(), *formulas.sums(values)]
+    if formula.half_life is None:
+        groups = events.group_by(*keys).agg(*aggregations)
+        return groups.with_columns(*(_divide(f"sum_{name}", total, name) for name, total in totals.items()))
+    weighted = events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
+        *(nw.when(~nw.col(name).is_null()).then(nw.col("weight")).alias(f"weight_{name}") for name in values),
+        *((formulas.counted_value(name) * nw.col("weight")).alias(f"weighted_{name}") for name in values),
+    )
+    weighted_sums = nw.col(*(f"{prefix}_{name}" for prefix in ("weight", "weighted") for name in values)).sum()
+    groups = weighted.group_by(*keys).agg(*aggregations, weighted_sums)
+    return groups.with_columns(*(_divide(f"weighted_{name}", f"weight_{name}", name) for name in values))
+
+
+def _weight(half_life: timedelta, keys: tuple[str, ...]) -> nw.Expr:
+    """What an event counts: 1 for the newest scored one of its group, and half after each half-life before it."""
+    # relative to the group, as not all of its weights may be too small for a float
+    newest = nw.when(~nw.col("success_rate").is_null()).then(nw.col("event_time")).max().over(*keys)
+    age = (newest - nw.col("event_time")).dt.total_microseconds() / 1e6
+    return (-log(2) / half_life.total_seconds() * age).exp()
+
+
+def _divide(total: str, count: str, name: str) -> nw.Expr:
+    """A mean as ``name``, null where nothing was counted."""
+    return nw.when(nw.col(count) > 0).then(nw.col(total) / nw.col(count)).alias(name)

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, EventFilter, aggregated_stats, top_ai_score
+from queries import AI, FORMULA_1, FORMULA_2, EventFilter, Formula, aggregated_stats, top_ai_score
 from tests.queries.conftest import make_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
@@ -16,14 +16,20 @@ AI_JOB = {"job_type": AI, "pipeline": "LLM", "model": "m"}
 
 
 def scores(
-    engine: Engine, rows: list[dict[str, Any]], query: EventFilter = TRANSCODING_JOBS
+    engine: Engine,
+    rows: list[dict[str, Any]],
+    query: EventFilter = TRANSCODING_JOBS,
+    formula: Formula = FORMULA_2,
 ) -> dict[str, tuple[float, ...]]:
     """Orchestrator to success_rate, round_trip_score, score."""
-    return {row[0]: row[2:] for row in to_polars(aggregated_stats(engine(make_events(rows)), query)).iter_rows()}
+    found = to_polars(aggregated_stats(engine(make_events(rows)), query, formula=formula))
+    return {row[0]: row[2:] for row in found.iter_rows()}
 
 
-def ai_scores(engine: Engine, rows: list[dict[str, Any]], **query: str) -> dict[str, tuple[float, ...]]:
-    return scores(engine, [AI_JOB | row for row in rows], EventFilter(**AI_JOB, **query))
+def ai_scores(
+    engine: Engine, rows: list[dict[str, Any]], formula: Formula = FORMULA_2, **query: str
+) -> dict[str, tuple[float, ...]]:
+    return scores(engine, [AI_JOB | row for row in rows], EventFilter(**AI_JOB, **query), formula)
 
 
 def test_transcoding_score_is_success_times_latency(on_engine: Engine) -> None:
@@ -112,12 +118,15 @@ def test_orchestrator_filter_keeps_the_network_median(on_engine: Engine) -> None
     assert answer["c"][1] == pytest.approx(0.8**3, abs=1e-9)
 
 
-def test_region_filter_takes_the_median_of_the_region(on_engine: Engine) -> None:
+def test_median_does_not_depend_on_the_region_asked_for(on_engine: Engine) -> None:
     rows = [
         {"orchestrator": "a", "round_trip_time": 1.0},
         {"orchestrator": "a", "round_trip_time": 4.0, "region": "MDW"},
     ]
-    assert ai_scores(on_engine, rows, region="MDW")["a"][1] == pytest.approx(0.8, abs=1e-9)
+    # the median of both is 2.5
+    assert ai_scores(on_engine, rows, region="MDW")["a"][1] == pytest.approx(0.8 ** (4 / 2.5), abs=1e-9)
+    # the predecessor's is that of the region
+    assert ai_scores(on_engine, rows, FORMULA_1, region="MDW")["a"][1] == pytest.approx(0.8, abs=1e-9)
 
 
 def test_other_jobs_do_not_change_a_score(on_engine: Engine) -> None:
