@@ -82,6 +82,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "/api/orchestrators/0x…": (SINCE, UNTIL, FORMAT),
     "/api/top_ai_score": (ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),),
     "/api/pipelines": (REGION, SINCE, UNTIL),
+    "/api/exclusions": (Parameter("all", "`true` answers those that were removed as well", "`false`"),),
 }
 """The parameters of each endpoint that takes any."""
 

@@ -1,11 +1,14 @@
 """The results of queries as the documents of the JSON API, which the command line prints as well."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 from msgspec import Raw
 
+from leaderboard.exclusions.exclusion_table import StoredExclusion
 from queries import AI
 
 Scores = dict[str, dict[str, dict[str, float]]]
@@ -59,6 +62,21 @@ def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame) -> dict[str, A
         "regions": jobs["region"].unique().sort().to_list(),
         "pipelines": [{"id": pipeline, "models": names} for pipeline, names in models.iter_rows()],
         "jobs": serialize_rows(jobs.drop("orchestrator")),
+    }
+
+
+def serialize_exclusions(exclusions: Iterable[StoredExclusion]) -> dict[str, Any]:
+    """Exclusions as ``{"exclusions": [{"id", …}, …]}``. Times are unix seconds, and null fields are omitted."""
+    return {"exclusions": [_serialize_exclusion(stored) for stored in exclusions]}
+
+
+def _serialize_exclusion(stored: StoredExclusion) -> dict[str, Any]:
+    history = {name: getattr(stored, name) for name in ("added_at", "added_by", "removed_at", "removed_by")}
+    fields = {"id": stored.id} | asdict(stored.exclusion) | history
+    return {
+        name: int(value.timestamp()) if isinstance(value, datetime) else value
+        for name, value in fields.items()
+        if value is not None
     }
 
 

@@ -9,6 +9,7 @@ from flask import current_app
 
 from leaderboard.counted_log import CountedLog
 from leaderboard.event_reader import EventReader
+from leaderboard.exclusions.registry import ExclusionList, ExclusionRegistry
 from leaderboard.health import HealthCheck
 from leaderboard.lake.background import BackgroundSync
 from leaderboard.postgres.embedded import EmbeddedPostgres
@@ -53,6 +54,7 @@ class Service:
             reload_interval=settings.live_reload_interval,
         )
         self._regions = RegionRegistry(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
+        self.exclusions = ExclusionRegistry(self._check_database)
         self._insert_connection = DirectConnection(url, timeout)
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
         self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
@@ -99,13 +101,13 @@ class Service:
 
     def region_list(self) -> RegionList:
         """The registered regions. While the database is unavailable, as they were last read."""
-        is_known = self._regions.is_known
-        try:
-            self.ensure_ready(READ_SECONDS if is_known else None)
-        except (StoreError, MigrationError):
-            if not is_known:
-                raise
+        self._ensure_ready_or(self._regions.is_known)
         return self._regions.all()
+
+    def exclusion_list(self, *, with_removed: bool) -> ExclusionList:
+        """The exclusions. While the database is unavailable, as they were last read."""
+        self._ensure_ready_or(self.exclusions.is_known)
+        return self.exclusions.all(with_removed=with_removed)
 
     def lake(self) -> LakeSnapshot | None:
         """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""
@@ -119,6 +121,14 @@ class Service:
         """Returns when the database has this release's schema; see Readiness.ensure."""
         self.readiness.ensure(timeout)
 
+    def _ensure_ready_or(self, is_known: bool) -> None:
+        """As ``ensure_ready``, but what is known in memory is answered without the database."""
+        try:
+            self.ensure_ready(READ_SECONDS if is_known else None)
+        except (StoreError, MigrationError):
+            if not is_known:
+                raise
+
     def _start(self) -> None:
         try:
             # the first post must find a slot, whatever readers hold then
@@ -126,12 +136,14 @@ class Service:
         except StoreUnavailable as error:
             log.warning("no connection for posts yet: %s", error)
         self._regions.load()
+        self.exclusions.start()
         self._live_events.start()
         self._lake_sync.start()
 
     def close(self) -> None:
         """Closes the connections and ends the threads."""
         self.readiness.close()
+        self.exclusions.close()
         self._lake_sync.close()
         self.refusal_log.close()
         self.failure_log.close()

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from queries.score_history import SCORE_INTERVALS as SCORE_INTERVALS
     from queries.score_history import SUM_COLUMNS as SUM_COLUMNS
     from queries.score_history import score_history as score_history
+    from queries.scoring.exclusions import Exclusion as Exclusion
+    from queries.scoring.exclusions import leave_out as leave_out
     from queries.scoring.formula import FORMULA_1 as FORMULA_1
     from queries.scoring.formula import FORMULA_2 as FORMULA_2
     from queries.scoring.formula import FORMULAS as FORMULAS
@@ -113,6 +115,8 @@ attach(
         "SCORE_INTERVALS": "queries.score_history",
         "SUM_COLUMNS": "queries.score_history",
         "score_history": "queries.score_history",
+        "Exclusion": "queries.scoring.exclusions",
+        "leave_out": "queries.scoring.exclusions",
         "FORMULAS": "queries.scoring.formula",
         "FORMULA_1": "queries.scoring.formula",
         "FORMULA_2": "queries.scoring.formula",

@@ -32,9 +32,9 @@ from leaderboard.settings import Settings, describe_settings
 from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
 from leaderboard.web.rendering import MAX_HISTORY_ROWS
 from queries import PostgresEvents, charts, ranking
-from tests.conftest import clone, load_events
+from tests.conftest import clone, load_events, rows
 from tests.support.commands import PROJECT
-from tests.support.documented_results import FIRST, documented_results
+from tests.support.documented_results import DOCUMENTED_EXCLUSION, FIRST, documented_results
 from tests.support.documents import PAGES, blocks, examples, headings, links, name
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -50,6 +50,7 @@ def documented_database(server: str, template: str) -> str:
     """The URL of a database with the results of the examples. For reading."""
     url = clone(server, template, "documented")
     load_events(url, documented_results())
+    rows(url, DOCUMENTED_EXCLUSION)
     return url
 
 

@@ -23,7 +23,13 @@ VIEWS = sorted((PROJECT / "leaderboard" / "web" / "api").glob("*.py"))
 MODULES_THAT_READ_THE_ENVIRONMENT = {"leaderboard/settings.py"}
 MODULES_THAT_WRITE_ROWS = {
     f"leaderboard/{module}.py"
-    for module in ("results/event_table", "regions/region_table", "postgres/golang_migrate", "lake/prune")
+    for module in (
+        "results/event_table",
+        "regions/region_table",
+        "exclusions/exclusion_table",
+        "postgres/golang_migrate",
+        "lake/prune",
+    )
 }
 LIBRARY_INTERFACES = {"queries.charts", "queries.concurrency", "queries.db", "queries.errors", "queries.times"}
 # each has a plain name by now, or several meanings

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHORT_HELP = {
     "database": "Prints the database's URL, or opens psql on it.",
+    "exclusions": "Leaves results of a bad span of time out of scores.",
     "export": "Writes events, results or scores to files or to a Delta table.",
     "lake": "Exports settled results to the lake, a Delta table, and maintains it.",
     "migrate": "Shows and changes the version of the database's schema.",

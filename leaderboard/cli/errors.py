@@ -19,6 +19,7 @@ class CannotWrite(click.ClickException):
 
 FAILURES: dict[str, type[click.ClickException]] = {
     "leaderboard.cli.output.streams.OutputError": CannotWrite,
+    "leaderboard.exclusions.exclusion_table.UnknownExclusion": click.ClickException,
     "leaderboard.export.errors.IncompletePeriod": TryAgain,
     "leaderboard.export.errors.TargetConflict": TryAgain,
     "leaderboard.export.errors.TargetError": CannotWrite,

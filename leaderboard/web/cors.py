@@ -11,7 +11,7 @@ ALLOWED_METHODS = "GET, POST, OPTIONS"
 """A page may always use HEAD, whether it is listed or not."""
 EXPOSED_HEADERS = (
     "Accept-Ranges, Allow, Content-Disposition, Content-Encoding, Content-Length, Content-Range, Date, ETag, Link, "
-    "Retry-After, Vary, X-Data-As-Of"
+    "Retry-After, Vary, X-Data-As-Of, X-Exclusions"
 )
 MAX_AGE_SECONDS = 86400
 

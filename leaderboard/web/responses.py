@@ -14,6 +14,8 @@ from queries import EventWindow
 
 CACHE_CONTROL = "public, max-age=30, stale-while-revalidate=15"
 DATA_AS_OF = "X-Data-As-Of"
+EXCLUSIONS = "X-Exclusions"
+"""The header with the number of exclusions that a window leaves out."""
 
 
 def cached_response(key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]) -> Response:
@@ -21,13 +23,22 @@ def cached_response(key: tuple[object, ...], window: EventWindow, render: Callab
 
     ``key`` identifies all that the result depends on beside the events.
     """
+    response = respond(_render_once(key, window, render))
+    if window.exclusions:
+        response.headers[EXCLUSIONS] = str(len(window.exclusions))
+    return response
+
+
+def _render_once(
+    key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]
+) -> RenderedResponse:
     if window.version is None:
         rendered = render()
         # a part of the rendered data may be older than the window
-        return respond(rendered._replace(as_of=rendered.as_of or window.as_of))
+        return rendered._replace(as_of=rendered.as_of or window.as_of)
     rendered = get_readthrough((*key, window.version), None, render)
     # windows with equal events share a key, whenever they were read
-    return respond(rendered._replace(as_of=window.as_of))
+    return rendered._replace(as_of=window.as_of)
 
 
 def respond(rendered: RenderedResponse) -> Response:

@@ -1,4 +1,4 @@
-"""The query parameters of score_history, leaderboard and orchestrators."""
+"""The query parameters of score_history, leaderboard, orchestrators and exclusions."""
 
 import re
 from dataclasses import replace
@@ -66,6 +66,11 @@ def paging(request: Request, default_hours: float) -> Paging:
     first = Paging(sort, order == "desc", limit, query_hash, params.time_range(request, default_hours))
     cursor = request.args.get("cursor")
     return resume(first, cursor) if cursor else first
+
+
+def includes_removed(request: Request) -> bool:
+    """Whether exclusions that were removed are answered as well."""
+    return _choice(request, "all", ("true", "false")) == "true"
 
 
 def parse_address(text: str) -> str:

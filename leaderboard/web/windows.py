@@ -1,11 +1,13 @@
-"""Several windows of events in one response."""
+"""The events of a response: without the excluded ones, or of several windows."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
-from queries import EventWindow, StoreUnavailable
+from leaderboard.services import service
+from queries import EventWindow, Formula, StoreUnavailable
+from queries.times import TimeRange
 
 
 def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
@@ -35,3 +37,8 @@ def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:
     if window.as_of is None:
         raise StoreUnavailable("the database became unavailable while the results were read")
     return min(window.as_of, later.as_of)
+
+
+def scored_window(window: EventWindow, formula: Formula, time_range: TimeRange) -> EventWindow:
+    """The events of a window that a formula scores: without the excluded ones, where it applies exclusions."""
+    return window.leave_out(service().exclusions.active(), *time_range) if formula.applies_exclusions else window

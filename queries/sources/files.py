@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from queries.errors import StoreUnavailable, first_line
 from queries.schema import EVENT_SCHEMA, conform
+from queries.scoring.exclusions import Exclusion
 from queries.sources.object_stores import polars_store_options, store_options
 from queries.sources.text_encoding import decode_text
 
@@ -93,6 +94,10 @@ class FileEvents:
             rows = rows.with_columns(pl.col("event_time").str.to_datetime(time_unit="us", time_zone="UTC"))
         events = decode_text(conform(rows).select(*EVENT_SCHEMA))
         return events.filter(pl.col("event_time").is_between(since, until))
+
+    def exclusions(self) -> list[Exclusion]:
+        """Nothing: only a database knows what is left out of scores."""
+        return []
 
     def close(self) -> None:
         """Does nothing: no file stays open."""

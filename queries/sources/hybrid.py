@@ -14,6 +14,7 @@ import polars as pl
 
 from queries.concurrency.outages import OutageLog
 from queries.errors import StoreError
+from queries.scoring.exclusions import Exclusion
 from queries.sources.activity.change_log import ChangePosition
 from queries.sources.activity.forgotten_writers import ForgottenWriter
 from queries.sources.database_state import DatabaseState
@@ -103,6 +104,10 @@ class HybridEvents:
     def regions(self) -> pl.DataFrame:
         """The registered regions; see PostgresEvents.regions."""
         return self._postgres.regions()
+
+    def exclusions(self) -> list[Exclusion]:
+        """What is left out of scores; see PostgresEvents.exclusions."""
+        return self._postgres.exclusions()
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type; see PostgresEvents.results."""

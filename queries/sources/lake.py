@@ -8,6 +8,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from queries.concurrency.bounded_flight import BoundedFlight
 from queries.errors import StoreUnavailable, first_line
+from queries.scoring.exclusions import Exclusion
 from queries.sources.lake_snapshot import LakeSnapshot, read_lake_snapshot
 from queries.sources.object_stores import store_options
 
@@ -38,6 +39,10 @@ class LakeEvents:
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
         return self.require_snapshot().window(since, until)
+
+    def exclusions(self) -> list[Exclusion]:
+        """Nothing: only a database knows what is left out of scores."""
+        return []
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type; see LakeSnapshot.results."""

@@ -16,6 +16,7 @@ from queries.db.arrow_pool import ArrowPool
 from queries.db.direct_connection import DirectConnection
 from queries.errors import ReadOnlyDatabase, StoreUnavailable
 from queries.schema import ADDRESS_PATTERN, MAX_NUMBER_DIGITS, conform
+from queries.scoring.exclusions import Exclusion
 from queries.sources import posted_fields
 from queries.sources.activity.change_log import ChangePosition, read_changed_days
 from queries.sources.activity.forgotten_writers import ForgottenWriter, read_forgotten_writers
@@ -58,6 +59,10 @@ _DAYS = """
 _REGIONS = """
     SELECT upper(r.name)::text AS name, r.display_name::text AS display_name, j.name::text AS job_type
     FROM regions r JOIN job_types j ON j.id = r.job_type_id ORDER BY 3, 1"""
+_HAS_EXCLUSIONS = "SELECT to_regclass('exclusions') IS NOT NULL AS found"
+_EXCLUSIONS = """
+    SELECT upper(region)::text AS region, job_type::text AS job_type, since, until, reason
+    FROM exclusions WHERE removed_at IS NULL ORDER BY id"""
 _SEQUENCE_CACHE = """
     SELECT max(seqcache)::int8 AS cache FROM pg_sequence
     WHERE seqrelid = pg_get_serial_sequence('events', 'id')::regclass"""
@@ -219,6 +224,11 @@ class PostgresEvents:
     def regions(self) -> pl.DataFrame:
         """The registered regions: name (an upper-case code), display_name and job_type, all String."""
         return pl.DataFrame(self._pool.read(_REGIONS))
+
+    def exclusions(self) -> list[Exclusion]:
+        """What is left out of scores, in the order in which it was added. None in a schema of before that."""
+        (row,) = self._pool.read(_HAS_EXCLUSIONS).to_pylist()
+        return [Exclusion(**found) for found in self._pool.read(_EXCLUSIONS).to_pylist()] if row["found"] else []
 
     def ids_are_sequential(self) -> bool:
         """Whether sessions draw one id at a time, which the watermark needs."""

@@ -27,3 +27,10 @@ def documented_results() -> list[list[Any]]:
         [NOON + 60 * number, orchestrator, region, job_type, fields | {"timestamp": NOON + 60 * number - 5}]
         for number, (orchestrator, region, job_type, fields) in enumerate(_JOBS)
     ]
+
+
+DOCUMENTED_EXCLUSION = """
+    INSERT INTO exclusions (region, job_type, since, until, reason, added_at, added_by)
+    VALUES ('SIN', 'transcoding', '2026-08-30 06:00+00', '2026-08-30 12:00+00', 'the tester''s disk was full',
+        '2026-08-30 20:00+00', 'ann@operations.example')"""
+"""It covers none of the results."""

@@ -1,8 +1,8 @@
 """Recent events, kept in memory and brought up to date at each request."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable, first_line
+from queries.scoring.exclusions import Exclusion, leave_out
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.live.backfill import Backfill
@@ -38,6 +39,29 @@ class EventWindow:
     as_of: datetime | None = None
     load_from_database: Callable[[], pl.LazyFrame] | None = None
     """Reads what the database has from there, where a file of the lake is missing or broken. None if it has nothing."""
+    exclusions: tuple[Exclusion, ...] = ()
+    """Those that were left out of the events."""
+
+    def leave_out(self, exclusions: Iterable[Exclusion], since: datetime, until: datetime) -> "EventWindow":
+        """This window from ``since`` to ``until`` without the events that the exclusions cover.
+
+        Its version says which of them overlap the window.
+        """
+        left_out = tuple(exclusion for exclusion in exclusions if exclusion.overlaps(since, until))
+        if not left_out:
+            return self
+
+        def without(load: Callable[[], pl.LazyFrame]) -> Callable[[], pl.LazyFrame]:
+            return lambda: leave_out(load(), left_out)
+
+        spans = sorted((x.region, x.job_type or "", to_micros(x.since), to_micros(x.until)) for x in left_out)
+        return replace(
+            self,
+            version=None if self.version is None else f"{self.version}-{hash64(repr(spans))}",
+            load=without(self.load),
+            load_from_database=None if self.load_from_database is None else without(self.load_from_database),
+            exclusions=left_out,
+        )
 
     def collect(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
         """The rows of a query over the events. Raises StoreUnavailable and StoreTimeout."""

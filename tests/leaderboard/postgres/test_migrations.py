@@ -55,6 +55,7 @@ def test_missing_database_is_created(empty_database: str) -> None:
         "event_changes",
         "event_details",
         "events",
+        "exclusions",
         "job_types",
         "pruned",
         "refused_regions",
@@ -227,6 +228,18 @@ def test_reverted_administration_of_regions_keeps_results(database: str) -> None
         assert rows(database, "SELECT to_regclass('refused_regions')") == [(None,)]
         migrator.up()
     assert rows(database, "SELECT count(*), count(retired_at) FROM regions") == [(28, 0)]
+
+
+def test_exclusions_outlive_a_schema_without_them(database: str) -> None:
+    rows(
+        database,
+        "INSERT INTO exclusions (region, since, until, reason, added_by) "
+        "VALUES ('FRA', '2026-09-01', '2026-09-02', 'a full disk', 'me')",
+    )
+    with Migrator(database, 20) as migrator:
+        migrator.goto(3)
+        migrator.up()
+    assert rows(database, "SELECT reason FROM exclusions") == [("a full disk",)]
 
 
 def test_record_of_pruned_events_is_not_dropped(database: str) -> None:

@@ -1,0 +1,1 @@
+"""Spans of time that operators leave out of scores."""

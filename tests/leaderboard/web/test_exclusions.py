@@ -1,0 +1,131 @@
+"""Exclusions over HTTP: the list of them, and scores without what they cover."""
+
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask, Response
+from flask.testing import FlaskClient
+
+import queries
+from leaderboard.exclusions.exclusion_table import insert_exclusion, remove_exclusion
+from leaderboard.services import Service
+from leaderboard.web.caching.rendered import RenderedResponse
+from leaderboard.web.media_types import JSON
+from leaderboard.web.rendering import render_scores
+from leaderboard.web.responses import cached_response
+from leaderboard.web.windows import scored_window
+from queries import FORMULA_1, FORMULA_2, EventFilter, Exclusion, Formula
+from queries.times import TimeRange
+from tests.conftest import load_events
+
+ADDRESS = "0x" + "a" * 40
+DAY = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC)
+NOON = int(DAY[0].timestamp()) + 43_200
+WHOLE_TIME = TimeRange(datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC))
+BEFORE = TimeRange(WHOLE_TIME.since, datetime(2026, 8, 31, tzinfo=UTC))
+
+
+@pytest.fixture(autouse=True)
+def _events(database: str) -> None:
+    good = {"success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
+    bad = good | {"success_rate": 0}
+    load_events(
+        database,
+        [
+            [NOON - 86_400, ADDRESS, "FRA", "transcoding", good],
+            [NOON, ADDRESS, "FRA", "transcoding", bad],
+            [NOON, ADDRESS, "MDW", "transcoding", bad],
+        ],
+    )
+
+
+@pytest.fixture
+def service(app: Flask) -> Service:
+    return app.extensions["leaderboard"]
+
+
+def add(service: Service, region: str, job_type: str | None = None) -> int:
+    exclusion = Exclusion(region, job_type, *DAY, "the tester's disk was full")
+    id_ = service.database.run(lambda cursor: insert_exclusion(cursor, exclusion, "Ann"))
+    service.exclusions.load()
+    return id_
+
+
+def remove(service: Service, id_: int) -> None:
+    service.database.run(lambda cursor: remove_exclusion(cursor, id_, "Bob"))
+    service.exclusions.load()
+
+
+def answer(app: Flask, time_range: TimeRange, formula: Formula = FORMULA_2) -> Response:
+    """What a view of scores answers."""
+
+    def render() -> RenderedResponse:
+        frame = window.collect(lambda events: queries.aggregated_stats(events, EventFilter(), formula=formula))
+        return render_scores(frame, "transcoding", JSON)
+
+    with app.test_request_context():
+        window = scored_window(app.extensions["leaderboard"].events.window(*time_range), formula, time_range)
+        return cached_response(("aggregated_stats", formula.name), window, render)
+
+
+def success_rates(response: Response) -> dict[str, float]:
+    return {region: scores["success_rate"] for region, scores in response.json[ADDRESS].items()}
+
+
+def test_excluded_results_are_in_no_score_until_the_exclusion_is_removed(app: Flask, service: Service) -> None:
+    before = answer(app, WHOLE_TIME)
+    assert success_rates(before) == {"FRA": 0.5, "MDW": 0.0}
+    assert "X-Exclusions" not in before.headers
+    first = add(service, "FRA")
+    add(service, "MDW", "ai")
+    during = answer(app, WHOLE_TIME)
+    assert success_rates(during) == {"FRA": 1.0, "MDW": 0.0}
+    assert during.headers["X-Exclusions"] == "2"
+    assert during.headers["ETag"] != before.headers["ETag"]
+    remove(service, first)
+    after = answer(app, WHOLE_TIME)
+    assert after.json == before.json
+    assert after.headers["X-Exclusions"] == "1"
+
+
+def test_formula_1_counts_all_and_says_nothing(app: Flask, service: Service) -> None:
+    add(service, "FRA")
+    response = answer(app, WHOLE_TIME, FORMULA_1)
+    assert success_rates(response) == {"FRA": 0.5, "MDW": 0.0}
+    assert "X-Exclusions" not in response.headers
+
+
+def test_window_without_excluded_time_says_nothing(app: Flask, service: Service) -> None:
+    before = answer(app, BEFORE)
+    add(service, "FRA")
+    after = answer(app, BEFORE)
+    assert "X-Exclusions" not in after.headers
+    assert after.headers["ETag"] == before.headers["ETag"]
+
+
+def test_pages_of_other_origins_may_read_the_header(client: FlaskClient) -> None:
+    assert "X-Exclusions" in client.get("/api/regions").headers["Access-Control-Expose-Headers"].split(", ")
+
+
+def test_list_has_who_and_when(client: FlaskClient, service: Service) -> None:
+    assert client.get("/api/exclusions").json == {"exclusions": []}
+    first, second = add(service, "FRA"), add(service, "MDW", "transcoding")
+    remove(service, first)
+    (active,) = client.get("/api/exclusions").json["exclusions"]
+    added_at = active.pop("added_at")
+    assert added_at == pytest.approx(datetime.now(UTC).timestamp(), abs=600)
+    span = {"since": NOON - 43_200, "until": NOON + 43_200}
+    reason = {"reason": "the tester's disk was full", "added_by": "Ann"}
+    assert active == {"id": second, "region": "MDW", "job_type": "transcoding"} | span | reason
+    removed, other = client.get("/api/exclusions?all=true").json["exclusions"]
+    assert other["id"] == second
+    assert removed["removed_at"] >= removed.pop("added_at")
+    assert (
+        removed
+        == {"id": first, "region": "FRA", "removed_by": "Bob", "removed_at": removed["removed_at"]} | span | reason
+    )
+
+
+def test_all_is_true_or_false(client: FlaskClient) -> None:
+    response = client.get("/api/exclusions?all=yes")
+    assert (response.status_code, response.json) == (400, {"error": "all must be one of true, false, not 'yes'"})
