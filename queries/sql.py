@@ -1,5 +1,7 @@
 """Events as SQL views in DuckDB, in a session that can reach nothing else."""
 
+from collections.abc import Sequence
+
 import duckdb
 import polars as pl
 import pyarrow as pa
@@ -7,11 +9,13 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
 from queries.filters import AI, TRANSCODING, EventFilter
+from queries.schema import OPTIONAL_COLUMNS
 from queries.score_history import score_history
 from queries.sources.files import FileEvents
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake import LakeEvents
-from queries.sources.lake_dataset import lake_dataset
+from queries.sources.lake_dataset import LAKE_SCHEMA, lake_datasets
+from queries.sources.posted_fields import DUCKDB_COLUMNS
 from queries.sources.read_plan import LakePart
 from queries.sources.urls import open_events
 from queries.times import MAX_TIME, MIN_TIME
@@ -86,20 +90,28 @@ def connect(url: str | None = None, *, lake: str | None = None, timeout: float =
 def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[Dataset | pa.Table], pa.Table | None]:
     """The events of a source in parts, and its regions if it has a list of them."""
     if isinstance(source, HybridEvents):
-        return [_to_arrow(part) for part in source.parts()], source.regions().to_arrow()
+        parts = [dataset for part in source.parts() for dataset in _to_arrow(part)]
+        return parts, source.regions().to_arrow()
     if isinstance(source, LakeEvents):
-        return [lake_dataset(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
+        return [*lake_datasets(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
     raise ValueError(f"{source.url} is an export, which DuckDB reads itself; these views need a database or a lake")
 
 
-def _to_arrow(part: LakePart | pl.LazyFrame) -> Dataset | pa.Table:
+def _to_arrow(part: LakePart | pl.LazyFrame) -> Sequence[Dataset | pa.Table]:
     if isinstance(part, LakePart):
-        return lake_dataset(part.snapshot, part.since, part.until)
-    return part.collect().to_arrow()
+        return lake_datasets(part.snapshot, part.since, part.until)
+    return [part.collect().to_arrow()]
 
 
 def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
-    events, *others = (connection.from_arrow(part) for part in parts)
+    events, *others = (_with_every_column(connection.from_arrow(part)) for part in parts)
     for other in others:
         events = events.union(other)
     return events.select("* REPLACE (payload::JSON AS payload)")
+
+
+def _with_every_column(events: DuckDBPyRelation) -> DuckDBPyRelation:
+    """The columns of LAKE_SCHEMA, which events of an older release lack."""
+    if set(OPTIONAL_COLUMNS).issubset(events.columns):
+        return events
+    return events.select(f"*, {DUCKDB_COLUMNS}").select(*LAKE_SCHEMA.names)

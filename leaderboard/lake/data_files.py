@@ -70,7 +70,8 @@ def _statistics(events: pl.DataFrame) -> str:
     }
     for values in bounds.values():
         values["event_time"] = values["event_time"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return json.dumps({"numRecords": events.height, **bounds, "nullCount": {"id": 0, "event_time": 0}})
+    nulls = events.select(pl.col("id", "event_time", "error_kind").null_count()).row(0, named=True)
+    return json.dumps({"numRecords": events.height, **bounds, "nullCount": nulls})
 
 
 def _now_in_millis() -> int:

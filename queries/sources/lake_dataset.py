@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
+import polars as pl
 import pyarrow as pa
 from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileFormat, field
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from queries.errors import StoreUnavailable
+from queries.schema import OPTIONAL_COLUMNS
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.sources.object_stores import is_local_path
 
@@ -23,24 +25,34 @@ LAKE_SCHEMA = pa.schema(
     ]
 )
 """EVENT_SCHEMA with ``payload``, the result as JSON."""
+OLDER_LAKE_SCHEMA = pa.schema([column for column in LAKE_SCHEMA if column.name not in OPTIONAL_COLUMNS])
 
 
-def lake_dataset(snapshot: LakeSnapshot, since: datetime, until: datetime) -> Dataset:
-    """The events of a lake with since ≤ event_time ≤ until (aware datetimes), as LAKE_SCHEMA, in no order.
+def lake_datasets(snapshot: LakeSnapshot, since: datetime, until: datetime) -> list[Dataset]:
+    """The events of a lake with since ≤ event_time ≤ until (aware datetimes), in no order.
+
+    There is one dataset, as LAKE_SCHEMA, or two if the lake has files of an
+    older release: the second one has their events as OLDER_LAKE_SCHEMA.
 
     Files without events in a requested time are not opened. Raises
     StoreUnavailable for an object store that Arrow cannot read.
     """
-    uris = snapshot.files["uri"]
+    complete, older = snapshot.files.filter("complete"), snapshot.files.filter(~pl.col("complete"))
+    datasets = [_dataset(complete, LAKE_SCHEMA, since, until)]
+    return datasets if older.is_empty() else [*datasets, _dataset(older, OLDER_LAKE_SCHEMA, since, until)]
+
+
+def _dataset(files: pl.DataFrame, schema: pa.Schema, since: datetime, until: datetime) -> Dataset:
+    uris = files["uri"]
     store, parquet = _file_system(str(uris.first() or "")), ParquetFileFormat()
     fragments = [
         # with a known size, Arrow does not request it
         parquet.make_fragment(path, filesystem=store, partition_expression=_between(*bounds), file_size=size)
         for path, size, *bounds in zip(
-            uris.str.replace("^[a-z0-9]+://", ""), *snapshot.files.select("bytes", "since", "until"), strict=True
+            uris.str.replace("^[a-z0-9]+://", ""), *files.select("bytes", "since", "until"), strict=True
         )
     ]
-    return FileSystemDataset(fragments, LAKE_SCHEMA, parquet, store).filter(_between(since, until))
+    return FileSystemDataset(fragments, schema, parquet, store).filter(_between(since, until))
 
 
 def _file_system(uri: str) -> FileSystem:

@@ -19,6 +19,7 @@ from queries.errors import StoreUnavailable
 from queries.schema import EVENT_SCHEMA
 from queries.sources.object_stores import is_local_path
 from queries.sources.parquet_files import scan_lake_files
+from queries.sources.posted_fields import with_posted_fields
 from queries.times import from_micros
 
 WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY = (
@@ -48,8 +49,9 @@ class LakeSnapshot:
     every event that was committed before ``as_of``.
 
     ``files`` has one row per file, in the order of time: uri, events, bytes,
-    since and until. The event_time of each event in a file is between the
-    last two.
+    since, until and complete. The event_time of each event in a file is
+    between since and until. A file that an older release wrote is not
+    complete: it may lack OPTIONAL_COLUMNS, or have nulls in all of them.
     """
 
     version: int
@@ -89,8 +91,15 @@ class LakeSnapshot:
 
     def _scan(self, since: datetime, until: datetime) -> pl.LazyFrame:
         files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
-        if files.is_empty():
-            return _NO_ROWS
+        complete, older = files.filter("complete"), files.filter(~pl.col("complete"))
+        frames = []
+        if not complete.is_empty():
+            frames.append(self._scan_files(complete, since, until))
+        if not older.is_empty():
+            frames.append(with_posted_fields(self._scan_files(older, since, until)))
+        return pl.concat([frame.select(*_COLUMNS) for frame in frames]) if frames else _NO_ROWS
+
+    def _scan_files(self, files: pl.DataFrame, since: datetime, until: datetime) -> pl.LazyFrame:
         rows = scan_lake_files(files["uri"].to_list(), self.options)
         return rows.filter(pl.col("event_time").is_between(since, until))
 
@@ -108,7 +117,7 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
     if watermark is None:
         return None
     root = table_root(table)
-    added = pl.DataFrame(table.get_add_actions(flatten=True))
+    added = data_files(table)
     files = added.select(
         uri=pl.lit(f"{root}/") + pl.col("path"),
         events="num_records",
@@ -116,6 +125,7 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
         since="min.event_time",
         # deltalake truncates to milliseconds when it merges files
         until=pl.col("max.event_time").dt.truncate("1ms") + pl.duration(microseconds=999),
+        complete="complete",
     )
     return LakeSnapshot(
         version=table.version(),
@@ -127,6 +137,14 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
         files=files.sort("since", "uri"),
         options=options,
     )
+
+
+def data_files(table: DeltaTable) -> pl.DataFrame:
+    """The add actions of a table's files, flattened, with ``complete`` as LakeSnapshot has it."""
+    added = pl.DataFrame(table.get_add_actions(flatten=True))
+    # no release that fills in the columns leaves this one null, and those of before do not count it
+    nulls = pl.col(nulls_column) if (nulls_column := "null_count.error_kind") in added.columns else pl.lit(None)
+    return added.with_columns(complete=nulls.eq_missing(0))
 
 
 def _check_protocol(table: DeltaTable) -> None:

@@ -10,9 +10,18 @@ UNREADABLE_FILE = ("parquet: ", "unable to decode the encoded schema stored in A
 
 
 def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
-    """The rows of a lake's files (paths or URLs). ``options`` are those of store_options."""
-    # a folder may have any name, which is no pattern
-    return pl.scan_parquet(files, glob=False, hive_partitioning=False, storage_options=polars_store_options(options))
+    """The rows of a lake's files (paths or URLs), with the columns of the first one; the others may have more.
+
+    ``options`` are those of store_options.
+    """
+    return pl.scan_parquet(
+        files,
+        # a folder may have any name, which is no pattern
+        glob=False,
+        hive_partitioning=False,
+        extra_columns="ignore",
+        storage_options=polars_store_options(options),
+    )
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:

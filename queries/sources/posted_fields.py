@@ -4,15 +4,20 @@ The database cuts the fields out of the JSON as text, and Polars does so for
 files of the lake that an older release wrote. Both use the same patterns.
 """
 
+import json
+
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from queries.error_texts.splitting import split_list
-from queries.schema import BUSY_ERRORS, NO_ERRORS, OTHER_ERRORS
+from queries.schema import BUSY_ERRORS, EVENT_SCHEMA, NO_ERRORS, OPTIONAL_COLUMNS, OTHER_ERRORS, slug
 
 OUTCOME_PATTERN = "^[a-z_]{1,64}$"
 """The values of test_outcome that count."""
-SERVICE_URI_PATTERN = r'"orchestrator"\s*:\s*"([^"\\]{1,255})"'
-"""The service URI in input_parameters, which is JSON in a string: a key that is not part of another string."""
+SERVICE_URI_PATTERN = r'"orchestrator"[ \t\r\n]*:[ \t\r\n]*"((?:[^"\\]|\\/){1,255})"'
+"""The service URI in input_parameters, which is JSON in a string: a key that is not part of another string.
+
+JSON may have a backslash before a slash, which belongs to neither."""
 BUSY_CODES = ("OrchestratorCapped", "OrchestratorBusy")
 """The error codes with which a gateway says that an orchestrator has no capacity left."""
 
@@ -20,26 +25,85 @@ SQL_COLUMNS = rf"""
     substring(e.payload->>'test_outcome' FROM '{OUTCOME_PATTERN}') AS outcome,
     nullif(e.payload->>'errors', '[]') AS errors,
     CASE e.payload->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm,
-    substring(e.payload->>'input_parameters' FROM '{SERVICE_URI_PATTERN}') AS service_uri"""
+    replace(substring(e.payload->>'input_parameters' FROM '{SERVICE_URI_PATTERN}'), '\/', '/') AS service_uri"""
 """The fields as PostgreSQL selects them. ``errors`` is JSON, from which ``error_kind`` follows."""
+
+DUCKDB_COLUMNS = rf"""
+    nullif(regexp_extract(payload::JSON->>'test_outcome', '{OUTCOME_PATTERN}'), '') AS outcome,
+    CASE WHEN payload::JSON->>'errors' IS NULL OR payload::JSON->>'errors' = '[]'
+            OR NOT starts_with(payload::JSON->>'errors', '[') THEN '{NO_ERRORS}'
+        WHEN list_bool_and(list_transform(
+            list_filter(try_cast(payload::JSON->>'errors' AS JSON[]), lambda error: json_type(error) = 'OBJECT'),
+            lambda error: coalesce((error->>'error_code') IN {BUSY_CODES}, false))) THEN '{BUSY_ERRORS}'
+        ELSE '{OTHER_ERRORS}' END AS error_kind,
+    CASE payload::JSON->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm,
+    replace(nullif(regexp_extract(payload::JSON->>'input_parameters', '{SERVICE_URI_PATTERN}', 1), ''), '\/', '/')
+        AS service_uri,
+    translate(lower(pipeline), ' _', '--') AS pipeline_slug"""
+"""OPTIONAL_COLUMNS as DuckDB selects them from events of an older release."""
+
+
+MAX_READABLE_BRACKETS, LONG_NUMBER = 100, "[0-9]{300}"
+"""Polars reads JSON with larger numbers, or nested more deeply, as if it were none. PostgreSQL stores it."""
+MAX_SIMPLE_DEPTH = 32
 
 
 def error_kind(errors: pl.Expr) -> pl.Expr:
     """The error_kind of EVENT_SCHEMA, from the JSON of a result's errors. What is not a list counts as no errors."""
-    codes = split_list(errors).list.eval(pl.element().str.json_path_match("$.error_code"))
+    codes = split_list(_readable(errors)).list.eval(pl.element().str.json_path_match("$.error_code"))
     only_busy = (codes.list.len() > 0) & codes.list.eval(pl.element().is_in(BUSY_CODES).fill_null(False)).list.all()
     has_errors = errors.str.starts_with("[") & (errors != "[]")
     kind = pl.when(only_busy).then(pl.lit(BUSY_ERRORS)).otherwise(pl.lit(OTHER_ERRORS))
     return pl.when(has_errors.fill_null(False)).then(kind).otherwise(pl.lit(NO_ERRORS)).alias("error_kind")
 
 
-def posted_fields(payload: pl.Expr) -> list[pl.Expr]:
-    """The columns outcome, error_kind, warm and service_uri, from ``payload``, the result as JSON."""
-    warm = payload.str.json_path_match("$.model_is_warm")
-    inputs = payload.str.json_path_match("$.input_parameters")
+def with_posted_fields(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Events of an older release, with OPTIONAL_COLUMNS as PostgresEvents has them.
+
+    ``events`` has the other columns of EVENT_SCHEMA, and ``payload``, the result as JSONB has it.
+    """
+    columns = [name for name in EVENT_SCHEMA if name not in OPTIONAL_COLUMNS]
+    events = events.select(*columns, "payload", _readable(pl.col("payload")).alias("result"))
+    slugs = nw.from_native(events).with_columns(slug(nw.col("pipeline")).alias("pipeline_slug"))
+    return slugs.to_native().with_columns(posted_fields(pl.col("result"))).drop("result")
+
+
+def posted_fields(result: pl.Expr) -> list[pl.Expr]:
+    """The columns outcome, error_kind, warm and service_uri, from a result as a JSON object."""
+    warm = result.str.json_path_match("$.model_is_warm")
+    inputs = result.str.json_path_match("$.input_parameters")
     return [
-        payload.str.json_path_match("$.test_outcome").str.extract(f"({OUTCOME_PATTERN})").alias("outcome"),
-        error_kind(payload.str.json_path_match("$.errors")),
+        result.str.json_path_match("$.test_outcome").str.extract(f"({OUTCOME_PATTERN})").alias("outcome"),
+        error_kind(result.str.json_path_match("$.errors")),
         pl.when(warm == "true").then(True).when(warm == "false").then(False).alias("warm"),
-        inputs.str.extract(SERVICE_URI_PATTERN).alias("service_uri"),
+        inputs.str.extract(SERVICE_URI_PATTERN).str.replace_all("\\/", "/", literal=True).alias("service_uri"),
     ]
+
+
+def _readable(text: pl.Expr) -> pl.Expr:
+    """JSON that Polars can read, with the same texts in its upper levels."""
+    return text.map_batches(_simplify_unreadable, return_dtype=pl.String, is_elementwise=True)
+
+
+def _simplify_unreadable(texts: pl.Series) -> pl.Series:
+    unreadable = (texts.str.count_matches(r"[\[{]") > MAX_READABLE_BRACKETS) | texts.str.contains(LONG_NUMBER)
+    if not unreadable.any():
+        return texts
+    simple = [_simplify(text) if odd else text for text, odd in zip(texts, unreadable, strict=True)]
+    return pl.Series(texts.name, simple, pl.String)
+
+
+def _simplify(text: str) -> str:
+    """The JSON with 0 for each number, and null for what is nested deeper than MAX_SIMPLE_DEPTH."""
+
+    def cut(value: object, depth: int) -> object:
+        if not isinstance(value, dict | list):
+            return value
+        if depth == 0:
+            return None
+        if isinstance(value, list):
+            return [cut(inner, depth - 1) for inner in value]
+        return {key: cut(inner, depth - 1) for key, inner in value.items()}
+
+    document = json.loads(text, parse_int=lambda _: 0, parse_float=lambda _: 0)
+    return json.dumps(cut(document, MAX_SIMPLE_DEPTH), ensure_ascii=False)

@@ -1,5 +1,6 @@
 """SQL sees all events and nothing else."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from queries import (
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, load_events, rows
 from tests.queries.conftest import to_polars
+from tests.support.older_lake import make_older
 from tests.support.waiting import eventually
 
 DAY = datetime(2026, 9, 2, tzinfo=UTC)
@@ -90,6 +92,15 @@ def test_lake_without_its_database_has_the_synced_events(places: tuple[str, str]
     assert events.height == SPLIT
     seen = events.select("region", "job_type").unique()
     assert sorted(regions) == sorted((region, None, job_type) for region, job_type in seen.iter_rows())
+
+
+def test_older_lake_has_the_same_events(places: tuple[str, str], tmp_path: Path) -> None:
+    older = tmp_path / "lake"
+    shutil.copytree(places[1], older)
+    make_older(older)
+    with connect(str(older)) as connection:
+        events = to_polars(connection.sql("FROM events ORDER BY id"))
+    assert_frame_equal(events.drop("payload"), everything(places[1]))
 
 
 def test_change_in_the_database_wins_over_the_lake(database: str, tmp_path: Path) -> None:
