@@ -49,6 +49,11 @@ def test_event_has_the_schema(database: str, events: PostgresEvents) -> None:
         "success_rate": 1.0,
         "round_trip_time": 0.5,
         "seg_duration": 0.0,
+        "outcome": None,
+        "error_kind": "none",
+        "warm": None,
+        "service_uri": None,
+        "pipeline_slug": "llm",
     }
 
 
