@@ -48,12 +48,20 @@ class HealthCheck:
         self._read_facts = BoundedFlight("the database", lambda: service.readiness.check(CHECK_SECONDS), TOTAL_SECONDS)
         self._read_events = BoundedFlight("the database", self._window, TOTAL_SECONDS)
         self._read_lake = BoundedFlight("the lake", service.lake, TOTAL_SECONDS)
+        self._read_refused = BoundedFlight(
+            "the database", lambda: service.refused_regions.read(CHECK_SECONDS), TOTAL_SECONDS
+        )
         self._expected_version = load()[-1].version
 
     def report(self) -> HealthReport:
         """What works now. Takes TOTAL_SECONDS at most, whatever is silent."""
-        reads = [run_in_thread(flight) for flight in (self._read_facts, self._read_events, self._read_lake)]
-        facts, window, lake = map(_result, reads)
+        flights: tuple[BoundedFlight[Any], ...] = (
+            self._read_facts,
+            self._read_events,
+            self._read_lake,
+            self._read_refused,
+        )
+        facts, window, lake, refused = map(_result, [run_in_thread(flight) for flight in flights])
         has_facts = not isinstance(facts, Exception)
         is_current = isinstance(window, EventWindow) and (window.as_of is None or (has_facts and facts.is_standby))
         # where all connections of the pool are in use, no facts can be read, but those of the last check hold
@@ -64,6 +72,9 @@ class HealthCheck:
             "postgres": {"ok": True} if available else {"ok": False, "error": FOREIGN if is_foreign else UNAVAILABLE},
             "posts": self._posts(known, available),
         }
+        if refused and not isinstance(refused, Exception):
+            # no fault of the service, so it does not change the status
+            document["posts"]["refused_regions"] = refused
         if known is not None:
             document["database"] = self._describe(known)
         if isinstance(lake, Exception):

@@ -16,6 +16,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.pool import Database
 from leaderboard.postgres.readiness import Readiness
+from leaderboard.regions.refusals import RefusedRegions
 from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistry
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
@@ -53,7 +54,12 @@ class Service:
             memory_bytes=settings.live_memory_mib << 20,
             reload_interval=settings.live_reload_interval,
         )
-        self._regions = RegionRegistry(self._database, settings.regions_cache_timeout, settings.catalyst_region_url)
+        self._regions = RegionRegistry(
+            self._database,
+            settings.regions_cache_timeout,
+            settings.catalyst_region_url,
+            auto_register=settings.auto_register_regions,
+        )
         self.exclusions = ExclusionRegistry(self._check_database)
         self._insert_connection = DirectConnection(url, timeout)
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
@@ -62,6 +68,7 @@ class Service:
         self.events = EventReader(self._live_events, self.readiness, trusts_lake=settings.lake_is_of_database)
         self.health = HealthCheck(self)
         self.refusal_log = RefusalLog()
+        self.refused_regions = RefusedRegions(self._database)
         self.failure_log = CountedLog(logging.getLogger("leaderboard.web.errors"))
 
     @classmethod
@@ -147,6 +154,7 @@ class Service:
         self._lake_sync.close()
         self.refusal_log.close()
         self.failure_log.close()
+        self.refused_regions.close()
         self._database.close()
         self._check_database.close()
         self._insert_connection.close()

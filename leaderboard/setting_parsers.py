@@ -72,6 +72,14 @@ def choice(options: tuple[str, ...], *, upper: bool = False) -> Callable[[str], 
     return parse
 
 
+def switch(value: str) -> bool:
+    """True or false, in any case."""
+    chosen = value.strip().lower()
+    if chosen not in ("true", "false"):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return chosen == "true"
+
+
 def url(*schemes: str) -> Callable[[str], str]:
     """A parser of URLs with one of the schemes."""
     prefixes = [f"{scheme}://" for scheme in schemes]

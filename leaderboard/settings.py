@@ -142,8 +142,12 @@ class Settings:
     cache_key_prefix: Annotated[str, Setting("prefix of the keys in a shared cache", parsers.text)] = "leaderboard-"
     catalyst_region_url: Annotated[
         str | None,
-        Setting("JSON document whose regions are added as transcoding regions", parsers.url("http", "https"), "none"),
+        Setting("JSON document whose regions are added to the registered ones", parsers.url("http", "https"), "none"),
     ] = None
+    auto_register_regions: Annotated[
+        bool,
+        Setting("true or false: whether a correctly signed result registers its region", parsers.switch, "false"),
+    ] = False
     data_dir: Annotated[
         Path,
         Setting(

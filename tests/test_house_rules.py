@@ -26,6 +26,7 @@ MODULES_THAT_WRITE_ROWS = {
     for module in (
         "results/event_table",
         "regions/region_table",
+        "regions/refused_table",
         "exclusions/exclusion_table",
         "postgres/golang_migrate",
         "lake/prune",

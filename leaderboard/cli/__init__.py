@@ -25,6 +25,7 @@ SHORT_HELP = {
     "migrate": "Shows and changes the version of the database's schema.",
     "post": "Signs results in a file and posts them to a service.",
     "prune": "Deletes old results from the database once the lake holds them.",
+    "regions": "Lists, adds, renames and retires regions.",
     "report": "Runs a notebook and writes its output as one HTML page.",
     "scores": "Prints scores per orchestrator and region.",
     "serve": "Serves the HTTP API until Ctrl-C or SIGTERM.",

@@ -27,6 +27,7 @@ FAILURES: dict[str, type[click.ClickException]] = {
     "leaderboard.lake.errors.LakeError": click.ClickException,
     "leaderboard.postgres.errors.EmbeddedPostgresError": click.ClickException,
     "leaderboard.postgres.errors.MigrationError": click.ClickException,
+    "leaderboard.regions.administration.RegionError": click.ClickException,
     "leaderboard.results.validation.InvalidResult": click.ClickException,
     "leaderboard.settings.SettingsError": click.ClickException,
     "psycopg2.Error": click.ClickException,

@@ -44,18 +44,20 @@ def open_migrated_database(settings: Settings, *, complete_until: datetime | Non
     return url
 
 
-def open_primary(settings: Settings) -> str:
-    """As ``open_migrated_database``, for what a standby cannot do. Raises ReadOnlyDatabase for one."""
+def open_primary(
+    settings: Settings, standby_lacks: str = "where nobody can tell which results are still to come"
+) -> str:
+    """As ``open_migrated_database``, for what a standby cannot do. Raises ReadOnlyDatabase for one.
+
+    ``standby_lacks`` says in its message why: "a standby, which takes no changes".
+    """
     from leaderboard.postgres.migrations import migrate
     from queries.errors import ReadOnlyDatabase
 
     url = open_database(settings)
     facts = migrate(url, settings.db_timeout)
     if facts.is_standby:
-        raise ReadOnlyDatabase(
-            f"the database {facts.name} is a standby, where nobody can tell which results are still to come; "
-            "use its primary"
-        )
+        raise ReadOnlyDatabase(f"the database {facts.name} is a standby, {standby_lacks}; use its primary")
     return url
 
 

@@ -8,13 +8,15 @@ import urllib.request
 
 import msgspec
 
+from leaderboard.regions.codes import is_code, is_display_name
+from leaderboard.regions.region_table import RegionKey
+from queries import AI, TRANSCODING
 from queries.concurrency import call_with_timeout
 from queries.errors import StoreTimeout, first_line
 
 TIMEOUT_SECONDS = 3.0
 """For the whole document. A tester waits 8 s for its response."""
 MAX_DOCUMENT_BYTES = 1 << 20
-MAX_CODE_LENGTH, MAX_DISPLAY_NAME_LENGTH = 56, 128
 
 
 class CatalystError(Exception):
@@ -22,9 +24,13 @@ class CatalystError(Exception):
 
 
 class Site(msgspec.Struct):
-    """The part of the document that is used: display names by code. Codes are in any case."""
+    """The part of the document that is used: display names by code, of transcoding and of AI regions.
+
+    Codes are in any case. The network's own document has no AI regions.
+    """
 
     full_name: dict[str, str] = {}
+    ai: dict[str, str] = {}
 
 
 class Sites(msgspec.Struct):
@@ -33,8 +39,11 @@ class Sites(msgspec.Struct):
     prod: Site
 
 
-def read_regions(url: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
-    """Display names by code. Codes are in upper case. ``timeout`` is in seconds. Raises CatalystError."""
+def read_regions(url: str, timeout: float = TIMEOUT_SECONDS) -> dict[RegionKey, str]:
+    """Display names by code in upper case and job type. ``timeout`` is in seconds. Raises CatalystError.
+
+    Regions that cannot be registered are left out.
+    """
     sockets: list[socket.socket] = []
     try:
         # urllib's timeout starts again with each byte, so a slow server could take for ever
@@ -47,13 +56,13 @@ def read_regions(url: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
         for opened in sockets:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
-    return {code.upper(): name for code, name in sites.prod.full_name.items() if _fits(code.upper(), name)}
-
-
-def _fits(code: str, name: str) -> bool:
-    """Whether PostgreSQL can store a region, and a terminal show it."""
-    has_lengths = 0 < len(code) <= MAX_CODE_LENGTH and len(name) <= MAX_DISPLAY_NAME_LENGTH
-    return has_lengths and code.isprintable() and name.isprintable()
+    names = {TRANSCODING: sites.prod.full_name, AI: sites.prod.ai}
+    return {
+        (code.upper(), job_type): name
+        for job_type, by_code in names.items()
+        for code, name in by_code.items()
+        if is_code(code) and is_display_name(name)
+    }
 
 
 def _fetch(url: str, timeout: float, sockets: list[socket.socket]) -> bytes:

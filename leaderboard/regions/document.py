@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 from threading import Lock
 
 from leaderboard.regions.catalyst import CatalystError, read_regions
+from leaderboard.regions.region_table import RegionKey
 from queries.concurrency import RETRY_SECONDS, OutageLog, run_in_thread
 
 log = logging.getLogger(__name__)
@@ -15,12 +16,12 @@ log = logging.getLogger(__name__)
 class RegionDocument:
     """The document at CATALYST_REGION_URL, which is read in the background, once at a time.
 
-    ``add`` takes the display names by code that were read, and stores the new
-    ones. What goes wrong is logged, and concerns nobody else. After a failure
+    ``add`` takes the display names by code and job type that were read, and
+    stores the new ones. What goes wrong is logged, and concerns nobody else. After a failure
     nobody waits for the document until it could be read again.
     """
 
-    def __init__(self, url: str, refresh_seconds: float, add: Callable[[dict[str, str]], None]) -> None:
+    def __init__(self, url: str, refresh_seconds: float, add: Callable[[dict[RegionKey, str]], None]) -> None:
         self._url = url
         self._refresh_seconds = refresh_seconds
         self._add = add

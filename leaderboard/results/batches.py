@@ -1,6 +1,6 @@
 """Batches: many results in one body, as a JSON array or with one result on each line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from leaderboard.results.validation import MAX_RESULT_BYTES, InvalidResult
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 NDJSON = "application/x-ndjson"
 MAX_BATCH_RESULTS = 10_000
@@ -37,15 +38,20 @@ def split(body: bytes, mimetype: str) -> list[bytes] | None:
     return results
 
 
-def parse_each(parse: Callable[[bytes], T], bodies: list[bytes]) -> list[T]:
-    """``parse`` of each result of a batch. The first InvalidResult names the result's index, from 0."""
-    return [_parse_one(parse, index, body) for index, body in enumerate(bodies)]
+def convert_each(convert: Callable[[T], U], results: Iterable[T]) -> list[U]:
+    """``convert`` of each result of a batch. The first InvalidResult names the result's index, from 0."""
+    converted = []
+    for index, result in enumerate(results):
+        try:
+            converted.append(convert(result))
+        except InvalidResult as error:
+            error.args = (f"results[{index}]: {error}",)
+            raise
+    return converted
 
 
-def _parse_one(parse: Callable[[bytes], T], index: int, body: bytes) -> T:
+def check_size(body: bytes) -> bytes:
+    """The body of a result of a batch. Raises InvalidResult where it is larger than a result may be."""
     if len(body) > MAX_RESULT_BYTES:
-        raise InvalidResult(f"results[{index}]: is larger than {MAX_RESULT_BYTES} bytes")
-    try:
-        return parse(body)
-    except InvalidResult as error:
-        raise type(error)(f"results[{index}]: {error}") from None
+        raise InvalidResult(f"is larger than {MAX_RESULT_BYTES} bytes")
+    return body

@@ -23,17 +23,19 @@ class Row(NamedTuple):
 
 
 class RegionNotFound(Exception):
-    """A region that memory knows is not in the database any more."""
+    """A region that memory knows is not in the database any more, or retired."""
 
     def __init__(self, region: str, job_type: str) -> None:
         super().__init__(f"region {quote(region)} is not registered for {job_type} results any more")
+        self.region = region
+        self.job_type = job_type
 
 
 INSERT = """
     WITH posted AS (
         SELECT result.*, (
             SELECT max(regions.id) FROM regions JOIN job_types ON job_types.id = job_type_id
-            WHERE regions.name = result.region AND job_types.name = result.job_type
+            WHERE regions.name = result.region AND job_types.name = result.job_type AND retired_at IS NULL
         ) AS region_id
         FROM unnest(%(event_time)s::timestamptz[], %(orchestrator)s::text[], %(region)s::text[], %(job_type)s::text[],
             %(payload)s::jsonb[]) WITH ORDINALITY
@@ -43,7 +45,7 @@ INSERT = """
         SELECT event_time, orchestrator, region_id, payload FROM posted WHERE region_id IS NOT NULL ORDER BY number
     )
     SELECT number FROM posted WHERE region_id IS NULL"""
-"""Stores results, and returns the numbers, from 1, of those whose region is not registered."""
+"""Stores results, and returns the numbers, from 1, of those whose region is not registered, or retired."""
 
 
 def copy_rows(cursor: Cursor, rows: list[Row]) -> None:

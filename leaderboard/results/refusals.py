@@ -5,7 +5,7 @@ import logging
 from leaderboard.counted_log import COUNT_SECONDS, CountedLog
 from queries.errors import shorten
 
-MAX_TEXT_CHARACTERS = 200
+MAX_REASON_CHARACTERS, MAX_SENDER_CHARACTERS = 500, 200
 
 
 class RefusalLog:
@@ -16,7 +16,7 @@ class RefusalLog:
 
     def add(self, kind: str, reason: str, sender: str) -> None:
         """Notes a refused post. ``kind`` is one of few, such as "a wrong signature"."""
-        reason, sender = shorten(reason, MAX_TEXT_CHARACTERS), shorten(sender, MAX_TEXT_CHARACTERS)
+        reason, sender = shorten(reason, MAX_REASON_CHARACTERS), shorten(sender, MAX_SENDER_CHARACTERS)
         self._log.add(
             kind,
             f"refused a post from {sender} for {kind}: {reason}",

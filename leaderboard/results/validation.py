@@ -30,7 +30,15 @@ class InvalidResult(ValueError):
 
 
 class UnknownRegion(InvalidResult):
-    """A posted result whose region is not registered for its job type."""
+    """A posted result whose region is not registered for its job type, or retired.
+
+    ``region`` is the code as it was posted, empty where nobody can tell.
+    """
+
+    def __init__(self, message: str, region: str = "", job_type: str = "") -> None:
+        super().__init__(message)
+        self.region = region
+        self.job_type = job_type
 
 
 class ErrorCount(Struct):

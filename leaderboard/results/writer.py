@@ -25,14 +25,14 @@ from leaderboard.logging_config import TRACE
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import validation
-from leaderboard.results.batches import parse_each
+from leaderboard.results.batches import check_size, convert_each
 from leaderboard.results.event_table import INSERT, RegionNotFound, Row, copy_lines, copy_rows, find_region_ids
 from leaderboard.results.group_commit import GroupCommit
-from leaderboard.results.validation import InvalidResult, UnknownRegion
+from leaderboard.results.validation import InvalidResult, Result, UnknownRegion
 from leaderboard.results.write_failures import WriteFailures
 from queries.concurrency import CLIENT_MARGIN_SECONDS
 from queries.db import DirectConnection
-from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable, quote
+from queries.errors import OutcomeUnknown, StoreTimeout, StoreUnavailable
 from queries.times import RFC_3339_FORMAT
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class ResultWriter:
         received = datetime.now(UTC)
 
         def write() -> None:
-            row = self._parse(body, received, deadline)
+            row = self._to_row(body, validation.parse(body), received, deadline)
             log.log(TRACE, "storing %r", row.payload)
             self._group_commit.add(row, deadline)
 
@@ -89,7 +89,11 @@ class ResultWriter:
         received = datetime.now(UTC)
 
         def write() -> None:
-            rows = parse_each(lambda body: self._parse(body, received, deadline), bodies)
+            results = convert_each(lambda body: validation.parse(check_size(body)), bodies)
+            # only now, since this may register regions
+            rows = convert_each(
+                lambda posted: self._to_row(*posted, received, deadline), zip(bodies, results, strict=True)
+            )
             log.log(TRACE, "storing a batch of %s results", len(rows))
             self._database.run(lambda cursor: copy_rows(cursor, rows), _seconds_until(deadline))
 
@@ -106,7 +110,7 @@ class ResultWriter:
                 with self.failures.noted():
                     write()
         except RegionNotFound as error:
-            raise UnknownRegion(str(error)) from error
+            raise _to_unknown_region(error) from error
         except OutcomeUnknown:
             raise
         except StoreTimeout as error:
@@ -115,12 +119,11 @@ class ResultWriter:
         except psycopg2.Error as error:
             raise _to_invalid_result(error, subject) from error
 
-    def _parse(self, body: bytes, received: datetime, deadline: float) -> Row:
-        result = validation.parse(body)
+    def _to_row(self, body: bytes, result: Result, received: datetime, deadline: float) -> Row:
         orchestrator, region = result.orchestrator.lower(), result.region.upper()
         name = self._regions.find(result.region, result.job_type, _seconds_until(deadline))
         if name is None:
-            raise UnknownRegion(f"region {quote(result.region)} is not registered for {result.job_type} results")
+            raise _refusal(self._regions, result.region, result.job_type)
         # JSONB keeps the last of two fields with one name
         without_end = body.decode().rstrip().removesuffix("}")
         payload = f'{without_end},"orchestrator":"{orchestrator}","region":{json.dumps(region)}}}'
@@ -150,7 +153,7 @@ def copy(database: Database, regions: RegionRegistry, frame: pl.DataFrame) -> No
     names = [regions.find(region, job_type, database.timeout) for region, job_type in pairs.iter_rows()]
     pairs = pairs.with_columns(name=pl.Series(names, dtype=pl.String))
     for region, job_type, _ in pairs.filter(pl.col("name").is_null()).iter_rows():
-        raise UnknownRegion(f"region {quote(region)} is not registered for {job_type} results")
+        raise _refusal(regions, region, job_type)
 
     def work(cursor: Cursor) -> None:
         with find_region_ids(cursor, list(pairs.select("name", "job_type").iter_rows())) as ids:
@@ -166,7 +169,7 @@ def copy(database: Database, regions: RegionRegistry, frame: pl.DataFrame) -> No
     try:
         database.run(work)
     except RegionNotFound as error:
-        raise UnknownRegion(str(error)) from error
+        raise _to_unknown_region(error) from error
 
 
 def count(database: Database) -> int:
@@ -183,6 +186,14 @@ def _count(cursor: Cursor) -> int:
     cursor.execute("SELECT count(*) FROM events")
     ((number,),) = cursor.fetchall()
     return int(number)
+
+
+def _refusal(regions: RegionRegistry, region: str, job_type: str) -> UnknownRegion:
+    return UnknownRegion(regions.explain_refusal(region, job_type), region, job_type)
+
+
+def _to_unknown_region(error: RegionNotFound) -> UnknownRegion:
+    return UnknownRegion(str(error), error.region, error.job_type)
 
 
 def _to_invalid_result(error: psycopg2.Error, subject: str) -> Exception:

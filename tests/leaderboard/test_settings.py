@@ -81,6 +81,7 @@ def test_empty_variable_counts_as_not_set(name: str) -> None:
         ("CACHE_THRESHOLD", "0"),
         ("LAKE_URL", "ftp://lake"),
         ("LIVE_MEMORY_MIB", "half"),
+        ("AUTO_REGISTER_REGIONS", "yes"),
     ],
 )
 def test_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
@@ -89,6 +90,11 @@ def test_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
     assert str(raised.value).startswith(f"{name} must ")
     assert "\n" not in str(raised.value)
     assert "hu" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", True), (" TRUE", True), ("false", False), ("", False)])
+def test_switch_is_true_or_false(value: str, expected: bool) -> None:
+    assert Settings.load({"AUTO_REGISTER_REGIONS": value}).auto_register_regions is expected
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def raw_stats() -> Response:
 def post_stats() -> Response:
     """Stores one signed result, or a batch of them. They are committed before the response is sent."""
     began = request_began()
-    with log_refusal():
+    with note_refusal():
         body = read_body(request)
         auth.authenticate(service().settings.secret, body, request.headers.get("Authorization", ""))
         deadline = post_deadline(began, time.monotonic(), len(body))
@@ -52,13 +52,15 @@ def post_stats() -> Response:
 
 
 @contextmanager
-def log_refusal() -> Iterator[None]:
-    """Logs a refused post with its sender."""
+def note_refusal() -> Iterator[None]:
+    """Logs a refused post with its sender, and counts it if its region is refused."""
     try:
         yield
     except (NotAuthenticated, InvalidResult, RequestEntityTooLarge) as error:
         reason = error.description or "" if isinstance(error, RequestEntityTooLarge) else str(error)
         service().refusal_log.add(_kind_of(error), reason, _sender())
+        if isinstance(error, UnknownRegion):
+            service().refused_regions.add(error.region, error.job_type)
         raise
 
 

@@ -127,6 +127,8 @@ def test_every_translated_error_exists(name: str) -> None:
         ("simulate", "1"),
         ("sql", "FROM events"),
         ("lake", "status"),
+        ("regions", "list"),
+        ("regions", "add", "JNB", "Johannesburg", "--job-type", "ai"),
         ("prune", "--older-than", "1", "--yes"),
         ("export", "events", "--day", "2026-09-01", "--to", "-", "--format", "csv"),
     ],

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from leaderboard.regions.catalyst import MAX_DOCUMENT_BYTES, CatalystError, read_regions
+from queries import AI, TRANSCODING
 from tests.leaderboard.regions.conftest import CatalystServer
 
 DRIPS = 1000
@@ -14,13 +15,23 @@ DRIPS = 1000
 
 def test_codes_are_in_upper_case(catalyst: CatalystServer) -> None:
     catalyst.serve_document({"prod": {"full_name": {"jnb": "Johannesburg", "BOM": "Mumbai"}}, "other": 5})
-    assert read_regions(catalyst.url) == {"JNB": "Johannesburg", "BOM": "Mumbai"}
+    assert read_regions(catalyst.url) == {("JNB", TRANSCODING): "Johannesburg", ("BOM", TRANSCODING): "Mumbai"}
 
 
-def test_names_that_postgresql_cannot_store_are_left_out(catalyst: CatalystServer) -> None:
-    names = {"": "Empty", "x" * 57: "Long", "yyy": "y" * 129, "z\0z": "NUL", "ok": "Fine"}
-    catalyst.serve_document({"prod": {"full_name": names}})
-    assert read_regions(catalyst.url) == {"OK": "Fine"}
+def test_document_may_have_ai_regions(catalyst: CatalystServer) -> None:
+    catalyst.serve_document({"prod": {"full_name": {"jnb": "Johannesburg"}, "ai": {"jnb": "Joburg", "sea": "Seattle"}}})
+    assert read_regions(catalyst.url) == {
+        ("JNB", TRANSCODING): "Johannesburg",
+        ("JNB", AI): "Joburg",
+        ("SEA", AI): "Seattle",
+    }
+
+
+@pytest.mark.parametrize("job_type", ["full_name", "ai"])
+def test_regions_that_cannot_be_registered_are_left_out(catalyst: CatalystServer, job_type: str) -> None:
+    names = {"": "Empty", "x" * 57: "Long", "yyy": "y" * 129, "z\0z": "NUL", "a b": "Gap", "none": "", "ok": "Fine"}
+    catalyst.serve_document({"prod": {job_type: names}})
+    assert list(read_regions(catalyst.url).values()) == ["Fine"]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +42,8 @@ def test_names_that_postgresql_cannot_store_are_left_out(catalyst: CatalystServe
         {"prod": None},
         {"prod": {"full_name": ["nyc"]}},
         {"prod": {"full_name": {"nyc": 5}}},
+        {"prod": {"full_name": {}, "ai": ["nyc"]}},
+        {"prod": {"full_name": {}, "ai": None}},
         {"staging": {"full_name": {"xxx": "X"}}},
     ],
 )

@@ -99,6 +99,31 @@ def test_services_that_add_the_same_regions_do_not_fail(
         app.extensions["leaderboard"].close()
 
 
+def test_ai_regions_of_the_document_are_added(
+    client: FlaskClient, catalyst: CatalystServer, post: Callable[..., Any]
+) -> None:
+    catalyst.serve_document({"prod": {"full_name": {"fra": "Frankfurt"}, "ai": {"jnb": "Johannesburg"}}})
+    result = {"region": "jnb", "orchestrator": "0x" + "a" * 40, "pipeline": "LLM", "model": "m"}
+    assert post(result).status_code == 200
+    added = [region for region in get_regions(client) if region not in SEEDED]
+    assert added == [{"id": "JNB", "name": "Johannesburg", "type": "ai"}]
+
+
+def test_document_does_not_bring_a_retired_region_back(
+    client: FlaskClient, catalyst: CatalystServer, post: Callable[..., Any], database: str
+) -> None:
+    rows(database, "UPDATE regions SET retired_at = '2026-09-01 12:00+00' WHERE name = 'FRA'")
+    catalyst.serve_document({"prod": {"full_name": {"fra": "Frankfurt", "jnb": "Johannesburg"}, "ai": {"fra": "F"}}})
+    eventually(lambda: len(get_regions(client)) == len(SEEDED) + 1)
+    result = {"region": "FRA", "orchestrator": "0x" + "a" * 40}
+    assert [post(fields | result).status_code for fields in ({}, {"pipeline": "LLM", "model": "m"})] == [400, 400]
+    assert [region for region in get_regions(client) if region["id"] == "FRA"] == [
+        {"id": "FRA", "name": "Frankfurt", "type": job_type, "retired_at": "2026-09-01T12:00:00Z"}
+        for job_type in ("transcoding", "ai")
+    ]
+    assert rows(database, "SELECT count(*) FROM regions WHERE name = 'FRA' AND retired_at IS NULL") == [(0,)]
+
+
 def test_document_that_cannot_be_read_adds_nothing(
     client: FlaskClient, catalyst: CatalystServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,7 +192,7 @@ def test_regions_are_known_in_an_outage_that_began_before_they_were_asked_for(
 
 
 def test_processes_that_add_the_same_regions_at_once(database: str) -> None:
-    names = {f"R{number:03}": f"Region {number}" for number in range(200)}
+    names = {(f"R{number:03}", TRANSCODING): f"Region {number}" for number in range(200)}
 
     def add(number: int) -> None:
         items = sorted(names.items(), reverse=bool(number % 2))

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from flask.testing import FlaskClient
 
 from leaderboard.postgres.migrations import migrate
 from leaderboard.postgres.pool import Database
@@ -67,6 +68,35 @@ def test_result_of_a_region_that_is_gone_is_refused(post: Post, database: str, s
     assert (response.status_code, "region 'fra' is not registered" in response.json["error"]) == (400, True)
     assert post(good(region="xyz")).status_code == 200
     assert rows(database, STORED) == [("XYZ", "XYZ", 1)]
+
+
+def test_retired_region_takes_no_more_results_and_stays_in_scores(
+    post: Post, client: FlaskClient, database: str, store: Store
+) -> None:
+    assert store() == 200
+    rows(database, "UPDATE regions SET retired_at = now() WHERE name = 'FRA'")
+    assert store() == 400
+    response = post(good(region="fra"))
+    assert response.status_code == 400
+    assert response.json["error"].startswith("region 'fra' is retired and takes no more transcoding results; ")
+    assert rows(database, STORED) == [("FRA", "FRA", 1)]
+    assert list(client.get("/api/aggregated_stats").json[ADDRESS]) == ["FRA"]
+    rows(database, "UPDATE regions SET retired_at = NULL WHERE name = 'FRA'")
+    eventually(lambda: store() == 200)
+
+
+def test_region_that_is_retired_during_a_batch_rolls_it_back(post: Post, database: str) -> None:
+    assert post(good()).status_code == 200
+    rows(
+        database,
+        """CREATE FUNCTION retire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               UPDATE regions SET retired_at = now() WHERE name = 'FRA' AND job_type_id = 1;
+               RETURN NULL; END $$;
+           CREATE TRIGGER retire BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION retire()""",
+    )
+    response = post(b"[" + good() + b"]")
+    assert (response.status_code, "not registered" in response.json["error"]) == (400, True)
+    assert rows(database, STORED) == [("FRA", "FRA", 1)]
 
 
 def test_region_written_in_another_case_is_found_again(post: Post, database: str) -> None:
