@@ -53,15 +53,21 @@ def serialize_pipelines(frame: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame) -> dict[str, Any]:
-    """The rows of orchestrator_jobs, with a column ``errors``, as ``{"orchestrator", …, "jobs": [row, …]}``."""
+def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame, classes: pl.DataFrame) -> dict[str, Any]:
+    """The document of one orchestrator.
+
+    ``jobs`` has the rows of orchestrator_jobs, with a column ``errors`` of JSON
+    text; ``classes`` those of orchestrator_error_classes.
+    """
     models = jobs.drop_nulls("pipeline").group_by("pipeline").agg(pl.col("model").unique().sort()).sort("pipeline")
+    rows = _plain_rows(jobs.drop("orchestrator"))
     return {
         "orchestrator": orchestrator,
         "job_types": jobs["job_type"].unique().sort().to_list(),
         "regions": jobs["region"].unique().sort().to_list(),
         "pipelines": [{"id": pipeline, "models": names} for pipeline, names in models.iter_rows()],
-        "jobs": serialize_rows(jobs.drop("orchestrator")),
+        "jobs": [row | {"errors": Raw(row["errors"].encode())} for row in rows],
+        "error_classes": _plain_rows(classes),
     }
 
 
@@ -82,12 +88,22 @@ def _serialize_exclusion(stored: StoredExclusion) -> dict[str, Any]:
 
 def serialize_rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:
     """The rows as JSON objects. Times are whole unix seconds, and null fields are omitted."""
-    columns = [column.name for column in frame if column.null_count() < frame.height]
-    plain = frame.select(columns).with_columns(pl.selectors.datetime(time_zone="*").dt.epoch("s"))
+    plain = _plain_columns(frame)
     if not plain.is_empty() and not any(column.null_count() for column in plain):
         # Polars writes the thousands of rows of a history three times as fast
         return Raw(plain.write_json().encode())
-    return [{name: value for name, value in row.items() if value is not None} for row in plain.iter_rows(named=True)]
+    return _plain_rows(plain)
+
+
+def _plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    rows = _plain_columns(frame).iter_rows(named=True)
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def _plain_columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that are not null in every row, with times as unix seconds."""
+    columns = [column.name for column in frame if column.null_count() < frame.height]
+    return frame.select(columns).with_columns(pl.selectors.datetime(time_zone="*").dt.epoch("s"))
 
 
 def _sort_unique(values: Iterable[str | None]) -> list[str]:

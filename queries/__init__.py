@@ -26,6 +26,10 @@ from queries._lazy import attach
 
 if TYPE_CHECKING:
     from queries.aggregated_stats import aggregated_stats as aggregated_stats
+    from queries.error_texts.classes import ERROR_CLASSES as ERROR_CLASSES
+    from queries.error_texts.classes import ErrorClass as ErrorClass
+    from queries.error_texts.classes import classify_errors as classify_errors
+    from queries.error_texts.normalization import normalize_error as normalize_error
     from queries.error_texts.splitting import split_errors as split_errors
     from queries.errors import SchemaError as SchemaError
     from queries.errors import StoreError as StoreError
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from queries.filters import AI as AI
     from queries.filters import TRANSCODING as TRANSCODING
     from queries.filters import EventFilter as EventFilter
+    from queries.orchestrator_errors import orchestrator_error_classes as orchestrator_error_classes
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
@@ -90,6 +95,10 @@ attach(
     __name__,
     {
         "aggregated_stats": "queries.aggregated_stats",
+        "ErrorClass": "queries.error_texts.classes",
+        "ERROR_CLASSES": "queries.error_texts.classes",
+        "classify_errors": "queries.error_texts.classes",
+        "normalize_error": "queries.error_texts.normalization",
         "split_errors": "queries.error_texts.splitting",
         "SchemaError": "queries.errors",
         "StoreError": "queries.errors",
@@ -98,6 +107,7 @@ attach(
         "AI": "queries.filters",
         "EventFilter": "queries.filters",
         "TRANSCODING": "queries.filters",
+        "orchestrator_error_classes": "queries.orchestrator_errors",
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",
         "orchestrator_jobs": "queries.orchestrator_jobs",

@@ -100,22 +100,28 @@ def render_ranking(ranking: pl.DataFrame, paging: Paging, file_format: Format) -
 
 
 def render_orchestrator(
-    orchestrator: str, jobs: pl.DataFrame, errors: pl.DataFrame, file_format: Format
+    orchestrator: str, jobs: pl.DataFrame, errors: pl.DataFrame, classes: pl.DataFrame, file_format: Format
 ) -> RenderedResponse:
-    """The rows of orchestrator_jobs, each with its rows of orchestrator_errors, as a document or as a file.
+    """The rows of orchestrator_jobs as a file, or as a document with those of orchestrator_error_classes.
 
-    In a file the errors of a row are JSON in a text column.
+    Each job has its rows of orchestrator_errors, in a file as JSON in a text column.
     """
-    error = pl.struct("error_code", "results", "count", "share", pl.col("last_seen").dt.epoch("s"))
-    by_job = errors.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=error)
+    by_job = errors.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=_error_as_json())
     rows = jobs.join(by_job, on=JOB_COLUMNS, how="left", nulls_equal=True, maintain_order="left")
-    text = pl.format("[{}]", pl.col("errors").list.eval(pl.element().struct.json_encode()).list.join(","))
-    table = rows.with_columns(errors=text.fill_null("[]"))
+    table = rows.with_columns(errors=pl.format("[{}]", pl.col("errors").list.join(",")).fill_null("[]"))
     if file_format == JSON:
-        body = encode(serialize_orchestrator(orchestrator, rows.with_columns(pl.col("errors").fill_null([]))))
+        body = encode(serialize_orchestrator(orchestrator, table, classes))
     else:
         body = encode_table(table, file_format)
-    return _rendered(body, table, file_format, orchestrator)
+    return _rendered(body, table, file_format, orchestrator, content_hash(classes.drop("codes")))
+
+
+def _error_as_json() -> pl.Expr:
+    """A row of orchestrator_errors as a JSON object without its nulls."""
+    count = ("results", "count", "share", pl.col("last_seen").dt.epoch("s"))
+    bare, full = pl.struct("error_code", "class", *count), pl.struct("error_code", "class", "message", *count)
+    has_message = pl.col("message").is_not_null()
+    return pl.when(has_message).then(full.struct.json_encode()).otherwise(bare.struct.json_encode())
 
 
 def render_document(document: object, as_of: datetime | None = None) -> RenderedResponse:

@@ -53,8 +53,9 @@ def orchestrator(address: str) -> Response:
         )
         same_results = select_events(results.load(), events, address)
         errors = queries.collect(queries.orchestrator_errors(same_results, event_filter))
+        classes = queries.collect(queries.orchestrator_error_classes(same_results, event_filter))
         as_of = common_as_of(window, results)
-        return render_orchestrator(address, jobs, errors, file_format)._replace(as_of=as_of)
+        return render_orchestrator(address, jobs, errors, classes, file_format)._replace(as_of=as_of)
 
     # during an outage the results may be older than the window, so the version of the window does not cover them
     version = window.version if window.as_of is None else None

@@ -1,11 +1,16 @@
 """One orchestrator over HTTP: its jobs and errors."""
 
+import json
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
+from leaderboard.web.media_types import JSON
+from leaderboard.web.rendering import render_orchestrator
+from queries import EventFilter, orchestrator_error_classes, orchestrator_errors, orchestrator_jobs
 from tests.conftest import load_events
+from tests.queries.conftest import make_events
 from tests.support.recorded import ADDRESS as RECORDED_ADDRESS
 from tests.support.recorded import ALL, SCORE_FIELDS, error_of
 from tests.support.results import transcoding_event
@@ -38,7 +43,8 @@ def test_document_has_jobs_errors_and_ranks(client: FlaskClient, spelled: str) -
     assert found["pipelines"] == [{"id": "p", "models": ["m"]}]
     ai, transcoding = found["jobs"]
     assert (ai["region"], ai["pipeline"], ai["model"], ai["rank"], ai["ranked_count"]) == ("LAX", "p", "m", 1, 1)
-    assert ai["errors"] == [{"error_code": "Timeout", "results": 1, "count": 1, "share": 1.0, "last_seen": 5000}]
+    timeout = {"results": 1, "count": 1, "share": 1.0, "last_seen": 5000}
+    assert ai["errors"] == [{"error_code": "Timeout", "class": "timeout"} | timeout]
     assert (ai["median_round_trip_time"], ai["round_trip_time"]) == (2.0, 2.0)
     assert (transcoding["rank"], transcoding["ranked_count"], transcoding["success_rate"]) == (2, 2, 0.5)
     assert (transcoding["last_success"], transcoding["last_failure"]) == (1000, 2000)
@@ -47,6 +53,46 @@ def test_document_has_jobs_errors_and_ranks(client: FlaskClient, spelled: str) -
         ("Timeout", 1, 0.25),
     ]
     assert not {"pipeline", "model", "median_round_trip_time"} & transcoding.keys()
+
+
+@pytest.mark.usefixtures("_events")
+def test_errors_of_all_jobs_are_grouped_by_class(client: FlaskClient) -> None:
+    missing, timeout = client.get(f"/api/orchestrators/{ADDRESS}?since=0&until=9000").json["error_classes"]
+    assert missing.pop("what_to_do").startswith("Check that the node is active")
+    counts = {"results": 1, "count": 3, "share": 0.6, "last_seen": 2000}
+    assert missing == {"class": "no_orchestrator", "codes": ["NoSession"]} | counts
+    assert (timeout["class"], timeout["results"], timeout["count"], timeout["last_seen"]) == ("timeout", 2, 2, 5000)
+
+
+def test_the_same_error_with_other_ports_is_one(client: FlaskClient, database: str) -> None:
+    refused = 'Post "https://198.51.100.7:{0}/p": dial tcp 198.51.100.7:{0}: connect: connection refused'
+    error = [{"error_code": refused.format(port), "message": "", "count": 1} for port in (9935, 9936)]
+    busy = [{"error_code": "503", "message": '{"error":{"message":"insufficient capacity"}}', "count": 3}]
+    load_events(
+        database,
+        [
+            transcoding_event(1000, ADDRESS, success_rate=0, errors=error[:1]),
+            transcoding_event(2000, ADDRESS, success_rate=0, errors=error[1:]),
+            transcoding_event(3000, ADDRESS, success_rate=0, errors=busy),
+        ],
+    )
+    document = client.get(f"/api/orchestrators/{ADDRESS}?since=0&until=9000").json
+    assert [(error["class"], error["error_code"], error.get("message")) for error in document["jobs"][0]["errors"]] == [
+        ("busy", "503", "insufficient capacity"),
+        ("refused", 'Post "https://…/p": dial tcp …: connect: connection refused', None),
+    ]
+    assert [(found["class"], found["results"]) for found in document["error_classes"]] == [("busy", 1), ("refused", 2)]
+
+
+def test_etag_covers_the_results_of_a_class() -> None:
+    etags = set()
+    for results in ([["EOF", "Download"], []], [["EOF"], ["Download"]]):
+        payloads = [json.dumps({"errors": [{"error_code": code} for code in codes]}) for codes in results]
+        events = make_events([{"id": number, "payload": payload} for number, payload in enumerate(payloads)])
+        own = EventFilter(orchestrator="0xa")
+        frames = [query(events, own) for query in (orchestrator_jobs, orchestrator_errors, orchestrator_error_classes)]
+        etags.add(render_orchestrator("0xa", *frames, JSON).etag)
+    assert len(etags) == 2
 
 
 @pytest.mark.usefixtures("_events")
@@ -59,7 +105,7 @@ def test_null_fields_are_omitted(client: FlaskClient) -> None:
 def test_untested_orchestrator_has_empty_lists(client: FlaskClient) -> None:
     response = client.get(f"/api/orchestrators/{ADDRESS}")
     assert response.status_code == 200
-    empty = {name: [] for name in ("job_types", "regions", "pipelines", "jobs")}
+    empty = {name: [] for name in ("job_types", "regions", "pipelines", "jobs", "error_classes")}
     assert response.json == {"orchestrator": ADDRESS.lower()} | empty
 
 
