@@ -1,21 +1,27 @@
-"""Simulated results, as a network of orchestrators and testers would produce them.
+"""Simulated results, as the testers of a network post them.
 
-Everything follows from the seed. Each orchestrator has a reliability and a
-speed of its own, which drift over weeks, and a distance from each region.
-Testers are busier by day than by night.
+Everything follows from the seed. An orchestrator has a size, places where its
+nodes run, a reliability and a speed of its own, and better and worse weeks.
+Testers test it in turn from each region; now and then a tester is itself at
+fault.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
-from math import pi, sin
+from datetime import datetime
 from random import Random
 
 import polars as pl
 
-from leaderboard.simulation.jobs import DAY_SECONDS, DRAWS, simulate_ai_jobs, simulate_transcoding_jobs
+from leaderboard.simulation.batch_jobs import batch_results, read_examples
+from leaderboard.simulation.draws import named_random
+from leaderboard.simulation.incidents import SILENCE, Incident, draw_incidents, with_incidents
+from leaderboard.simulation.live_video import PIPELINE, live_results
+from leaderboard.simulation.network import draw_network
+from leaderboard.simulation.schedule import Plan, Span, schedule_tests
+from leaderboard.simulation.targets import ai_round, ai_targets, transcoding_round, transcoding_targets
+from leaderboard.simulation.transcoding import transcoding_results
+from queries import AI, TRANSCODING
 
 BATCH_ROWS = 50_000
 
@@ -25,7 +31,8 @@ class Simulation:
     """The options of a simulation.
 
     ``events`` results are received between ``since`` and ``until`` (aware
-    datetimes); a share ``ai_share`` (0..1) of them is of AI jobs.
+    datetimes); a share ``ai_share`` (0..1) of them is of AI jobs. Without
+    ``plant_incidents`` the testers are never at fault.
     """
 
     events: int
@@ -34,6 +41,14 @@ class Simulation:
     seed: int = 1
     orchestrators: int = 100
     ai_share: float = 0.2
+    plant_incidents: bool = True
+
+    def incidents(self) -> list[Incident]:
+        """The spans in which a tester is at fault, sorted by time: one in every four full days, none in less."""
+        job_types = [job_type for job_type, tests in self._tests().items() if tests]
+        if not self.plant_incidents or not job_types:
+            return []
+        return draw_incidents(named_random(self.seed, "incidents"), self.since, self.until, job_types)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The results, sorted by time, in frames of at most BATCH_ROWS rows.
@@ -41,70 +56,61 @@ class Simulation:
         Columns: event_time (Datetime(us, UTC)), orchestrator, region,
         job_type, payload (String, the result as JSON).
         """
-        random = Random(self.seed)
-        network = json.loads((files("leaderboard.simulation") / "network.json").read_text(encoding="utf-8"))
-        nodes = _draw_nodes(random, network["orchestrators"], self.orchestrators)
-        models = pl.DataFrame(network["jobs"]).with_columns(
-            seconds=pl.Series([0.5 + 8 * random.random() for _ in network["jobs"]])
-        )
-        for times in _draw_times(random, self.since, self.until, self.events):
-            # column by column: another order of the draws would make other results for the same seed
-            draws = pl.DataFrame({"moment": times} | {name: [random.random() for _ in times] for name in DRAWS})
-            is_ai = pl.col("ai_draw") < self.ai_share
-            parts = (
-                simulate_transcoding_jobs(draws.filter(~is_ai), nodes),
-                simulate_ai_jobs(draws.filter(is_ai), nodes, models),
-            )
-            yield pl.concat(parts).sort("event_time")
-
-
-def _draw_nodes(random: Random, known_addresses: list[str], count: int) -> pl.DataFrame:
-    """One row per orchestrator: its address, and how it behaves.
-
-    Columns beside orchestrator, all Float64: reliability (share of jobs that
-    succeed), slowness (factor of the times), wobble (amplitude of their drift),
-    period (of the drift, in seconds), phase (of the drift, in radians), home
-    (where it is, 0..1, like the regions).
-    """
-    addresses = [*known_addresses, *(f"0x{random.getrandbits(160):040x}" for _ in range(count))][:count]
-    return pl.DataFrame(
-        [
-            {
-                "orchestrator": address,
-                # most are good, some are bad
-                "reliability": 1 - random.random() ** 4 * 0.8,
-                "slowness": 0.4 + random.random() ** 2 * 3,
-                "wobble": random.random() * 0.3,
-                "period": (10 + 40 * random.random()) * DAY_SECONDS,
-                "phase": 2 * pi * random.random(),
-                "home": random.random(),
-            }
-            for address in addresses
+        random = named_random(self.seed, "network")
+        network = draw_network(random, self.orchestrators, self.since, self.until)
+        targets = {TRANSCODING: transcoding_targets(random, network), AI: ai_targets(random, network)}
+        rounds = {TRANSCODING: transcoding_round(targets[TRANSCODING]), AI: ai_round(random, targets[AI])}
+        incidents = self.incidents()
+        plans = [
+            Plan(job_type, rounds[job_type], tests, _silences(incidents, job_type))
+            for job_type, tests in self._tests().items()
         ]
-    )
+        time = _microseconds(self.since), _microseconds(self.until)
+        tests = schedule_tests(named_random(self.seed, "schedule"), plans, time, BATCH_ROWS)
+        random = named_random(self.seed, "results")
+        examples = read_examples()
+        for batch in _in_batches(tests):
+            parts = []
+            for job_type in targets:
+                own = batch.filter(pl.col("job_type") == job_type)
+                jobs = pl.concat((own, targets[job_type][own["target"]]), how="horizontal")
+                parts += _to_results(with_incidents(jobs, incidents, job_type), job_type, examples, random)
+            yield pl.concat(parts).sort("event_time", maintain_order=True)
+
+    def _tests(self) -> dict[str, int]:
+        """How many results there are of each job type."""
+        of_ai = round(self.events * self.ai_share)
+        return {TRANSCODING: self.events - of_ai, AI: of_ai}
 
 
-def _draw_times(random: Random, since: datetime, until: datetime, count: int) -> Iterator[list[datetime]]:
-    """Sorted moments in batches. The hour at noon (UTC) has three times as many as the hour at midnight."""
-    start, seconds = since.timestamp(), (until - since).total_seconds()
-    hours = max(1, round(seconds / 3600))
-    weights = [
-        1 - 0.5 * sin(2 * pi * ((start + (hour + 0.5) * seconds / hours) / DAY_SECONDS + 0.25)) for hour in range(hours)
-    ]
-    total_weight, weight_so_far, drawn = sum(weights), 0.0, 0
-    batch: list[float] = []
-    for hour, weight in enumerate(weights):
-        weight_so_far += weight
-        # the running sum is rounded, so that exactly ``count`` moments are drawn
-        in_hour = round(count * weight_so_far / total_weight) - drawn
-        drawn += in_hour
-        batch += sorted(start + (hour + random.random()) * seconds / hours for _ in range(in_hour))
-        while len(batch) >= BATCH_ROWS:
-            yield _to_datetimes(batch[:BATCH_ROWS])
-            batch = batch[BATCH_ROWS:]
-    if batch:
-        yield _to_datetimes(batch)
+def _to_results(jobs: pl.DataFrame, job_type: str, examples: pl.DataFrame, random: Random) -> list[pl.DataFrame]:
+    if job_type == TRANSCODING:
+        return [transcoding_results(jobs, random)]
+    is_live = pl.col("pipeline") == PIPELINE
+    return [batch_results(jobs.filter(~is_live), examples, random), live_results(jobs.filter(is_live), random)]
 
 
-def _to_datetimes(timestamps: list[float]) -> list[datetime]:
-    return [datetime.fromtimestamp(timestamp, UTC) for timestamp in timestamps]
+def _silences(incidents: list[Incident], job_type: str) -> dict[str, list[Span]]:
+    silences: dict[str, list[Span]] = {}
+    for incident in incidents:
+        if incident.kind == SILENCE and incident.job_type == job_type:
+            span = _microseconds(incident.begin), _microseconds(incident.end)
+            silences.setdefault(incident.region, []).append(span)
+    return silences
+
+
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _in_batches(tests: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of BATCH_ROWS rows, except for the last. ``moment`` is a Datetime there."""
+    waiting: list[pl.DataFrame] = []
+    for piece in tests:
+        waiting.append(piece.with_columns(pl.from_epoch("moment", "us").dt.replace_time_zone("UTC")))
+        while sum(frame.height for frame in waiting) >= BATCH_ROWS:
+            together = pl.concat(waiting)
+            yield together.head(BATCH_ROWS)
+            waiting = [together[BATCH_ROWS:]]
+    if any(frame.height for frame in waiting):
+        yield pl.concat(waiting)
