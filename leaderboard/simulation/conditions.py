@@ -12,7 +12,7 @@ from leaderboard.simulation.network import DAY_SECONDS
 DRAWS = ("busy_draw", "success_draw", "incident_draw", "kind_draw", "time_draw", "detail_draw", "cold_draw")
 """Columns of random numbers (0..1), one per test. ``kind_draw`` chooses how it fails."""
 
-SPELL_THRESHOLD, SPELL_LOSS = 0.94, 0.3
+SPELL_THRESHOLD, SPELL_LOSS = 0.94, 0.4
 """A bad week is when the sine of the spell is above this, and how many more jobs fail then."""
 INCIDENT_FAILURES = 0.92
 """The share of jobs that fail during an incident of the kind ``failures``."""

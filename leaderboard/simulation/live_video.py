@@ -14,6 +14,8 @@ PIPELINE = "live-video-to-video"
 TARGET_FPS, MAX_LATENCY_SECONDS = 12.0, 8.0
 """What the testers' configuration asks for: at least so many frames per second, and the first one so soon."""
 FPS_WEIGHT, LATENCY_WEIGHT = 0.7, 0.3
+SENT_FPS = 16.0
+"""The frame rate of the stream that testers send. No more can come back."""
 STREAM_SECONDS = 30
 SHARE_INDETERMINATE = 0.02
 
@@ -49,7 +51,10 @@ def live_results(tests: pl.DataFrame, random: Random) -> pl.DataFrame:
             work=_by_turn(PROMPT_WORK),
         )
         .with_columns(
-            fps=pl.col("base_fps") / (pl.col("slowness") * pl.col("work")).sqrt() * pl.col("noise") ** 0.5,
+            fps=pl.min_horizontal(
+                pl.col("base_fps") / (pl.col("slowness") * pl.col("work")).sqrt() * pl.col("noise") ** 0.5,
+                SENT_FPS - pl.col("kind_draw"),
+            ),
             latency=(0.7 + 1.2 * pl.col("slowness") + 4 * pl.col("distance")) * pl.col("noise")
             + pl.when("warm").then(0.0).otherwise(2 * pl.col("slowness")),
         )

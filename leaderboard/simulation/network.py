@@ -12,7 +12,7 @@ from leaderboard.simulation.places import read_data
 DAY_SECONDS = 86_400.0
 CHANGES_PER_DAY = 0.3 / 365
 """The rate at which an orchestrator arrives, and at which it departs: 26 % of them each within a year."""
-SHARE_LARGE, SHARE_MEDIUM = 0.1, 0.35
+SHARE_LARGE, SHARE_MEDIUM = 0.07, 0.35
 
 
 class Size(NamedTuple):
@@ -26,9 +26,9 @@ class Size(NamedTuple):
     """The share of the regions in which they can be tested."""
 
 
-LARGE = Size(sites=(2, 4), jobs=(5, 9), runs_ai=1.0, reach=(1.0, 1.0))
-MEDIUM = Size(sites=(1, 2), jobs=(1, 3), runs_ai=0.5, reach=(0.7, 1.0))
-SMALL = Size(sites=(1, 1), jobs=(1, 1), runs_ai=0.15, reach=(0.2, 0.7))
+LARGE = Size(sites=(2, 4), jobs=(4, 7), runs_ai=1.0, reach=(1.0, 1.0))
+MEDIUM = Size(sites=(1, 2), jobs=(1, 3), runs_ai=0.25, reach=(0.7, 1.0))
+SMALL = Size(sites=(1, 1), jobs=(1, 1), runs_ai=0.05, reach=(0.2, 0.7))
 
 
 class Network(NamedTuple):
