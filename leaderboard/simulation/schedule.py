@@ -87,7 +87,7 @@ def _share_out(plan: Plan, pieces: list[Span]) -> list[int]:
 
 
 class _Presence:
-    """How many entries of a round are there at a moment."""
+    """Counts the entries of a round that are there."""
 
     def __init__(self, entries: pl.DataFrame) -> None:
         self._entries = entries.height
@@ -95,6 +95,7 @@ class _Presence:
         self._departures = sorted(entries["departs"].drop_nulls())
 
     def at(self, moment: int) -> int:
+        """How many entries are there at a moment, in microseconds since 1970."""
         yet_to_come = len(self._arrivals) - bisect_right(self._arrivals, moment)
         return self._entries - yet_to_come - bisect_right(self._departures, moment)
 
