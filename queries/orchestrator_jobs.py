@@ -11,12 +11,14 @@ from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
 from queries.scoring.grouping import SCORE_DECIMALS, score_groups
 from queries.scoring.scored_events import AI_KEYS, network_jobs, with_spellings
+from queries.scoring.warm_and_cold import TIME_COLUMNS, WARM_COLUMNS, with_round_trip_times
 
 JOB_COLUMNS = ("job_type", "region", *AI_KEYS)
 """The columns that name a job: what was done, and where it was tested from."""
 _COLUMNS = (
     *("orchestrator", *JOB_COLUMNS, "rank", "ranked_count", "events", "succeeded", "failed", "unscored"),
     *(*SCORE_FIELDS, "round_trip_time", "median_round_trip_time", "last_success", "last_failure"),
+    *(*TIME_COLUMNS, *WARM_COLUMNS),
 )
 
 
@@ -42,6 +44,7 @@ def orchestrator_jobs(
     - median_round_trip_time (Float64, seconds): the network's in all regions;
       null for transcoding, and where no job succeeded
     - last_success, last_failure (Datetime, UTC): null where there was none
+    - p50_round_trip_time, p95_round_trip_time, warm_events and so on: as ranking has them
 
     >>> from queries import EventFilter, orchestrator_jobs, sample_data
     >>> jobs = orchestrator_jobs(sample_data.events(), EventFilter(orchestrator="0xbb"))
@@ -69,12 +72,14 @@ def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: For
     keys = ("region", *AI_KEYS) if job_type == AI else ("region",)
     rank = nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).over(*keys).cast(nw.Int64())
     own = nw.col("orchestrator") == event_filter.orchestrator
+    own_jobs = jobs.filter(own)
     scores = (
         score_groups(jobs, network, job_type, formula, ("orchestrator", "region"))
         .with_columns(rank=rank, ranked_count=nw.col("score").count().over(*keys).cast(nw.Int64()))
         .filter(own)
-        .join(_last_times(jobs.filter(own), keys), on=list(keys), how="left")
+        .join(_last_times(own_jobs, keys), on=list(keys), how="left")
     )
+    scores = with_round_trip_times(scores, own_jobs, job_type, formula, keys)
     return (
         with_spellings(scores, events, every_job, formula)
         .with_columns(

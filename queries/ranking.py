@@ -7,14 +7,15 @@ from queries.filters import AI, EventFilter, match_columns
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
 from queries.scoring.grouping import SCORE_DECIMALS, mean_over_models, score_groups
-from queries.scoring.scored_events import network_jobs, select_jobs, timed
+from queries.scoring.scored_events import network_jobs, select_jobs
+from queries.scoring.warm_and_cold import TIME_COLUMNS, WARM_COLUMNS, with_round_trip_times
 
 Z_95 = 1.959963984540054
 """The quantile of the standard normal distribution at 0.975: 95 % lie within so many deviations of the mean."""
 RANKING_COLUMNS = (
     *("rank", "orchestrator", "score", "success_rate", "round_trip_score", "events", "regions"),
     *("succeeded", "failed", "unscored"),
-    *("p50_round_trip_time", "p95_round_trip_time", "last_seen", "success_ci_low", "success_ci_high"),
+    *(*TIME_COLUMNS, "last_seen", "success_ci_low", "success_ci_high", *WARM_COLUMNS),
 )
 
 
@@ -52,6 +53,10 @@ def ranking(
     - last_seen (Datetime, UTC): the time of the last event
     - success_ci_low, success_ci_high (Float64, 0..1): the 95 % confidence
       interval of succeeded/events, in which a partly successful job counts as failed
+    - warm_events, cold_events (Int64), warm_success_rate, cold_success_rate
+      (Float64, 0..1), warm_p50_round_trip_time and so on: of AI jobs whose model
+      was loaded already, and of those whose model was not; null for transcoding.
+      The success rates are means over the events, not over the regions
 
     The interval is Wilson's (E. B. Wilson, "Probable inference, the law of
     succession, and statistical inference", JASA 22, 1927): with n events,
@@ -80,9 +85,9 @@ def ranking(
         _mean_over_regions(regional)
         .filter(nw.col("events") >= min_events)
         .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
-        .join(_round_trip_times(selected, job_type, formula), on="orchestrator", how="left")
         .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_success_interval())
     )
+    rows = with_round_trip_times(rows, selected, job_type, formula, ("orchestrator",))
     rows = match_columns(rows, event_filter, "orchestrator")
     return rows.select(*RANKING_COLUMNS).sort("rank", "orchestrator", nulls_last=True)
 
@@ -94,19 +99,6 @@ def _mean_over_regions(scores: NarwhalsFrame) -> NarwhalsFrame:
         nw.col("events", "succeeded", "unscored").sum().cast(nw.Int64()),
         nw.col("last_seen").max(),
         nw.col("score").count().cast(nw.Int64()).alias("regions"),
-    )
-
-
-def _round_trip_times(events: NarwhalsFrame, job_type: str, formula: Formula) -> NarwhalsFrame:
-    """One row per orchestrator with a successful job: the percentiles of their round trip times."""
-    seconds = nw.col("round_trip_time")
-    return (
-        timed(events, job_type, formula)
-        .group_by("orchestrator")
-        .agg(
-            seconds.median().alias("p50_round_trip_time"),
-            seconds.quantile(0.95, interpolation="linear").alias("p95_round_trip_time"),
-        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import EventFilter, apply_filter
+from queries.schema import with_optional_columns
 
 
 @engine_agnostic
@@ -9,7 +10,8 @@ def raw_stats(results: NarwhalsFrame, event_filter: EventFilter) -> NarwhalsFram
     """The selected results, newest first; results of the same moment come in the reverse order of their ids.
 
     ``results`` is a frame of events with the column ``payload``, as
-    ``PostgresEvents.results`` returns it; it does not need the measures.
+    ``PostgresEvents.results`` returns it; it does not need the measures. Where
+    it has no column ``warm``, a filter by that selects nothing.
     Columns: region, orchestrator, payload (String, the result as JSON),
     event_time (when the service received it).
 
@@ -28,7 +30,9 @@ def raw_stats(results: NarwhalsFrame, event_filter: EventFilter) -> NarwhalsFram
     {"success_rate":1.0,"round_trip_time":1.0,"errors":null}
     """
     return (
-        apply_filter(results, event_filter, "orchestrator", "region", "pipeline", "model")
+        apply_filter(
+            with_optional_columns(results), event_filter, "orchestrator", "region", "pipeline", "model", "warm"
+        )
         .sort("event_time", "id", descending=True)
         .select("region", "orchestrator", "payload", "event_time")
     )

@@ -71,9 +71,9 @@ class LakeSnapshot:
         return events if max_id is None or max_id >= self.watermark else events.filter(pl.col("id") <= max_id)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type, with RESULT_COLUMNS, all text as String."""
+        """The results of one orchestrator (lower case) and job type, as PostgresEvents.results returns them."""
         matches = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
-        return self._scan(since, until).filter(matches).select(RESULT_COLUMNS)
+        return self._scan(since, until).filter(matches).select(*RESULT_COLUMNS, "warm")
 
     def days(self) -> list[date]:
         """The UTC days that the files span, in order. It has every day with events, and may have others between."""

@@ -21,10 +21,11 @@ JSON may have a backslash before a slash, which belongs to neither."""
 BUSY_CODES = ("OrchestratorCapped", "OrchestratorBusy")
 """The error codes with which a gateway says that an orchestrator has no capacity left."""
 
+SQL_WARM = " CASE e.payload->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm"
 SQL_COLUMNS = rf"""
     substring(e.payload->>'test_outcome' FROM '{OUTCOME_PATTERN}') AS outcome,
     nullif(e.payload->>'errors', '[]') AS errors,
-    CASE e.payload->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm,
+    {SQL_WARM},
     replace(substring(e.payload->>'input_parameters' FROM '{SERVICE_URI_PATTERN}'), '\/', '/') AS service_uri"""
 """The fields as PostgreSQL selects them. ``errors`` is JSON, from which ``error_kind`` follows."""
 

@@ -141,11 +141,11 @@ class PostgresEvents:
     ) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type, in no order.
 
-        The columns are RESULT_COLUMNS, all text as String. With ``after_id``,
-        only results with a higher id.
+        The columns are RESULT_COLUMNS, all text as String, and ``warm``. With
+        ``after_id``, only results with a higher id.
         """
         statement = f"""
-            SELECT {_KEYS}, e.payload::text AS payload FROM {_FROM}
+            SELECT {_KEYS}, e.payload::text AS payload,{posted_fields.SQL_WARM} FROM {_FROM}
             WHERE lower(e.orchestrator) = $1 AND j.name = $2
                 AND {_in_window(since, until)}{_in_id_range(after_id, None)}"""  # noqa: S608
         results = self._read_rows(statement, (orchestrator, job_type))

@@ -103,10 +103,20 @@ def test_event_without_a_region_is_left_out(database: str, events: PostgresEvent
 def test_results_match_an_orchestrator_stored_in_any_case(database: str, events: PostgresEvents) -> None:
     store(database, {"x": 1})
     frame = events.results(ADDRESS.lower(), NOON, NOON, "transcoding").collect()
-    assert frame.columns == [*list(EVENT_SCHEMA)[:7], "payload"]
+    assert frame.columns == [*list(EVENT_SCHEMA)[:7], "payload", "warm"]
     assert frame["payload"].to_list() == ['{"x": 1}']
     assert events.results(ADDRESS.lower(), NOON, NOON, "ai").collect().is_empty()
     assert events.results("0x' OR 1=1 --", NOON, NOON, "transcoding").collect().is_empty()
+
+
+@pytest.mark.parametrize(("warm", "expected"), [(True, True), (False, False), (None, None), (1, None), ("yes", None)])
+def test_results_say_whether_the_model_was_warm(
+    database: str, events: PostgresEvents, warm: object, expected: bool | None
+) -> None:
+    store(database, {"model_is_warm": warm})
+    found = events.results(ADDRESS.lower(), NOON, NOON, "transcoding").collect()["warm"].to_list()
+    assert found == events.window(NOON, NOON).collect()["warm"].to_list()
+    assert found == [expected]
 
 
 def test_server_cancels_a_slow_read(database: str) -> None:
