@@ -18,7 +18,8 @@ from queries import RANKING_COLUMNS, SCORE_DECIMALS
 from queries.errors import quote
 from queries.times import EPOCH, MICROSECOND, TimeRange, to_micros
 
-ASCENDING_COLUMNS = frozenset({"rank", "orchestrator", "failed", "p50_round_trip_time", "p95_round_trip_time"})
+_TIMES = frozenset(name for name in RANKING_COLUMNS if name.endswith("_round_trip_time"))
+ASCENDING_COLUMNS = frozenset({"rank", "orchestrator", "failed"}) | _TIMES
 """The columns in which less is better. They sort upwards by default, the others downwards."""
 
 SortKey = float | int | str | None
