@@ -6,11 +6,12 @@ They raise ValueError with a sentence that completes the name of the variable:
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 N = TypeVar("N", int, float)
+T = TypeVar("T")
 
 SYSTEM_DATA_DIR = Path("/var/lib/leaderboard")
 CACHE_TYPES = ("SimpleCache", "FileSystemCache", "RedisCache", "NullCache")
@@ -78,6 +79,12 @@ def switch(value: str) -> bool:
     if chosen not in ("true", "false"):
         raise ValueError(f"must be true or false, not {value!r}")
     return chosen == "true"
+
+
+def one_of(values: Mapping[str, T]) -> Callable[[str], T]:
+    """A parser of the names of some values."""
+    parse_name = choice(tuple(values))
+    return lambda value: values[parse_name(value)]
 
 
 def url(*schemes: str) -> Callable[[str], str]:

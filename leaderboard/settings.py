@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
 from leaderboard import setting_parsers as parsers
 from leaderboard.setting_parsers import CACHE_TYPES, LOG_LEVELS
+from queries import FORMULA_2, FORMULAS, Formula
 
 EMBEDDED_SYNC_INTERVAL_SECONDS = 300.0
 LOCAL_ADDRESSES = "localhost,127.0.0.1,::1"
@@ -74,6 +75,14 @@ class Settings:
     start_time_window: Annotated[
         float, Setting("hours that a request looks back if it names neither since nor until", _hours)
     ] = 24.0
+    formula: Annotated[
+        Formula,
+        Setting(
+            f"number of the formula that scores unless a request names another: {', '.join(map(str, FORMULAS))}",
+            parsers.one_of({str(number): formula for number, formula in FORMULAS.items()}),
+            FORMULA_2.name,
+        ),
+    ] = FORMULA_2
     db_timeout: Annotated[float, Setting("seconds for one database operation", _operation_seconds)] = 20.0
     port: Annotated[int, Setting("port to listen on, unless an option says otherwise", _port)] = 8080
     web_concurrency: Annotated[
