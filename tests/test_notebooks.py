@@ -19,12 +19,14 @@ from tests.conftest import clone, drop, rows
 from tests.support.commands import PROJECT, run_leaderboard
 from tests.support.plain_scores import (
     SCORE_FIELDS,
+    SERVICE_WEIGHTS,
     TOLERANCE,
     Jobs,
     group_by,
     median_time,
     score_jobs,
     summarize,
+    tell_apart,
     to_seconds,
 )
 from tests.support.service import RunningService
@@ -177,58 +179,51 @@ def test_window_is_the_last_seven_days_by_default(database: str) -> None:
 
 
 def ranked(
-    jobs: Jobs, weights: tuple[float, float] | None = None, at_median: float = 0.8
+    jobs: Jobs, weights: tuple[float, float] = SERVICE_WEIGHTS, at_median: float = 0.8
 ) -> dict[str, dict[str, float]]:
-    """The scores of each orchestrator: its transcoding scores or, with weights, its AI scores."""
-    references = (
-        {job: median_time(group) for job, group in group_by(jobs, "pipeline", "model").items()} if weights else {}
-    )
+    """The scores of each orchestrator, from results of one job type that formula 2 scores."""
+    is_ai = "pipeline" in jobs[0]
+    job = ("pipeline", "model") if is_ai else ()
+    medians = {key: median_time(group) for key, group in group_by(jobs, *job).items()}
     found = {}
     for (orchestrator,), own in group_by(jobs, "orchestrator").items():
         parts = []
         for region in group_by(own, "region").values():
-            if weights is None:
-                parts.append(score_jobs(region))
-                continue
-            models = group_by(region, "pipeline", "model").items()
-            weighed = [(len(group), weighted(group, references[job], weights, at_median)) for job, group in models]
+            groups = group_by(region, *job).items()
+            weighed = [
+                (len(group), score_jobs(group, medians[key], is_ai, weights, at_median)) for key, group in groups
+            ]
             parts.append({name: sum(n * part[name] for n, part in weighed) / len(region) for name in SCORE_FIELDS})
         found[orchestrator] = {name: sum(part[name] for part in parts) / len(parts) for name in SCORE_FIELDS}
     return found
 
 
-def weighted(jobs: Jobs, reference: float | None, weights: tuple[float, float], at_median: float) -> dict[str, float]:
-    of_success, of_speed = weights
-    parts = score_jobs(jobs, reference, ai=True)
-    success = parts["success_rate"]
-    seconds = sum(job["round_trip_time"] for job in jobs) / len(jobs)
-    speed = at_median ** (seconds / reference) if reference else 0
-    return parts | {"round_trip_score": speed, "score": of_success * success + of_speed * speed if success else 0}
-
-
-SERVICE_WEIGHTS = (0.65, 0.35)
-
-
 def test_figures_of_the_network_equal_those_of_its_raw_results(run: Run, jobs: dict[str, Jobs]) -> None:
     found = figures(run("03-network-week"))
     for job_type, results in jobs.items():
-        assert found[job_type]["jobs"] == len(results)
-        assert found[job_type]["orchestrators"] == len(group_by(results, "orchestrator"))
-        assert found[job_type]["regions"] == len(group_by(results, "region"))
-        assert found[job_type]["succeeded"] == sum(job["success_rate"] >= 1 for job in results)
-        assert found[job_type]["median_round_trip_time"] == pytest.approx(median_time(results), **TOLERANCE)
-    for key, expected in (("scores", ranked(jobs["transcoding"])), ("ai scores", ranked(jobs["ai"], SERVICE_WEIGHTS))):
-        assert found[key] == pytest.approx({name: own["score"] for name, own in expected.items()}, **TOLERANCE)
+        scored, unscored = tell_apart(results)
+        expected = ranked(scored)
+        counts = found[job_type]
+        assert counts["orchestrators"] == len(group_by(scored + unscored, "orchestrator"))
+        assert counts["regions"] == len(group_by(results, "region"))
+        assert (counts["events"], counts["unscored"]) == (len(scored), len(unscored))
+        assert counts["succeeded"] == sum(job["success_rate"] >= 1 for job in scored)
+        assert counts["failed"] == sum(job["success_rate"] < 1 for job in scored)
+        scores = {name: score for name, score in found["scores"][job_type].items() if score is not None}
+        assert scores == pytest.approx({name: own["score"] for name, own in expected.items()}, **TOLERANCE)
 
 
 def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, jobs: dict[str, Jobs]) -> None:
     orchestrator = notebooks.parameters(notebooks.load("02-orchestrator-report"))["ORCHESTRATOR"]
     found = figures(run("02-orchestrator-report"))
-    all_scores = {"transcoding": ranked(jobs["transcoding"]), "ai": ranked(jobs["ai"], SERVICE_WEIGHTS)}
     errors = 0
-    for job_type, expected in all_scores.items():
-        own = [job for job in jobs[job_type] if job["orchestrator"] == orchestrator]
-        errors += sum(max(error["count"], 1) for job in own for error in job["errors"])
+    for job_type, results in jobs.items():
+        errors += sum(
+            max(e["count"], 1) for job in results if job["orchestrator"] == orchestrator for e in job["errors"]
+        )
+        scored, unscored = tell_apart(results)
+        expected = ranked(scored)
+        own = [job for job in scored if job["orchestrator"] == orchestrator]
         score = expected[orchestrator]["score"]
         below = sum(other["score"] < score for other in expected.values())
         summary = summarize(own)
@@ -236,6 +231,7 @@ def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, job
         assert found[job_type] == pytest.approx(
             expected[orchestrator]
             | {name: summary[name] for name in names}
+            | {"unscored": sum(job["orchestrator"] == orchestrator for job in unscored)}
             | {"regions": len(group_by(own, "region")), "rank": len(expected) - below, "ranked_count": len(expected)}
             | {"percentile": 100 * below / (len(expected) - 1)},
             **TOLERANCE,
