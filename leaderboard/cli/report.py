@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from leaderboard.cli.errors import TryAgain
+from leaderboard.cli.formula_options import IGNORE, formula_options
 from leaderboard.cli.moments import Moment
 from leaderboard.cli.stores import open_migrated_database
 from leaderboard.export.errors import translate_store_errors
@@ -14,9 +15,10 @@ from leaderboard.plain_text import standard_output
 from leaderboard.reports import notebooks
 from leaderboard.settings import Settings
 from leaderboard.storage.files import Files, split_url
+from queries import Formula
 
 DEFAULT_PERIOD = timedelta(days=7)
-PARAMETERS_WITH_OPTION = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL")
+PARAMETERS_WITH_OPTION = ("DATABASE", "ORCHESTRATOR", "SINCE", "UNTIL", "FORMULA", "BUSY")
 
 
 class NotebookParameter(click.ParamType[tuple[str, str]]):
@@ -51,6 +53,7 @@ class NotebookParameter(click.ParamType[tuple[str, str]]):
     "--database",
     help="Where to read events: the URL of a database, a lake, or exported files.  [default: POSTGRES and LAKE_URL]",
 )
+@formula_options
 @click.option(
     "-p",
     "--parameter",
@@ -62,12 +65,15 @@ class NotebookParameter(click.ParamType[tuple[str, str]]):
 @click.pass_obj
 def report(
     settings: Settings,
+    /,
+    *,
     notebook: str,
     to: str,
     orchestrator: str | None,
     since: datetime | None,
     until: datetime | None,
     database: str | None,
+    formula: Formula,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
     """Runs a notebook and writes its output as one HTML page.
@@ -87,6 +93,8 @@ def report(
     loaded = notebooks.load(notebook)
     defaults = notebooks.parameters(loaded)
     values = _time_parameters(since, until) | _parse_values(defaults, parameters)
+    if "FORMULA" in defaults or formula != settings.formula:
+        values |= _formula_parameters(formula)
     if orchestrator is not None:
         values["ORCHESTRATOR"] = orchestrator.lower()
     if "ORCHESTRATOR" in defaults and "ORCHESTRATOR" not in values:
@@ -107,6 +115,10 @@ def _time_parameters(since: datetime | None, until: datetime | None) -> dict[str
     if since > until:
         raise click.BadParameter("must not be before --since", param_hint="--until")
     return {"SINCE": since.isoformat(), "UNTIL": until.isoformat()}
+
+
+def _formula_parameters(formula: Formula) -> dict[str, Any]:
+    return {"FORMULA": int(formula.name), "BUSY": IGNORE if formula.ignores_busy else None}
 
 
 def _source_parameters(settings: Settings, database: str | None, until: str) -> dict[str, Any]:

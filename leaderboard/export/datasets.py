@@ -5,12 +5,23 @@ The same events give the same frames, no matter when they are read, and whether 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from leaderboard.storage.table_formats import CHUNK_ROWS
-from queries import AI, RESULT_COLUMNS, TRANSCODING, EventFilter, HybridEvents, collect, score_history
+from queries import (
+    AI,
+    FORMULA_1,
+    RESULT_COLUMNS,
+    TRANSCODING,
+    EventFilter,
+    Formula,
+    HybridEvents,
+    collect,
+    leave_out,
+    score_history,
+)
 from queries.times import MICROSECOND
 
 FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
@@ -26,12 +37,14 @@ class Dataset:
 
     ``read_frames`` yields at least one frame, all of the same columns. With
     ``whole_window`` a row sums up the whole window; otherwise the rows of
-    several days are the rows of each day, one after another.
+    several days are the rows of each day, one after another. With ``by_day``
+    a row sums up a day, so that only whole days make sense.
     """
 
     name: str
     read_frames: ReadFrames
     whole_window: bool = False
+    by_day: bool = False
 
     def read(self, source: HybridEvents, since: datetime, until: datetime, *, chunk_rows: int = CHUNK_ROWS) -> Frames:
         """The frames of a window; events come in frames of about ``chunk_rows`` rows."""
@@ -48,36 +61,70 @@ def _read_raw_results(source: HybridEvents, since: datetime, until: datetime, ch
     return _read_chunks(lambda first, last: source.rows(first, last).select(RESULT_COLUMNS), since, until, chunk_rows)
 
 
-def _read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
-    """score_history of the whole window as one interval, with since and until instead of bucket."""
-    events = pl.concat(_read_chunks(source.window, since, until, chunk_rows))
-    # with one time for all events, they are in one interval
-    history = _score_history(events.with_columns(pl.lit(since, _MOMENT).alias("event_time")), "1us")
-    bounds = (pl.col("bucket").alias("since"), pl.lit(until, _MOMENT).alias("until"))
-    yield history.select(*bounds, pl.exclude("bucket"))
-
-
-def _read_daily_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
-    """score_history by day, with day (Date) instead of bucket."""
-    history = _score_history(pl.concat(_read_chunks(source.window, since, until, chunk_rows)), "1d")
-    yield history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
-
-
 EVENTS = Dataset("events", _read_events)
 RAW_RESULTS = Dataset("raw", _read_raw_results)
-SCORES = Dataset("scores", _read_scores, whole_window=True)
-DAILY_SCORES = Dataset("scores", _read_daily_scores)
+
+FORMULA_COLUMN = "formula"
+"""The column of scores that says which formula they are by."""
+FORMULA_OF_OLDER_RELEASES = FORMULA_1.name
+"""The formula of exported scores without that column."""
 
 _MOMENT = pl.Datetime("us", "UTC")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_INTERVAL = "3652500d"
+"""Ten thousand years, longer than any window."""
 
 
-def _score_history(events: pl.DataFrame, interval: str) -> pl.DataFrame:
+def window_scores(formula: Formula) -> Dataset:
+    """score_history of the whole window as one interval, with formula (String), since and until instead of bucket."""
+
+    def read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+        events = _read_scored_events(source, since, until, chunk_rows, formula)
+        # buckets are cut from 1970 on, so that the first one has all events
+        since_1970 = pl.col("event_time") - pl.lit(since, _MOMENT) + pl.lit(_EPOCH, _MOMENT)
+        history = _score_history(events.with_columns(event_time=since_1970), _MAX_INTERVAL, formula)
+        bounds = (pl.lit(since, _MOMENT).alias("since"), pl.lit(until, _MOMENT).alias("until"))
+        yield history.select(FORMULA_COLUMN, *bounds, pl.exclude(FORMULA_COLUMN, "bucket"))
+
+    return Dataset(_name(formula), read_scores, whole_window=True)
+
+
+def daily_scores(formula: Formula) -> Dataset:
+    """score_history by day, with formula (String) and day (Date) instead of bucket."""
+
+    def read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
+        history = _score_history(_read_scored_events(source, since, until, chunk_rows, formula), "1d", formula)
+        yield history.select(
+            FORMULA_COLUMN, pl.col("bucket").dt.date().alias("day"), pl.exclude(FORMULA_COLUMN, "bucket")
+        )
+
+    return Dataset(_name(formula), read_scores, by_day=True)
+
+
+def formula_label(formula: Formula) -> str:
+    """What a row of scores says about its formula: its name, with what was asked for besides, as in HTTP requests."""
+    return f"{formula.name} busy=ignore" if formula.ignores_busy else formula.name
+
+
+def _name(formula: Formula) -> str:
+    return f"scores (formula {formula_label(formula)})"
+
+
+def _read_scored_events(
+    source: HybridEvents, since: datetime, until: datetime, chunk_rows: int, formula: Formula
+) -> pl.DataFrame:
+    events = pl.concat(_read_chunks(source.window, since, until, chunk_rows))
+    return leave_out(events, source.exclusions()) if formula.applies_exclusions else events
+
+
+def _score_history(events: pl.DataFrame, interval: str, formula: Formula) -> pl.DataFrame:
     histories = [
-        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval)
+        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval, formula=formula)
         for job_type in (TRANSCODING, AI)
     ]
     # unlike the streaming engine, this one adds in the order of the rows, so that the last bit is always the same
-    return pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)
+    scores = pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)
+    return scores.with_columns(pl.lit(formula_label(formula)).alias(FORMULA_COLUMN))
 
 
 def _read_chunks(

@@ -9,8 +9,8 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from leaderboard.export.datasets import Frames
-from leaderboard.export.errors import TargetConflict, translate_store_errors
+from leaderboard.export.datasets import FORMULA_COLUMN, FORMULA_OF_OLDER_RELEASES, Frames
+from leaderboard.export.errors import TargetConflict, TargetError, translate_store_errors
 from leaderboard.storage.delta import STORE_TIMEOUT_SECONDS, open_or_create
 from leaderboard.storage.table_formats import COMPRESSION_LEVEL, to_arrow
 from queries import store_options
@@ -41,7 +41,12 @@ class DeltaTarget:
         return day.isoformat() in self._days
 
     def write(self, frames: Frames, day: date | None) -> int:
-        """Replaces the rows of the day in one commit. Also raises TargetConflict."""
+        """Replaces the rows of the day in one commit. Also raises TargetConflict.
+
+        A table of an older release gets the columns that it lacks, null in its
+        rows of other days. A table that holds another dataset, or scores by
+        another formula, is refused.
+        """
         if day is None:
             raise ValueError("a Delta table is written by day")
         first = _add_day(next(frames))
@@ -52,12 +57,15 @@ class DeltaTarget:
         with translate_store_errors(self.to), panics_as_unavailable(f"the table in {self.to} cannot be written to"):
             try:
                 table = open_or_create(self.to, first.schema, DAY_COLUMN, self._options)
+                self._check_columns(table, first.schema)
+                self._check_formula(table, first, day)
                 count = (table.transaction_version(EXPORT_COUNT_KEY) or 0) + 1
                 write_deltalake(
                     table,
                     pa.RecordBatchReader.from_batches(first.schema, batches.read()),
                     mode="overwrite",
                     predicate=f"{DAY_COLUMN} = '{day}'",
+                    schema_mode="merge",
                     writer_properties=_PROPERTIES,
                     # Delta sees no conflict between two writers that both add a new day
                     commit_properties=CommitProperties(app_transactions=[Transaction(EXPORT_COUNT_KEY, count)]),
@@ -70,6 +78,26 @@ class DeltaTarget:
                 # deltalake reports an error of the reader only as text
                 raise batches.error from error
         return batches.rows
+
+    def _check_columns(self, table: DeltaTable, schema: pa.Schema) -> None:
+        others = [column.name for column in table.schema().fields if column.name not in schema.names]
+        if others:
+            raise TargetError(f"the table in {self.to} has other columns ({', '.join(others)}); use another folder")
+
+    def _check_formula(self, table: DeltaTable, first: pa.Table, day: date) -> None:
+        if FORMULA_COLUMN not in first.column_names or not first.num_rows:
+            return
+        formula = first[FORMULA_COLUMN][0].as_py()
+        files = pl.DataFrame(table.get_add_actions(flatten=True)).filter(
+            pl.col(f"partition.{DAY_COLUMN}").cast(pl.String) != str(day), pl.col("num_records") > 0
+        )
+        found = files.get_column(f"min.{FORMULA_COLUMN}", default=pl.repeat(None, files.height, eager=True))
+        others = set(found.cast(pl.String).fill_null(FORMULA_OF_OLDER_RELEASES)) - {formula}
+        if others:
+            raise TargetError(
+                f"the table in {self.to} has scores by formula {min(others)}, not {formula}; "
+                "choose that formula, or use another folder"
+            )
 
     def _read_days(self) -> set[str]:
         with translate_store_errors(self.to):

@@ -9,11 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from leaderboard.export.datasets import DAILY_SCORES, EVENTS, RAW_RESULTS, SCORES, Dataset
+from leaderboard.export.datasets import EVENTS, RAW_RESULTS, Dataset, daily_scores, window_scores
 from leaderboard.export.file_target import FILE_FORMATS
 from leaderboard.export.runner import ExportPeriod, ExportProgress, export_dataset
 from leaderboard.export.targets import open_target
-from queries import EVENT_SCHEMA, EventFilter, HybridEvents, PostgresEvents, score_history
+from queries import EVENT_SCHEMA, FORMULA_2, RESULT_COLUMNS, EventFilter, HybridEvents, PostgresEvents, score_history
 from queries.times import day_bounds
 from tests.support.commands import LEADERBOARD, environment
 
@@ -24,6 +24,7 @@ DAYS = [f"2024-09-{day}" for day in range(10, 19)]
 ADDRESS = "0x" + "a" * 40
 RESULT = {"success_rate": 1, "round_trip_time": 0.7, "seg_duration": 2}
 ALL_FORMATS = (*FILE_FORMATS, "delta")
+SCORES, DAILY_SCORES = window_scores(FORMULA_2), daily_scores(FORMULA_2)
 KEYS = ("orchestrator", "region", "pipeline", "model")
 
 every_dataset = pytest.mark.parametrize(
@@ -55,16 +56,18 @@ def read_back(to: Path, file_format: str, like: pl.DataFrame) -> pl.DataFrame:
     if file_format == "delta":
         return pl.read_delta(str(to)).select(like.columns).cast(dict(like.schema))
     if file_format == "ndjson":
-        return _parse_times(pl.read_ndjson(to, infer_schema_length=None), like)
-    return _parse_times(pl.read_csv(to, infer_schema=False), like)
+        return _parse_text(pl.read_ndjson(to, infer_schema_length=None), like)
+    return _parse_text(pl.read_csv(to, infer_schema=False), like)
 
 
-def _parse_times(text: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
+def _parse_text(text: pl.DataFrame, like: pl.DataFrame) -> pl.DataFrame:
     parsers = {
         pl.Datetime("us", "UTC"): lambda name: pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_zone="UTC"),
         pl.Date: lambda name: pl.col(name).str.to_date(),
+        pl.Boolean: lambda name: pl.col(name).replace_strict({"true": True, "false": False}, return_dtype=pl.Boolean),
     }
-    parsed = text.with_columns(parsers[dtype](name) for name, dtype in like.schema.items() if dtype in parsers)
+    columns = [name for name, dtype in text.schema.items() if dtype == pl.String and like.schema[name] in parsers]
+    parsed = text.with_columns(parsers[like.schema[name]](name) for name in columns)
     return parsed.cast(dict(like.schema))
 
 
@@ -82,14 +85,15 @@ def read_week(url: str, dataset: Dataset) -> pl.DataFrame:
     if dataset is EVENTS:
         return events.select(list(EVENT_SCHEMA))
     if dataset is RAW_RESULTS:
-        return events.drop("success_rate", "round_trip_time", "seg_duration")
+        return events.select(list(RESULT_COLUMNS))
     if dataset is SCORES:
         events = events.with_columns(event_time=pl.lit(SINCE))
     history = pl.concat(score_history(events, EventFilter(job_type=job_type)) for job_type in ("transcoding", "ai"))
+    formula = pl.lit("2").alias("formula")
     if dataset is DAILY_SCORES:
-        return history.select(pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
+        return history.select(formula, pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
     bounds = (pl.col("bucket").alias("since"), pl.lit(UNTIL, pl.Datetime("us", "UTC")).alias("until"))
-    return history.select(*bounds, pl.exclude("bucket"))
+    return history.select(formula, *bounds, pl.exclude("bucket"))
 
 
 def visible_names(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from leaderboard.cli.export.period import read_period
+from leaderboard.cli.formula_options import formula_options
 from leaderboard.cli.moments import Day, DayOrMoment, Month
 from leaderboard.cli.output.progress import show_progress
 from leaderboard.cli.stores import open_hybrid_events
@@ -18,6 +19,7 @@ from leaderboard.export.file_target import DATE_PLACEHOLDER, FILE_FORMATS, STDOU
 from leaderboard.export.runner import ExportPeriod, ExportProgress, export_dataset
 from leaderboard.export.targets import DELTA, Target, format_from_suffix, open_target
 from leaderboard.settings import Settings
+from queries import Formula
 
 BINARY_FORMATS = ("parquet", "arrow")
 
@@ -100,16 +102,18 @@ def raw(settings: Settings, /, **options: Any) -> None:
 @export.command()
 @_options
 @click.option("--by", type=click.Choice(["day"]), help="Scores of each day.  [default: of the whole time]")
+@formula_options
 @click.pass_obj
-def scores(settings: Settings, /, by: str | None, **options: Any) -> None:
+def scores(settings: Settings, /, by: str | None, formula: Formula, **options: Any) -> None:
     """Writes scores per orchestrator, region, job type, pipeline and model.
 
-    Each row also has the number of events and the sums behind the scores, from
-    which scores of longer times can be computed.
+    Each row also has its formula, and the number of events and the sums behind
+    the scores, from which scores of longer times can be computed. A Delta table
+    takes scores of one formula only.
     """
     if by is None and options["file_format"] == DELTA:
         raise click.UsageError("--format delta needs --by day, because the table holds days")
-    _export(settings, datasets.SCORES if by is None else datasets.DAILY_SCORES, **options)
+    _export(settings, datasets.window_scores(formula) if by is None else datasets.daily_scores(formula), **options)
 
 
 def _export(
@@ -128,7 +132,7 @@ def _export(
     whole_days = None
     if target.by_day:
         whole_days = "with --format delta" if file_format == DELTA else f"with {DATE_PLACEHOLDER} in --to"
-    elif dataset is datasets.DAILY_SCORES:
+    elif dataset.by_day:
         whole_days = "with --by day"
     period = read_period(since, until, day, month, whole_days=whole_days)
     if period is None and not target.by_day:

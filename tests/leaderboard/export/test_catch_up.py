@@ -26,7 +26,7 @@ def test_catch_up_makes_every_day_with_events_once(run_export: RunExport, tmp_pa
     to = str(tmp_path / "{date}.csv")
     done = run_export("scores", "--by", "day", "--to", to)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.splitlines()[-1].startswith("scores of 9 days: ")
+    assert done.stderr.splitlines()[-1].startswith("scores (formula 2) of 9 days: ")
     assert visible_names(tmp_path) == [f"{day}.csv" for day in DAYS]
     again = run_export("scores", "--by", "day", "--to", to)
     assert (again.returncode, again.stderr.splitlines()[-1]) == (0, f"nothing to do: all whole days are at {to}")

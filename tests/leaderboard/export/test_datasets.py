@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.export.datasets import DAILY_SCORES, EVENTS, RAW_RESULTS, SCORES, Dataset
+from leaderboard.export.datasets import EVENTS, RAW_RESULTS, Dataset
 from leaderboard.export.runner import ExportPeriod
 from leaderboard.export.targets import open_target
 from leaderboard.lake.sync import sync
@@ -21,8 +21,10 @@ from tests.conftest import load_events
 from tests.support.exports import (
     ADDRESS,
     ALL_FORMATS,
+    DAILY_SCORES,
     KEYS,
     RESULT,
+    SCORES,
     SINCE,
     UNTIL,
     every_dataset,

@@ -13,12 +13,13 @@ import psycopg2
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.export.datasets import DAILY_SCORES, RAW_RESULTS
+from leaderboard.export.datasets import RAW_RESULTS
 from leaderboard.export.errors import TargetError
 from queries import HybridEvents
 from tests.support.commands import LEADERBOARD, environment, run_leaderboard
 from tests.support.exports import (
     ALL_FORMATS,
+    DAILY_SCORES,
     DAYS,
     RunExport,
     export_to,

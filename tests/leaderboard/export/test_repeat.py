@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.export.datasets import DAILY_SCORES, EVENTS, RAW_RESULTS, Dataset
+from leaderboard.export.datasets import EVENTS, RAW_RESULTS, Dataset
 from leaderboard.export.errors import TargetConflict
 from leaderboard.export.file_target import FILE_FORMATS
 from leaderboard.export.runner import ExportPeriod
@@ -21,6 +21,7 @@ from tests.conftest import load_events, rows
 from tests.support.exports import (
     ADDRESS,
     ALL_FORMATS,
+    DAILY_SCORES,
     RESULT,
     SINCE,
     RunExport,
