@@ -21,14 +21,7 @@ from queries import AI, TRANSCODING
 
 T = TypeVar("T")
 
-COLUMNS = {
-    "code": False,
-    "name": False,
-    "job type": False,
-    "state": False,
-    "refused\nposts": True,
-    "last\nrefused": False,
-}
+COLUMNS = {"code": False, "name": False, "job type": False, "state": False, "refused": True, "last refused": False}
 PIPE_WIDTH = 300
 CANNOT_WRITE = "which takes no changes"
 
@@ -80,7 +73,7 @@ def list_regions(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"regions": known, "refused_regions": refused}), file=standard_output())
     else:
-        print_table(COLUMNS, _rows(known, refused), pipe_width=PIPE_WIDTH)
+        print_table(COLUMNS, _rows(known, refused), pipe_width=PIPE_WIDTH, overflow="fold")
 
 
 @regions.command()
@@ -92,7 +85,8 @@ def add(settings: Settings, code: str, name: str, job_type: str) -> None:
     """Registers a region, or has a retired one take results again.
 
     CODE is what testers post, in any case, such as SEA. NAME is for people,
-    such as Seattle. A running service takes results of the region at once.
+    such as Seattle. A running service takes results of the region within a
+    second.
     """
     _change(settings, lambda cursor: administration.add_region(cursor, code, name, job_type))
 
@@ -115,8 +109,8 @@ def retire(settings: Settings, code: str, job_type: str) -> None:
     """Has a region take no more results.
 
     Its results stay, in scores and in history, and so does the region in
-    lists. "leaderboard regions add" takes it back. A running service refuses
-    its results at once.
+    lists. A running service refuses its results at once. "leaderboard regions
+    add" takes the region back.
     """
     _change(settings, lambda cursor: administration.retire_region(cursor, code, job_type))
 
@@ -145,4 +139,4 @@ def _state(region: Region) -> str:
 
 
 def _count(refused: RefusedRegion | None) -> list[str]:
-    return [f"{refused['posts']:,}", refused["last_at"]] if refused else ["", ""]
+    return [f"{refused['posts']:,}", f"{refused['last_at'][:16]}Z"] if refused else ["", ""]
