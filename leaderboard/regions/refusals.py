@@ -58,6 +58,7 @@ class RefusedRegions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = Lock()
+        self._store_lock = Lock()
         self._pending: dict[RegionKey, Refusals] = {}
         self._timer: Timer | None = None
         self._is_closed = False
@@ -95,11 +96,15 @@ class RefusedRegions:
                 self._timer.start()
 
     def _store(self) -> None:
-        with self._lock:
-            refusals, self._pending = self._pending, {}
-            self._timer = None
-        if not refusals:
-            return
+        # close must not return while counts are on their way
+        with self._store_lock:
+            with self._lock:
+                refusals, self._pending = self._pending, {}
+                self._timer = None
+            if refusals:
+                self._write(refusals)
+
+    def _write(self, refusals: dict[RegionKey, Refusals]) -> None:
         try:
             # a standby stores nothing, and its log has the refusals
             with suppress(ReadOnlyDatabase):

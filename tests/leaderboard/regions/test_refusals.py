@@ -1,6 +1,7 @@
 """A post of a region that takes no results: the sentence, and the count that an operator sees."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
@@ -134,3 +135,18 @@ def test_service_that_is_read_only_counts_in_its_log_alone(
     app.extensions["leaderboard"].close()
     assert "refused a post" in caplog.text
     assert "the count of refused regions" not in caplog.text
+
+
+def test_service_that_stops_waits_for_counts_on_their_way(pool: Database, database: str) -> None:
+    refused = RefusedRegions(pool)
+    with ThreadPoolExecutor(1) as threads:
+        with closing(psycopg2.connect(database)) as holder, holder, holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE refused_regions")
+            refused.add("JNB", "ai")
+            eventually(lambda: rows(database, "SELECT 1 FROM pg_locks WHERE NOT granted"))
+            closed = threads.submit(refused.close)
+            # nothing says that close waits; without waiting, it ends in this time
+            done, _ = wait([closed], 0.2)
+            assert not done
+        closed.result()
+    assert rows(database, "SELECT posts FROM refused_regions") == [(1,)]
