@@ -11,7 +11,7 @@ from docs.markdown import table
 from leaderboard.results.validation import Result
 from leaderboard.web.media_types import ARROW_STREAM, FORMATS
 from leaderboard.web.table_params import DEFAULT_LIMIT, INTERVALS, MAX_LIMIT, MAX_ORCHESTRATORS
-from queries import AI, RANKING_COLUMNS, TRANSCODING
+from queries import AI, FORMULAS, RANKING_COLUMNS, TRANSCODING
 
 
 class Parameter(NamedTuple):
@@ -24,7 +24,7 @@ class Parameter(NamedTuple):
 
 ORCHESTRATOR = Parameter("orchestrator", "an address, upper or lower case; only its rows are answered", "all")
 REGION = Parameter("region", "a region's code, upper or lower case; only its results count", "all")
-PIPELINE = Parameter("pipeline", "AI jobs of this pipeline")
+PIPELINE = Parameter("pipeline", "AI jobs of this pipeline, in any spelling")
 MODEL = Parameter("model", "AI jobs of this model; needs `pipeline`")
 JOB_TYPE = Parameter(
     "job_type",
@@ -42,7 +42,19 @@ INTERVAL_DEFAULT = ", ".join(
     else f"`{interval}` for others"
     for interval, longest in INTERVALS.items()
 )
-EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, SINCE, UNTIL)
+FORMULA = Parameter(
+    "formula",
+    f"the formula that scores: {', '.join(f'`{number}`' for number in FORMULAS)}; see `/api/formulas`",
+    "`FORMULA`",
+)
+BUSY = Parameter(
+    "busy",
+    "`ignore`: transcoding jobs that failed only because the orchestrator was busy count as unscored",
+    "they count as failed",
+)
+WARM = Parameter("warm", "`true` or `false`: only results of models that were loaded already, or were not", "all")
+SCORING = (FORMULA, BUSY)
+EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, WARM, SINCE, UNTIL)
 
 PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "/api/aggregated_stats": (
@@ -51,8 +63,10 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         PIPELINE._replace(meaning="AI jobs of this pipeline; needs `model`"),
         MODEL,
         JOB_TYPE._replace(meaning=f"{JOB_TYPE.meaning}; `{AI}` needs `pipeline` and `model`"),
+        WARM,
         SINCE,
         UNTIL,
+        *SCORING,
         FORMAT,
     ),
     "/api/raw_stats": (
@@ -67,20 +81,25 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         ),
         *EVENTS,
         Parameter("interval", ", ".join(f"`{interval}`" for interval in INTERVALS), INTERVAL_DEFAULT),
+        *SCORING,
         FORMAT,
     ),
     "/api/leaderboard": (
         ORCHESTRATOR,
         *EVENTS,
-        Parameter("min_events", "leave out orchestrators with fewer results", "0"),
+        Parameter("min_events", "leave out orchestrators with fewer scored results", "0"),
         Parameter("sort", ", ".join(f"`{column}`" for column in RANKING_COLUMNS), "`score`"),
         Parameter("order", "`asc` or `desc`", "best first"),
         Parameter("limit", f"rows per page, 1 to {MAX_LIMIT}", str(DEFAULT_LIMIT)),
         Parameter("cursor", "the `next_cursor` of the page before", "the first page"),
+        *SCORING,
         FORMAT,
     ),
-    "/api/orchestrators/0x…": (SINCE, UNTIL, FORMAT),
-    "/api/top_ai_score": (ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),),
+    "/api/orchestrators/0x…": (WARM, SINCE, UNTIL, *SCORING, FORMAT),
+    "/api/top_ai_score": (
+        ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),
+        *SCORING,
+    ),
     "/api/pipelines": (REGION, SINCE, UNTIL),
     "/api/exclusions": (Parameter("all", "`true` answers those that were removed as well", "`false`"),),
 }

@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Raw
 
 from leaderboard.exclusions.exclusion_table import StoredExclusion
-from queries import AI
+from queries import AI, FORMULA_SYMBOLS, FORMULAS, Formula
 
 Scores = dict[str, dict[str, dict[str, float]]]
 
@@ -84,6 +84,14 @@ def _serialize_exclusion(stored: StoredExclusion) -> dict[str, Any]:
         for name, value in fields.items()
         if value is not None
     }
+
+
+def serialize_formulas(default: Formula) -> dict[str, Any]:
+    """The released formulas as ``{"default", "symbols", "formulas": [{"number", "scores", "rules", "values"}, …]}``."""
+    formulas = [
+        {"number": number, **formula.describe(), "values": formula.as_dict()} for number, formula in FORMULAS.items()
+    ]
+    return {"default": int(default.name), "symbols": FORMULA_SYMBOLS, "formulas": formulas}
 
 
 def serialize_rows(frame: pl.DataFrame) -> list[dict[str, Any]] | Raw:

@@ -73,18 +73,18 @@ def choice(options: tuple[str, ...], *, upper: bool = False) -> Callable[[str], 
     return parse
 
 
+def one_of(values: Mapping[str, T]) -> Callable[[str], T]:
+    """A parser of the names of some values."""
+    parse_name = choice(tuple(values))
+    return lambda value: values[parse_name(value)]
+
+
 def switch(value: str) -> bool:
     """True or false, in any case."""
     chosen = value.strip().lower()
     if chosen not in ("true", "false"):
         raise ValueError(f"must be true or false, not {value!r}")
     return chosen == "true"
-
-
-def one_of(values: Mapping[str, T]) -> Callable[[str], T]:
-    """A parser of the names of some values."""
-    parse_name = choice(tuple(values))
-    return lambda value: values[parse_name(value)]
 
 
 def url(*schemes: str) -> Callable[[str], str]:

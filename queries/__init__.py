@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from queries.scoring.exclusions import leave_out as leave_out
     from queries.scoring.formula import FORMULA_1 as FORMULA_1
     from queries.scoring.formula import FORMULA_2 as FORMULA_2
+    from queries.scoring.formula import FORMULA_SYMBOLS as FORMULA_SYMBOLS
     from queries.scoring.formula import FORMULAS as FORMULAS
     from queries.scoring.formula import Formula as Formula
     from queries.scoring.grouping import SCORE_DECIMALS as SCORE_DECIMALS
@@ -129,6 +130,7 @@ attach(
         "leave_out": "queries.scoring.exclusions",
         "FORMULAS": "queries.scoring.formula",
         "FORMULA_1": "queries.scoring.formula",
+        "FORMULA_SYMBOLS": "queries.scoring.formula",
         "FORMULA_2": "queries.scoring.formula",
         "Formula": "queries.scoring.formula",
         "MEASURES": "queries.scoring.scored_events",

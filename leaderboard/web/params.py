@@ -1,10 +1,11 @@
 """The query parameters of a request, parsed into what the query functions take."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from flask import Request
 
-from queries import AI, TRANSCODING, EventFilter, times
+from queries import AI, FORMULAS, TRANSCODING, EventFilter, Formula, times
 from queries.errors import quote
 from queries.times import TimeRange
 
@@ -37,6 +38,20 @@ def scores_filter(request: Request) -> EventFilter:
     if event_filter.job_type == AI and not event_filter.pipeline:
         raise InvalidParameter("pipeline and model required for job_type ai")
     return event_filter
+
+
+def formula(request: Request, default: Formula) -> Formula:
+    """The formula that ``formula`` names, with busy orchestrators unscored if ``busy`` says so."""
+    released = {str(number): formula for number, formula in FORMULAS.items()}
+    name = choice(request, "formula", tuple(released))
+    chosen = released[name] if name else default
+    return replace(chosen, ignores_busy=True) if choice(request, "busy", ("ignore",)) else chosen
+
+
+def warm(request: Request) -> bool | None:
+    """Whether only results of warm models (true), or of cold ones (false), count."""
+    text = choice(request, "warm", ("true", "false"))
+    return None if text is None else text == "true"
 
 
 def results_filter(request: Request) -> tuple[str, EventFilter]:
@@ -78,7 +93,17 @@ def job_filter(request: Request) -> EventFilter:
         region=_upper(_text(request, "region")),
         pipeline=pipeline,
         model=model,
+        warm=warm(request),
     )
+
+
+def choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """The value of a parameter that takes only these, or None if it is missing."""
+    text = request.args.get(name) or None
+    if text is not None and text not in choices:
+        allowed = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+        raise InvalidParameter(f"{name} must be {allowed}, not {quote(text)}")
+    return text
 
 
 def _text(request: Request, name: str) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -28,14 +29,14 @@ STREAM_THRESHOLD_BYTES = 1 << 20
 """Longer JSON of results is sent while it is made."""
 MAX_HISTORY_ROWS = 100_000
 
-QueryFunction = Callable[[pl.LazyFrame, EventFilter], pl.LazyFrame]
+QueryFunction = Callable[..., pl.LazyFrame]
 
 encode = msgspec.json.Encoder().encode
 
 
-def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilter) -> pl.DataFrame:
-    """The result of a query over the events of a window. Raises StoreUnavailable and StoreTimeout."""
-    return window.collect(lambda events: query(events, event_filter))
+def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilter, **options: Any) -> pl.DataFrame:
+    """The result of a query function over the events of a window. Raises StoreUnavailable and StoreTimeout."""
+    return window.collect(lambda events: query(events, event_filter, **options))
 
 
 def render_scores(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:

@@ -11,7 +11,7 @@ from leaderboard.results.validation import ADDRESS
 from leaderboard.web import params
 from leaderboard.web.pagination import ASCENDING_COLUMNS, Paging, hash_query, resume
 from leaderboard.web.params import InvalidParameter
-from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter
+from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter, Formula
 from queries.errors import quote
 from queries.times import TimeRange
 
@@ -56,12 +56,12 @@ def min_events(request: Request) -> int:
     return _integer(request, "min_events", 0, 0, MAX_MIN_EVENTS)
 
 
-def paging(request: Request, default_hours: float) -> Paging:
+def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
     """The page of the ranking. A cursor brings the window of the first page with it."""
-    sort = _choice(request, "sort", RANKING_COLUMNS) or "score"
-    order = _choice(request, "order", ("asc", "desc")) or ("asc" if sort in ASCENDING_COLUMNS else "desc")
+    sort = params.choice(request, "sort", RANKING_COLUMNS) or "score"
+    order = params.choice(request, "order", ("asc", "desc")) or ("asc" if sort in ASCENDING_COLUMNS else "desc")
     ends = request.args.get("since"), request.args.get("until")
-    query_hash = hash_query(params.model_filter(request), min_events(request), sort, order, ends)
+    query_hash = hash_query(params.model_filter(request), formula, min_events(request), sort, order, ends)
     limit = _integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     first = Paging(sort, order == "desc", limit, query_hash, params.time_range(request, default_hours))
     cursor = request.args.get("cursor")
@@ -70,7 +70,7 @@ def paging(request: Request, default_hours: float) -> Paging:
 
 def includes_removed(request: Request) -> bool:
     """Whether exclusions that were removed are answered as well."""
-    return _choice(request, "all", ("true", "false")) == "true"
+    return params.choice(request, "all", ("true", "false")) == "true"
 
 
 def parse_address(text: str) -> str:
@@ -83,13 +83,6 @@ def parse_address(text: str) -> str:
 def _default_interval(time_range: TimeRange) -> str:
     length = time_range.until - time_range.since
     return next(interval for interval, max_length in INTERVALS.items() if length <= max_length)
-
-
-def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
-    text = request.args.get(name)
-    if text and text not in choices:
-        raise InvalidParameter(f"{name} must be one of {', '.join(choices)}, not {quote(text)}")
-    return text
 
 
 def _integer(request: Request, name: str, default: int, minimum: int, maximum: int) -> int:

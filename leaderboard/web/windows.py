@@ -39,6 +39,7 @@ def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:
     return min(window.as_of, later.as_of)
 
 
-def scored_window(window: EventWindow, formula: Formula, time_range: TimeRange) -> EventWindow:
+def scored_window(time_range: TimeRange, formula: Formula) -> EventWindow:
     """The events of a window that a formula scores: without the excluded ones, where it applies exclusions."""
+    window = service().events.window(*time_range)
     return window.leave_out(service().exclusions.active(), *time_range) if formula.applies_exclusions else window

@@ -11,6 +11,26 @@ from typing import Any
 LIVE_PIPELINE = "live-video-to-video"
 """The slug of live video, whose results carry a quality (0..1) instead of a round trip time."""
 
+FORMULA_SYMBOLS = {
+    "s": "the mean success_rate of an orchestrator's results in a region; a higher one than 1 counts as 1",
+    "d": "their mean seg_duration in seconds",
+    "t": "their mean round_trip_time in seconds",
+    "m": "the median round_trip_time of the jobs with the same pipeline and model that succeeded and took time",
+    "q": "the mean quality of the live streams: what was posted as round_trip_time if it is at most 1, 0 for a failure",
+}
+"""What the letters in ``Formula.describe`` stand for."""
+
+_RULES = {
+    "skips_unscored": "Results with a test_outcome that begins with unscored count only as unscored.",
+    "skips_double_posts": "Results of live video that succeeded and have errors are left out: each is the second "
+    "result of a run that failed.",
+    "rates_live_video": "Results of live video with a time above 1 say nothing about quality; their success counts.",
+    "merges_spellings": "Pipelines that differ only in case, spaces, underscores and hyphens are one pipeline.",
+    "uses_network_median": "The median m is that of all regions, whichever region is asked for.",
+    "applies_exclusions": "Results in a span that an operator excluded are left out.",
+    "ignores_busy": "Transcoding jobs that failed only because the orchestrator was busy count as unscored.",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Formula:
@@ -56,6 +76,23 @@ class Formula:
             raise ValueError(f"half_life must be longer than 0, not {self.half_life!r}")
         if self.min_events < 1:
             raise ValueError(f"min_events must be at least 1, not {self.min_events!r}")
+
+    def describe(self) -> dict[str, Any]:
+        """The formula in words: how each kind of job is scored (``scores``), and which results count (``rules``)."""
+        weighted = f"score = {self.success_weight:g} · s + {self.round_trip_weight:g} · round_trip_score, 0 where s = 0"
+        at_median = f"round_trip_score = {self.score_at_median:g}^(t / m), 0 where no job succeeded"
+        scores = {
+            "transcoding": "round_trip_score = 1 − e^(−d / t), 0 where t = 0; score = s · round_trip_score",
+            "ai": f"{at_median}; {weighted}",
+        }
+        if self.rates_live_video:
+            scores[LIVE_PIPELINE] = f"round_trip_score = q; {weighted}"
+        return {
+            "scores": scores,
+            "rules": [sentence for field, sentence in _RULES.items() if getattr(self, field)]
+            + ([f"After {self.half_life} a result counts half."] if self.half_life is not None else [])
+            + ([f"A score needs at least {self.min_events} results."] if self.min_events > 1 else []),
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, with the half-life in seconds."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import polars as pl
 from flask import Blueprint, Response, request
 
 import queries
@@ -11,7 +12,7 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response
-from leaderboard.web.windows import common_as_of, concat_windows, select_events
+from leaderboard.web.windows import common_as_of, concat_windows, scored_window, select_events
 from queries import AI, TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
@@ -22,14 +23,18 @@ def leaderboard() -> Response:
     """A page of the ranking of orchestrators."""
     event_filter, file_format = params.model_filter(request), negotiate(request)
     min_events = table_params.min_events(request)
-    paging = table_params.paging(request, service().settings.start_time_window)
-    window = service().events.window(*paging.time_range)
+    formula = params.formula(request, service().settings.formula)
+    paging = table_params.paging(request, service().settings.start_time_window, formula)
+    window = scored_window(paging.time_range, formula)
 
     def render() -> RenderedResponse:
-        ranking = window.collect(lambda events: queries.ranking(events, event_filter, min_events=min_events))
+        def query(events: pl.LazyFrame) -> pl.LazyFrame:
+            return queries.ranking(events, event_filter, min_events=min_events, formula=formula)
+
+        ranking = window.collect(query)
         return render_ranking(ranking, paging, file_format)
 
-    key = ("leaderboard", event_filter, min_events, paging.cache_key, file_format.name)
+    key = ("leaderboard", event_filter, formula, min_events, paging.cache_key, file_format.name)
     return cached_response(key, window, render)
 
 
@@ -37,14 +42,15 @@ def leaderboard() -> Response:
 def orchestrator(address: str) -> Response:
     """The jobs of an orchestrator, how well it did them, and the errors it met."""
     address, file_format = table_params.parse_address(address), negotiate(request)
-    event_filter = EventFilter(orchestrator=address)
+    event_filter = EventFilter(orchestrator=address, warm=params.warm(request))
+    formula = params.formula(request, service().settings.formula)
     time_range = params.time_range(request, service().settings.start_time_window)
-    window = service().events.window(*time_range)
+    window = scored_window(time_range, formula)
 
     def render() -> RenderedResponse:
         # loaded once, and first, so that the results have all of its events
         events = window.load()
-        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter))
+        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula))
         results = concat_windows(
             (
                 service().events.results(address, *time_range, TRANSCODING),
@@ -59,4 +65,6 @@ def orchestrator(address: str) -> Response:
 
     # during an outage the results may be older than the window, so the version of the window does not cover them
     version = window.version if window.as_of is None else None
-    return cached_response((address, file_format.name), replace(window, version=version), render)
+    return cached_response(
+        ("orchestrators", event_filter, formula, file_format.name), replace(window, version=version), render
+    )

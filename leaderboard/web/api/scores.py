@@ -4,12 +4,14 @@ import polars as pl
 from flask import Blueprint, Response, request
 
 import queries
+from leaderboard.serializers import serialize_formulas
 from leaderboard.services import service
 from leaderboard.web import params, table_params
 from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.caching.response_cache import get_readthrough
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import (
+    render_document,
     render_history,
     render_pipelines,
     render_scores,
@@ -17,6 +19,7 @@ from leaderboard.web.rendering import (
     run_query,
 )
 from leaderboard.web.responses import cached_response, respond
+from leaderboard.web.windows import scored_window
 from queries import times
 
 bp = Blueprint("scores", __name__)
@@ -26,13 +29,14 @@ bp = Blueprint("scores", __name__)
 def aggregated_stats() -> Response:
     """The scores of each orchestrator in each region."""
     event_filter, file_format = params.scores_filter(request), negotiate(request)
-    window = service().events.window(*params.time_range(request, service().settings.start_time_window))
+    formula = params.formula(request, service().settings.formula)
+    window = scored_window(params.time_range(request, service().settings.start_time_window), formula)
 
     def render() -> RenderedResponse:
-        frame = run_query(queries.aggregated_stats, window, event_filter)
+        frame = run_query(queries.aggregated_stats, window, event_filter, formula=formula)
         return render_scores(frame, event_filter.job_type, file_format)
 
-    return cached_response(("aggregated_stats", event_filter, file_format.name), window, render)
+    return cached_response(("aggregated_stats", event_filter, formula, file_format.name), window, render)
 
 
 @bp.get("/score_history")
@@ -41,7 +45,8 @@ def score_history() -> Response:
     event_filter, file_format = table_params.history_filter(request), negotiate(request)
     time_range = params.time_range(request, service().settings.start_time_window)
     options = table_params.history_options(request, time_range)
-    window = service().events.window(*time_range)
+    formula = params.formula(request, service().settings.formula)
+    window = scored_window(time_range, formula)
 
     def render() -> RenderedResponse:
         def query(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -51,24 +56,33 @@ def score_history() -> Response:
                 interval=options.interval,
                 orchestrators=options.orchestrators,
                 group_columns=options.group_columns,
+                formula=formula,
             )
             return history.drop(*queries.SUM_COLUMNS)
 
         return render_history(window.collect(query), options.interval, file_format)
 
-    return cached_response(("score_history", event_filter, options, file_format.name), window, render)
+    return cached_response(("score_history", event_filter, options, formula, file_format.name), window, render)
 
 
 @bp.get("/top_ai_score")
 def top_ai_score() -> Response:
     """The AI job in which an orchestrator is best."""
     event_filter = params.top_score_filter(request)
-    window = service().events.window(*times.last_hours(service().settings.start_time_window))
+    formula = params.formula(request, service().settings.formula)
+    window = scored_window(times.last_hours(service().settings.start_time_window), formula)
 
     def render() -> RenderedResponse:
-        return render_top_score(run_query(queries.top_ai_score, window, event_filter))
+        return render_top_score(run_query(queries.top_ai_score, window, event_filter, formula=formula))
 
-    return cached_response(("top_ai_score", event_filter), window, render)
+    return cached_response(("top_ai_score", event_filter, formula), window, render)
+
+
+@bp.get("/formulas")
+def formulas() -> Response:
+    """The released formulas, in words and as data."""
+    default = service().settings.formula
+    return respond(render_document(serialize_formulas(default)))
 
 
 @bp.get("/pipelines")

@@ -3,18 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask, Response
+from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
-import queries
 from leaderboard.exclusions.exclusion_table import insert_exclusion, remove_exclusion
 from leaderboard.services import Service
-from leaderboard.web.caching.rendered import RenderedResponse
-from leaderboard.web.media_types import JSON
-from leaderboard.web.rendering import render_scores
-from leaderboard.web.responses import cached_response
-from leaderboard.web.windows import scored_window
-from queries import FORMULA_1, FORMULA_2, EventFilter, Exclusion, Formula
+from queries import Exclusion
 from queries.times import TimeRange
 from tests.conftest import load_events
 
@@ -56,19 +51,14 @@ def remove(service: Service, id_: int) -> None:
     service.exclusions.load()
 
 
-def answer(app: Flask, time_range: TimeRange, formula: Formula = FORMULA_2) -> Response:
-    """What a view of scores answers."""
-
-    def render() -> RenderedResponse:
-        frame = window.collect(lambda events: queries.aggregated_stats(events, EventFilter(), formula=formula))
-        return render_scores(frame, "transcoding", JSON)
-
-    with app.test_request_context():
-        window = scored_window(app.extensions["leaderboard"].events.window(*time_range), formula, time_range)
-        return cached_response(("aggregated_stats", formula.name), window, render)
+def answer(app: Flask, time_range: TimeRange, formula: int = 2) -> TestResponse:
+    """The scores of a window."""
+    since, until = (moment.isoformat() for moment in time_range)
+    query = {"since": since, "until": until, "formula": formula}
+    return app.test_client().get("/api/aggregated_stats", query_string=query)
 
 
-def success_rates(response: Response) -> dict[str, float]:
+def success_rates(response: TestResponse) -> dict[str, float]:
     return {region: scores["success_rate"] for region, scores in response.json[ADDRESS].items()}
 
 
@@ -90,7 +80,7 @@ def test_excluded_results_are_in_no_score_until_the_exclusion_is_removed(app: Fl
 
 def test_formula_1_counts_all_and_says_nothing(app: Flask, service: Service) -> None:
     add(service, "FRA")
-    response = answer(app, WHOLE_TIME, FORMULA_1)
+    response = answer(app, WHOLE_TIME, 1)
     assert success_rates(response) == {"FRA": 0.5, "MDW": 0.0}
     assert "X-Exclusions" not in response.headers
 
