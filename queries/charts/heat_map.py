@@ -13,7 +13,7 @@ def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round
     """One row per orchestrator and one column per region, from the rows of ``aggregated_stats``.
 
     The colour shows ``field`` on a scale from 0 to 1. Rows and columns are sorted
-    by its mean, the best at the top and on the left. White means not tested.
+    by its mean, the best at the top and on the left. White means that there is no score.
 
     >>> from queries import aggregated_stats, charts, sample_data
     >>> charts.heat_map(aggregated_stats(sample_data.events())).save("heat_map.svg")
@@ -51,7 +51,7 @@ def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round
             tooltip=["orchestrator:N", "region:N", alt.Tooltip(f"{field}:Q", format=".4f", title=name)],
         )
         .properties(
-            title=chart_title(f"{name.capitalize()} by region", rows, "White: not tested."),
+            title=chart_title(f"{name.capitalize()} by region", rows, "White: no score."),
             width=alt.Step(24),
             height=alt.Step(14),
         )

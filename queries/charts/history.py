@@ -33,7 +33,7 @@ def history(
 ) -> alt.LayerChart | alt.FacetChart:
     """``field`` over time (UTC), one panel per region and model, from the rows of ``score_history``.
 
-    A dot is a bucket with events. Up to MAX_COLOURS orchestrators have a line of
+    A dot is a bucket with a score; a line ends where a bucket has none. Up to MAX_COLOURS orchestrators have a line of
     their own colour; more are drawn faintly, with their median as a strong line.
 
     >>> from queries import charts, sample_data, score_history

@@ -4,7 +4,16 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.theme import ACCENT, MUTED, SCORE_SCALE, chart_title, collect_rows, inline_data, shorten_expression
+from queries.charts.theme import (
+    ACCENT,
+    MUTED,
+    SCORE_SCALE,
+    chart_title,
+    collect_rows,
+    hidden_note,
+    inline_data,
+    shorten_expression,
+)
 
 
 def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart:
@@ -13,8 +22,8 @@ def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -
     x is the median round trip time of the successful jobs (seconds, log scale),
     y the share of jobs that succeeded, with its 95 % interval. The colour shows
     the score, the size the number of events. ``highlight`` is an orchestrator to
-    ring and name. Orchestrators without a success have no round trip time; the
-    subtitle says how many there are.
+    ring and name. Orchestrators without a successful job have no round trip time,
+    and neither has live video; the subtitle says how many are missing.
 
     >>> from queries import charts, ranking, sample_data
     >>> charts.success_against_latency(ranking(sample_data.events())).save("latency.svg")
@@ -53,7 +62,7 @@ def success_against_latency(frame: IntoFrame, *, highlight: str | None = None) -
             "Success against latency",
             ranked,
             "Line: the 95 % interval of the share.",
-            f"{hidden} not shown, since none of their jobs succeeded." if hidden else "",
+            hidden_note(hidden, "have no successful job with a round trip time"),
         ),
         width=560,
         height=360,

@@ -11,6 +11,7 @@ from queries.charts.theme import (
     SHARE_SCALE,
     chart_title,
     collect_rows,
+    hidden_note,
     inline_data,
     shorten_expression,
 )
@@ -21,12 +22,14 @@ def ranking(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart
 
     The dot on a bar is the share of jobs that succeeded, with its 95 % interval:
     a long line means few tests. ``highlight`` is an orchestrator whose bar gets
-    another colour.
+    another colour. Orchestrators without a score have no bar; the subtitle says
+    how many there are.
 
     >>> from queries import charts, ranking, sample_data
     >>> charts.ranking(ranking(sample_data.events())).save("ranking.svg")
     """
-    rows = collect_rows(frame).with_columns(
+    ranked = collect_rows(frame)
+    rows = ranked.drop_nulls("rank").with_columns(
         place=pl.format("{} {}", "rank", "orchestrator"),
         share=pl.col("succeeded") / pl.col("events"),
         highlighted=pl.col("orchestrator") == pl.lit(highlight, pl.String).fill_null(""),
@@ -54,9 +57,10 @@ def ranking(frame: IntoFrame, *, highlight: str | None = None) -> alt.LayerChart
     return alt.LayerChart(layer=[bars, intervals, shares], data=inline_data(rows)).properties(
         title=chart_title(
             "Ranking",
-            rows,
+            ranked,
             "Bar: score, the mean over regions.",
             "Dot and line: the share of all jobs that succeeded, with its 95 % interval.",
+            hidden_note(ranked.height - rows.height, "have no score"),
         ),
         width=480,
         height=alt.Step(15),

@@ -45,3 +45,8 @@ def chart_title(text: str, rows: pl.DataFrame, *subtitle: str) -> alt.Title:
     """A title with the ``subtitle`` lines that are not empty; where there are no rows, it says so instead."""
     lines = ["No results in this window."] if rows.is_empty() else [line for line in subtitle if line]
     return alt.Title(text, subtitle=lines or alt.Undefined, anchor="start", subtitleColor="#666", offset=12)
+
+
+def hidden_note(number: int, reason: str) -> str:
+    """The line of a subtitle that says how many orchestrators are not shown, and why; empty where all are."""
+    return f"{number} not shown, since they {reason}." if number else ""

@@ -42,6 +42,12 @@ def job(orchestrator: str, region: str = "FRA", **fields: Any) -> dict[str, Any]
     return {"orchestrator": orchestrator, "region": region} | fields
 
 
+def make_unscored(rows: list[dict[str, Any]], unscored: str) -> pl.DataFrame:
+    """AI events, of which those of one orchestrator are unscored."""
+    events = make_events([row | {"job_type": "ai", "pipeline": "llm", "model": "m"} for row in rows])
+    return events.with_columns(outcome=pl.when(pl.col("orchestrator") == unscored).then(pl.lit("unscored_busy")))
+
+
 def ai(model: str, orchestrator: str = "0xa", **fields: Any) -> dict[str, Any]:
     return job(orchestrator, job_type="ai", pipeline="llm", model=model) | fields
 
@@ -64,6 +70,13 @@ class TestRanking:
         assert (
             sum(text.partition(" ")[0].isdigit() and "…" in text for text in texts(drawn(charts.ranking(rows)))) == 100
         )
+
+    def test_orchestrators_without_a_score_are_counted_in_the_subtitle(self) -> None:
+        rows = ranking(make_unscored([job("0xa"), job("0xb")], unscored="0xb"), EventFilter(job_type=AI))
+        svg = drawn(charts.ranking(rows))
+        assert marks(svg, "rect") == 1
+        assert "1 not shown, since they have no score." in texts(svg)
+        assert NOTHING not in texts(drawn(charts.ranking(rows.filter(orchestrator="0xb"))))
 
 
 class TestHeatMap:
@@ -129,6 +142,16 @@ class TestHistory:
         events = make_events([job("0xa", event_time=NOON + timedelta(hours=hour)) for hour in range(6)])
         assert "01 Sep 14:00" in texts(drawn(charts.history(score_history(events, interval="1h"))))
 
+    def test_bucket_without_a_score_has_no_dot_and_ends_the_line(self) -> None:
+        days = self.days("0xa", "0xb").with_columns(job_type=pl.lit("ai"), pipeline=pl.lit("llm"), model=pl.lit("m"))
+        second = (pl.col("orchestrator") == "0xa") & (pl.col("event_time") == NOON + timedelta(days=1))
+        events = days.with_columns(outcome=pl.when(second).then(pl.lit("unscored_busy")))
+        svg = drawn(charts.history(score_history(events, EventFilter(job_type=AI))))
+        assert marks(svg, "symbol") == 7
+        # that of 0xa has a gap
+        paths = re.findall(r'<path[^>]* d="(M[^"]*)"[^>]*stroke="#[0-9a-f]{6}"[^>]*stroke-width="1.5"', svg)
+        assert max(path.count("M") for path in paths) == 2
+
 
 class TestSuccessAgainstLatency:
     def test_each_orchestrator_has_a_dot_and_an_interval(self) -> None:
@@ -139,7 +162,7 @@ class TestSuccessAgainstLatency:
         rows = ranking(make_events([job("0xa"), job("0xb", success_rate=0.0)]))
         svg = drawn(charts.success_against_latency(rows))
         assert marks(svg, "symbol") == 1
-        assert "1 not shown, since none of their jobs succeeded." in texts(svg)
+        assert "1 not shown, since they have no successful job with a round trip time." in texts(svg)
 
     def test_highlight_rings_and_names_one_orchestrator(self) -> None:
         svg = drawn(charts.success_against_latency(ranking(make_events([job(ADDRESS), job("0xb")])), highlight=ADDRESS))
