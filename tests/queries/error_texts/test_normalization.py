@@ -4,7 +4,7 @@ from unicodedata import category
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from queries import normalize_error
@@ -68,6 +68,7 @@ def test_null_stays_null() -> None:
     assert pl.select(normalize_error(pl.lit(None, pl.String))).item() is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=200).map("".join))
 @example("x" * (MAX_CHARACTERS - 5) + "deadbeef")
 @example("x" * (MAX_CHARACTERS - 1) + " y")
@@ -79,6 +80,7 @@ def test_normalizing_twice_changes_nothing(text: str) -> None:
     assert "Cc" not in map(category, once)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(), st.integers(1, 65535))
 def test_hosts_and_ports_make_no_difference(host: object, port: int) -> None:
     bracketed = f"[{host}]" if ":" in str(host) else str(host)
