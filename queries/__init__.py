@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from queries.sources.lake_snapshot import WATERMARK_KEY as WATERMARK_KEY
     from queries.sources.lake_snapshot import LakeSnapshot as LakeSnapshot
     from queries.sources.lake_snapshot import hash64 as hash64
+    from queries.sources.lake_snapshot import lake_data_files as lake_data_files
     from queries.sources.lake_snapshot import read_lake_snapshot as read_lake_snapshot
     from queries.sources.lake_snapshot import table_root as table_root
     from queries.sources.live.events import EventWindow as EventWindow
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from queries.sources.object_stores import store_options as store_options
     from queries.sources.parquet_files import collect as collect
     from queries.sources.parquet_files import scan_lake_files as scan_lake_files
+    from queries.sources.posted_fields import with_posted_fields as with_posted_fields
     from queries.sources.postgres import PostgresEvents as PostgresEvents
     from queries.sources.urls import open_events as open_events
     from queries.sources.watermark import Watermark as Watermark
@@ -146,6 +148,7 @@ attach(
         "RESULT_COLUMNS": "queries.sources.lake_snapshot",
         "WATERMARK_KEY": "queries.sources.lake_snapshot",
         "hash64": "queries.sources.lake_snapshot",
+        "lake_data_files": "queries.sources.lake_snapshot",
         "read_lake_snapshot": "queries.sources.lake_snapshot",
         "table_root": "queries.sources.lake_snapshot",
         "EventWindow": "queries.sources.live.events",
@@ -156,6 +159,7 @@ attach(
         "store_options": "queries.sources.object_stores",
         "collect": "queries.sources.parquet_files",
         "scan_lake_files": "queries.sources.parquet_files",
+        "with_posted_fields": "queries.sources.posted_fields",
         "PostgresEvents": "queries.sources.postgres",
         "open_events": "queries.sources.urls",
         "Watermark": "queries.sources.watermark",

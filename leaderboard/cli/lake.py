@@ -154,8 +154,9 @@ def _sync(settings: Settings, rewrite: Rewrite, *, adopt: bool = False) -> None:
 
 def _summary(synced: SyncResult) -> str:
     rewritten = f", {len(synced.rewritten_days):,} days rewritten" if synced.rewritten_days else ""
+    upgraded = f", {synced.upgraded_files:,} files of an older release upgraded" if synced.upgraded_files else ""
     reach = f"the lake reaches id {synced.watermark:,}, as of {synced.as_of:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{synced.events:,} results written{rewritten}; {reach}"
+    return f"{synced.events:,} results written{rewritten}{upgraded}; {reach}"
 
 
 def _print_days(days: pl.DataFrame) -> None:

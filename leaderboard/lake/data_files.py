@@ -11,7 +11,7 @@ from deltalake import ColumnProperties, WriterProperties
 from deltalake.transaction import AddAction, RemoveAction
 
 from leaderboard.storage.files import Files
-from queries import MEASURES
+from queries import LAKE_SCHEMA, MEASURES, scan_lake_files, with_posted_fields
 
 MONTH = "month"
 """The partition column. Its values look like 2026-09, and each has a folder of its own."""
@@ -19,6 +19,8 @@ COMPRESSION_LEVEL = 1
 """Of zstd."""
 ROW_GROUP_ROWS = 100_000
 """A reader skips the row groups of a file that are outside of its window."""
+BATCH_ROWS, MAX_BYTES = 10_000, 64 << 20
+"""Events that are read at a time when an older file is rewritten, and about how large the events of a new one are."""
 
 
 def write_data_files(files: Files, events: pl.DataFrame) -> Iterator[AddAction]:
@@ -37,6 +39,19 @@ def write_data_files(files: Files, events: pl.DataFrame) -> Iterator[AddAction]:
         files.put(path, content.getvalue())
         size = content.getbuffer().nbytes
         yield AddAction(path, size, {MONTH: str(month)}, _now_in_millis(), True, _statistics(month_events))
+
+
+def complete_events(uri: str, options: dict[str, str] | None) -> Iterator[pl.DataFrame]:
+    """Reads a file of an older release in frames of bounded size, with every column. Raises Polars' errors, OSError."""
+    frames: list[pl.DataFrame] = []
+    events = with_posted_fields(scan_lake_files([uri], options)).select(LAKE_SCHEMA.names)
+    for frame in events.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        frames.append(frame)
+        if len(frames) * BATCH_ROWS >= ROW_GROUP_ROWS or sum(map(pl.DataFrame.estimated_size, frames)) >= MAX_BYTES:
+            yield pl.concat(frames)
+            frames = []
+    if frames:
+        yield pl.concat(frames)
 
 
 def remove_actions(data_files: pl.DataFrame) -> list[RemoveAction]:

@@ -27,6 +27,7 @@ class LakeStatus:
     lag_seconds: int
     events: int
     files: int
+    older_files: int
     bytes: int
     first_event: datetime | None
     last_event: datetime | None
@@ -53,6 +54,7 @@ def read_status(postgres: PostgresEvents, snapshot: LakeSnapshot, url: str) -> L
         lag_seconds=0 if backlog.oldest is None else _seconds_since(backlog.oldest),
         events=int(files["events"].sum()),
         files=files.height,
+        older_files=snapshot.older_files,
         bytes=int(files["bytes"].sum()),
         first_event=files.select(pl.col("since").min()).item(),
         last_event=files.select(pl.col("until").max()).item(),

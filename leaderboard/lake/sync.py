@@ -1,7 +1,7 @@
 """Brings the lake up to date with its database."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 from itertools import chain
@@ -12,6 +12,7 @@ from leaderboard.lake.chunks import BEFORE_FIRST_ID, IdRange, Progress, event_da
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.settle import MAX_SETTLE_SECONDS, SettledPoint, wait_until_settled
 from leaderboard.lake.table import LakeTable, SyncPosition
+from leaderboard.lake.upgrade import upgrade
 from leaderboard.lake.verify import compare_days
 from queries import DatabaseState, LakeSnapshot, PostgresEvents, StoreUnavailable, hash64
 from queries.times import MIN_TIME
@@ -30,12 +31,16 @@ class Rewrite(Enum):
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did: the number of events it wrote, the days it rewrote, and how far the lake reaches now."""
+    """What a sync did: the number of events it wrote, the days it rewrote, and how far the lake reaches now.
+
+    ``upgraded_files`` is the number of files that it rewrote because an older release wrote them.
+    """
 
     events: int
     rewritten_days: list[date]
     watermark: int
     as_of: datetime
+    upgraded_files: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ def sync(
 ) -> SyncResult:
     """Adds every settled event that the lake at ``url`` lacks and rewrites days, in one commit.
 
+    Before that, a commit of its own upgrades a lake of an older release.
+
     A lake of another database is refused. With ``adopt``, this database takes
     it over. ``before_commit`` may raise an error to prevent the commit, such
     as the ``check`` of the exclusive lock.
@@ -77,6 +84,11 @@ def sync(
     if snapshot is not None and snapshot.database != hash64(state.database) and not adopt:
         raise LakeError(f"the lake in {url} was made of another database; set LAKE_URL to another place, "
                         "or take it over with leaderboard lake adopt")  # fmt: skip
+    upgraded_files = 0
+    if snapshot is not None and snapshot.older_files:
+        upgraded_files = upgrade(lake, progress, before_commit)
+        lake = LakeTable(url)
+        snapshot = lake.snapshot()
     if settled is None:
         raise LakeError(
             f"a transaction that writes events has been open for more than {MAX_SETTLE_SECONDS:g} s; try again later"
@@ -89,8 +101,9 @@ def sync(
     elif settled.id > snapshot.watermark or settled.as_of - snapshot.as_of >= MAX_AS_OF_AGE:
         plan = _Plan([], snapshot.watermark, max(snapshot.watermark, settled.id))
     else:
-        return SyncResult(0, [], snapshot.watermark, snapshot.as_of)
-    return _write(postgres, lake, plan, state, settled, progress, before_commit)
+        return SyncResult(0, [], snapshot.watermark, snapshot.as_of, upgraded_files)
+    result = _write(postgres, lake, plan, state, settled, progress, before_commit)
+    return replace(result, upgraded_files=upgraded_files)
 
 
 def _plan_rewrite(

@@ -3,17 +3,20 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Self
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, Transaction
+from deltalake import CommitProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from leaderboard.lake.chunks import Progress
 from leaderboard.lake.data_files import (
     MONTH,
     ROW_GROUP_ROWS,
     compaction_properties,
+    complete_events,
     remove_actions,
     write_data_files,
 )
@@ -27,6 +30,7 @@ from queries import (
     LAKE_SCHEMA,
     WATERMARK_KEY,
     LakeSnapshot,
+    lake_data_files,
     read_lake_snapshot,
     scan_lake_files,
     store_options,
@@ -54,15 +58,25 @@ class SyncPosition:
     database: int
     changes: int
 
+    @classmethod
+    def of(cls, snapshot: LakeSnapshot) -> Self:
+        """The position that a lake has already."""
+        return cls(snapshot.watermark, snapshot.as_of, snapshot.database, snapshot.changes)
+
     def commit_properties(self) -> CommitProperties:
-        """The position as application transactions, so that a commit fails if another writer moved it meanwhile."""
+        """The position as application transactions, for a commit that fails if another writer was first.
+
+        It is not repeated on a newer version of the table: deltalake would see
+        no conflict with a compaction that removed the same files.
+        """
         versions = {
             WATERMARK_KEY: self.watermark,
             AS_OF_KEY: to_micros(self.as_of),
             DATABASE_KEY: self.database,
             CHANGES_KEY: self.changes,
         }
-        return CommitProperties(app_transactions=[Transaction(key, version) for key, version in versions.items()])
+        transactions = [Transaction(key, version) for key, version in versions.items()]
+        return CommitProperties(app_transactions=transactions, max_commit_retries=0)
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,35 @@ class LakeTable:
             raise self._translate(error) from error
         return StagedChange(actions, events)
 
+    def add_columns(self) -> None:
+        """Adds the columns that the table lacks because an older release created it. Raises LakeConflict, LakeError."""
+        found = {field.name for field in self._table.schema().fields}
+        missing = [field for field in Schema.from_arrow(TABLE_SCHEMA).fields if field.name not in found]
+        try:
+            if missing:
+                self._table.alter.add_columns(missing)
+        except STORE_ERRORS as error:
+            raise self._translate(error) from error
+
+    def stage_upgrade(self, progress: Progress) -> StagedChange:
+        """Writes the events of the files that are not complete (see LakeSnapshot) to new files, with every column.
+
+        The size of what is held in memory at a time is limited. Raises LakeError.
+        """
+        files, root = Files(self.url), table_root(self._table)
+        older_files = self._data_files().filter(~pl.col("complete"))
+        actions: list[AddAction | RemoveAction] = [*remove_actions(older_files)]
+        done, total = 0, int(older_files["num_records"].sum())
+        try:
+            for path in older_files["path"]:
+                for events in complete_events(f"{root}/{path}", self._options):
+                    progress("upgrading", done, total)
+                    actions += write_data_files(files, events)
+                    done += events.height
+        except (*STORE_ERRORS, pl.exceptions.PolarsError) as error:
+            raise LakeError(f"the lake in {self.url} cannot be upgraded: {first_line(error)}") from error
+        return StagedChange(actions, 0)
+
     def commit(self, change: StagedChange, position: SyncPosition) -> None:
         """Makes a staged change visible, together with the position that the lake then has.
 
@@ -153,7 +196,7 @@ class LakeTable:
         return len(deleted)
 
     def _data_files(self) -> pl.DataFrame:
-        return pl.DataFrame(self._table.get_add_actions(flatten=True))
+        return lake_data_files(self._table)
 
     def _files_with_days(self, days: Collection[date]) -> pl.DataFrame:
         """The files whose span of time includes one of the days."""

@@ -62,6 +62,11 @@ class LakeSnapshot:
     files: pl.DataFrame
     options: dict[str, str] | None
 
+    @property
+    def older_files(self) -> int:
+        """The number of files that are not complete."""
+        return self.files.height - int(self.files["complete"].sum())
+
     def window(
         self, since: datetime, until: datetime, *, max_id: int | None = None, payload: bool = False
     ) -> pl.LazyFrame:
@@ -117,7 +122,7 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
     if watermark is None:
         return None
     root = table_root(table)
-    added = data_files(table)
+    added = lake_data_files(table)
     files = added.select(
         uri=pl.lit(f"{root}/") + pl.col("path"),
         events="num_records",
@@ -139,7 +144,7 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
     )
 
 
-def data_files(table: DeltaTable) -> pl.DataFrame:
+def lake_data_files(table: DeltaTable) -> pl.DataFrame:
     """The add actions of a table's files, flattened, with ``complete`` as LakeSnapshot has it."""
     added = pl.DataFrame(table.get_add_actions(flatten=True))
     # no release that fills in the columns leaves this one null, and those of before do not count it

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -14,6 +15,7 @@ from queries.schema import OPTIONAL_COLUMNS
 from queries.sources.lake_snapshot import AS_OF_KEY, CHANGES_KEY, DATABASE_KEY, WATERMARK_KEY
 
 OLDER_SCHEMA = pa.schema([field for field in TABLE_SCHEMA if field.name not in OPTIONAL_COLUMNS])
+POSITION = (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
 
 
 def make_older(lake: Path | str) -> None:
@@ -23,23 +25,29 @@ def make_older(lake: Path | str) -> None:
     source = DeltaTable(newer)
     older = DeltaTable.create(str(lake), OLDER_SCHEMA, partition_by=["month"], **TABLE_DESCRIPTION)
     actions = [
-        write_older_file(lake, f"{path}", pl.read_parquet(newer / path, hive_partitioning=False))
+        _write_file(lake, path, pl.read_parquet(newer / path, hive_partitioning=False))
         for path in pl.DataFrame(source.get_add_actions())["path"]
     ]
-    keys = (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
-    transactions = [Transaction(key, source.transaction_version(key)) for key in keys]
-    append(older, actions, transactions)
+    _append(older, actions, {key: source.transaction_version(key) for key in POSITION})
     shutil.rmtree(newer)
 
 
-def append(table: DeltaTable, actions: list[AddAction], transactions: list[Transaction]) -> None:
-    """Adds files to a table and moves its position."""
+def add_older_file(lake: str, events: pl.DataFrame) -> None:
+    """Syncs the next events, of any months, as an older release does."""
+    table = DeltaTable(lake)
+    months = events.group_by(pl.col("event_time").dt.strftime("%Y-%m"))
+    actions = [_write_file(Path(lake), f"month={month}/{uuid4()}.parquet", rows) for (month,), rows in months]
+    position = {key: table.transaction_version(key) for key in POSITION}
+    _append(table, actions, position | {WATERMARK_KEY: events["id"].max()})
+
+
+def _append(table: DeltaTable, actions: list[AddAction], position: dict[str, int | None]) -> None:
+    transactions = [Transaction(key, version) for key, version in position.items()]
     properties = CommitProperties(app_transactions=transactions)
     table.create_write_transaction(actions, "append", table.schema(), ["month"], commit_properties=properties)
 
 
-def write_older_file(lake: Path, path: str, events: pl.DataFrame) -> AddAction:
-    """Writes a file without OPTIONAL_COLUMNS, and returns what adds it to the table."""
+def _write_file(lake: Path, path: str, events: pl.DataFrame) -> AddAction:
     file, times = lake / path, events["event_time"].dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
     file.parent.mkdir(exist_ok=True)
     events.drop(OPTIONAL_COLUMNS).write_parquet(file, compression="zstd", compression_level=1)

@@ -16,6 +16,7 @@ from leaderboard.lake.lock import LOCK_ID
 from leaderboard.lake.table import LakeTable, SyncPosition
 from tests.conftest import TEMPLATE, clone, drop, rows
 from tests.leaderboard.lake.conftest import ADDRESS, insert_events, insert_uncommitted
+from tests.support.older_lake import make_older
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +48,17 @@ def test_sync_prints_its_result_to_stderr(run: Run) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("4 results written; the lake reaches id 4, as of 20")
     assert run("lake", "sync").stderr.startswith("0 results written; the lake reaches id 4,")
+
+
+def test_upgrade_of_an_older_lake_shows_in_status_and_sync(run: Run, tmp_path: Path) -> None:
+    run("lake", "sync")
+    make_older(tmp_path / "lake")
+    figures = status(run)
+    assert figures["older_files"] == figures["files"] > 0
+    upgraded = f"0 results written, {figures['files']} files of an older release upgraded; the lake reaches id 4,"
+    assert run("lake", "sync").stderr.startswith(upgraded)
+    assert status(run)["older_files"] == 0
+    assert run("lake", "sync").stderr.startswith("0 results written; ")
 
 
 def test_sync_beside_another_exits_with_0_and_says_so(run: Run, database: str) -> None:
