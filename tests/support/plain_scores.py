@@ -38,7 +38,7 @@ def tell_apart(jobs: Jobs) -> tuple[Jobs, Jobs]:
     for job in jobs:
         if "pipeline" in job:
             slug = job["pipeline"].lower().replace(" ", "-").replace("_", "-")
-            double_post = slug == LIVE and job["success_rate"] >= 1 and job["errors"]
+            double_post = slug == LIVE and job.get("success_rate", 0) >= 1 and job["errors"]
             if not slug or not job["model"] or double_post:
                 continue
             counted.append(job | {"pipeline": slug})

@@ -18,7 +18,7 @@ from leaderboard.postgres.embedded import EmbeddedPostgres
 from leaderboard.reports import notebooks
 from tests.support.commands import PROJECT, run_leaderboard
 
-SIMULATION = ("100000", "--days", "31", "--until", "2026-09-01T00:00:00Z")
+SIMULATION = ("100000", "--days", "14", "--until", "2026-09-01T00:00:00Z")
 WEEK = {"SINCE": "2026-08-25T00:00:00Z", "UNTIL": "2026-09-01T00:00:00Z"}
 
 
