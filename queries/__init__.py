@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
     from queries.pipelines import pipelines as pipelines
     from queries.ranking import RANKING_COLUMNS as RANKING_COLUMNS
+    from queries.ranking import SUGGESTED_MIN_EVENTS as SUGGESTED_MIN_EVENTS
     from queries.ranking import ranking as ranking
     from queries.raw_stats import raw_stats as raw_stats
     from queries.schema import ADDRESS_PATTERN as ADDRESS_PATTERN
@@ -116,6 +117,7 @@ attach(
         "orchestrator_jobs": "queries.orchestrator_jobs",
         "pipelines": "queries.pipelines",
         "RANKING_COLUMNS": "queries.ranking",
+        "SUGGESTED_MIN_EVENTS": "queries.ranking",
         "SCORE_DECIMALS": "queries.scoring.grouping",
         "ranking": "queries.ranking",
         "raw_stats": "queries.raw_stats",

@@ -19,7 +19,7 @@ from queries.errors import quote
 from queries.times import EPOCH, MICROSECOND, TimeRange, to_micros
 
 _TIMES = frozenset(name for name in RANKING_COLUMNS if name.endswith("_round_trip_time"))
-ASCENDING_COLUMNS = frozenset({"rank", "orchestrator", "failed"}) | _TIMES
+ASCENDING_COLUMNS = frozenset({"rank", "rank_low", "rank_high", "orchestrator", "failed"}) | _TIMES
 """The columns in which less is better. They sort upwards by default, the others downwards."""
 
 SortKey = float | int | str | None

@@ -11,6 +11,8 @@ from queries.scoring import formulas
 from queries.scoring.formula import Formula
 from queries.scoring.formulas import SCORE_FIELDS
 from queries.scoring.scored_events import AI_KEYS, MEASURES, timed
+from queries.scoring.uncertainty.intervals import CENTRE_FIELDS, SQUARE_FIELDS, with_spreads
+from queries.scoring.uncertainty.moments import products
 
 SCORE_DECIMALS = 12
 """Scores that agree in so many decimals count as equal: means differ in their last bits between computations."""
@@ -23,6 +25,8 @@ def score_groups(
     formula: Formula,
     group_columns: tuple[str, ...],
     median_columns: tuple[str, ...] = (),
+    *,
+    spreads: bool = False,
 ) -> NarwhalsFrame:
     """One row per ``group_columns``, pipeline and model of the ``selected`` events.
 
@@ -33,51 +37,78 @@ def score_groups(
     means of the measures and the quality, quality_events (Int64),
     median_round_trip_time, round_trip_score, score. The means and scores are null without scored
     events. For transcoding, pipeline, model, the quality and the median are
-    null; for AI the median is null where no job succeeded.
+    null; for AI the median is null where no job succeeded. With ``spreads``
+    also the columns that intervals of scores are made of, see ``with_spreads``.
     """
     keys = (*group_columns, *AI_KEYS) if job_type == AI else group_columns
-    groups = _aggregate(selected, job_type, formula, keys)
+    groups = _aggregate(selected, job_type, formula, keys, products(job_type) if spreads else {})
     if job_type == AI:
         median_keys = [*median_columns, *AI_KEYS]
         medians = timed(network, job_type, formula).group_by(*median_keys).agg(formulas.median_round_trip_time())
-        return formulas.with_ai_scores(groups.join(medians, on=median_keys, how="left"), formula)
+        scores = formulas.with_ai_scores(groups.join(medians, on=median_keys, how="left"), formula)
+        return with_spreads(scores, job_type, formula) if spreads else scores
     ai_columns = {
         **{name: nw.String() for name in AI_KEYS},
         **{name: nw.Float64() for name in ("sum_quality", "median_round_trip_time")},
         "quality_events": nw.Int64(),
     }
     nulls = [nw.lit(None).cast(dtype).alias(name) for name, dtype in ai_columns.items()]
-    return formulas.with_transcoding_scores(groups.with_columns(*nulls), formula)
+    scores = formulas.with_transcoding_scores(groups.with_columns(*nulls), formula)
+    return with_spreads(scores, job_type, formula) if spreads else scores
 
 
-def mean_over_models(scores: NarwhalsFrame) -> NarwhalsFrame:
+def mean_over_models(scores: NarwhalsFrame, *, spreads: bool = False) -> NarwhalsFrame:
     """One row per orchestrator and region: the means of its jobs' scores, weighted by their events."""
     weight = nw.when(~nw.col("score").is_null()).then(nw.col("events"))
-    weighted = scores.with_columns(*(nw.col(field) * weight for field in SCORE_FIELDS), weight=weight)
+    fields, squares = ((*SCORE_FIELDS, *CENTRE_FIELDS), SQUARE_FIELDS) if spreads else (SCORE_FIELDS, ())
+    weighted = scores.with_columns(
+        *(nw.col(field) * weight for field in fields),
+        *(nw.col(square) * weight * weight for square in squares),
+        weight=weight,
+    )
     sums = weighted.group_by("orchestrator", "region").agg(
-        nw.col(*SCORE_FIELDS, "weight").sum(),
+        nw.col(*fields, *squares, "weight").sum(),
         nw.col("events", "succeeded", "unscored").sum().cast(nw.Int64()),
         nw.col("last_seen").max(),
     )
     total = nw.col("weight")
-    return sums.with_columns(*(nw.when(total > 0).then(nw.col(field) / total).alias(field) for field in SCORE_FIELDS))
-
-
-def _aggregate(events: NarwhalsFrame, job_type: str, formula: Formula, keys: tuple[str, ...]) -> NarwhalsFrame:
-    """The counts, sums and means of the events by ``keys``."""
-    values = (*MEASURES, "quality") if job_type == AI else MEASURES
-    totals = {name: "quality_events" if name == "quality" else "events" for name in values}
-    aggregations = [*formulas.counts(), *formulas.sums(values)]
-    if formula.half_life is None:
-        groups = events.group_by(*keys).agg(*aggregations)
-        return groups.with_columns(*(_divide(f"sum_{name}", total, name) for name, total in totals.items()))
-    weighted = events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
-        *(nw.when(~nw.col(name).is_null()).then(nw.col("weight")).alias(f"weight_{name}") for name in values),
-        *((formulas.counted_value(name) * nw.col("weight")).alias(f"weighted_{name}") for name in values),
+    return sums.with_columns(
+        *(nw.when(total > 0).then(nw.col(field) / total).alias(field) for field in fields),
+        *(nw.when(total > 0).then(nw.col(square) / total / total).alias(square) for square in squares),
     )
+
+
+def _aggregate(
+    events: NarwhalsFrame, job_type: str, formula: Formula, keys: tuple[str, ...], products: dict[str, nw.Expr]
+) -> NarwhalsFrame:
+    """The counts, sums and means of the events by ``keys``, and the means of the ``products``.
+
+    Also effective_events (Float64): how many events of equal weight would tell as much, null for none.
+    """
+    names = (*MEASURES, "quality") if job_type == AI else MEASURES
+    aggregations = [*formulas.counts(), *formulas.sums(names)]
+    if formula.half_life is None:
+        means_of_products = (value.mean().alias(name) for name, value in products.items())
+        groups = events.group_by(*keys).agg(*aggregations, *means_of_products)
+        totals = {name: "quality_events" if name == "quality" else "events" for name in names}
+        effective_events = nw.when(nw.col("events") > 0).then(nw.col("events").cast(nw.Float64()))
+        return groups.with_columns(
+            *(_divide(f"sum_{name}", total, name) for name, total in totals.items()),
+            effective_events=effective_events,
+        )
+    values = {name: formulas.counted_value(name) for name in names} | products
+    weighted = events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
+        *(nw.when(~value.is_null()).then(nw.col("weight")).alias(f"weight_{name}") for name, value in values.items()),
+        *((value * nw.col("weight")).alias(f"weighted_{name}") for name, value in values.items()),
+    )
+    weighted = weighted.with_columns(squared_weight=nw.col("weight_success_rate") * nw.col("weight_success_rate"))
     weighted_sums = nw.col(*(f"{prefix}_{name}" for prefix in ("weight", "weighted") for name in values)).sum()
-    groups = weighted.group_by(*keys).agg(*aggregations, weighted_sums)
-    return groups.with_columns(*(_divide(f"weighted_{name}", f"weight_{name}", name) for name in values))
+    groups = weighted.group_by(*keys).agg(*aggregations, weighted_sums, nw.col("squared_weight").sum())
+    total = nw.col("weight_success_rate")
+    return groups.with_columns(
+        *(_divide(f"weighted_{name}", f"weight_{name}", name) for name in values),
+        effective_events=nw.when(total > 0).then(total * total / nw.col("squared_weight")),
+    )
 
 
 def _weight(half_life: timedelta, keys: tuple[str, ...]) -> nw.Expr:
