@@ -9,6 +9,7 @@ import msgspec
 
 from docs.markdown import table
 from leaderboard.results.validation import Result
+from leaderboard.web.api.incidents import DEFAULT_HOURS
 from leaderboard.web.media_types import ARROW_STREAM, FORMATS
 from leaderboard.web.table_params import DEFAULT_LIMIT, INTERVALS, MAX_LIMIT, MAX_ORCHESTRATORS
 from queries import AI, FORMULAS, RANKING_COLUMNS, TRANSCODING
@@ -101,6 +102,13 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         *SCORING,
     ),
     "/api/pipelines": (REGION, SINCE, UNTIL),
+    "/api/incidents": (
+        REGION._replace(meaning="a region's code, upper or lower case; only its incidents are answered"),
+        JOB_TYPE._replace(default="both"),
+        SINCE._replace(default=f"{DEFAULT_HOURS // 24} days ago; with `until`, the first result"),
+        UNTIL,
+        FORMAT,
+    ),
     "/api/exclusions": (Parameter("all", "`true` answers those that were removed as well", "`false`"),),
 }
 """The parameters of each endpoint that takes any."""

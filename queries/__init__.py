@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from queries.filters import AI as AI
     from queries.filters import TRANSCODING as TRANSCODING
     from queries.filters import EventFilter as EventFilter
+    from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
+    from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
+    from queries.incidents import incidents as incidents
     from queries.orchestrator_errors import orchestrator_error_classes as orchestrator_error_classes
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
@@ -111,6 +114,9 @@ attach(
         "AI": "queries.filters",
         "EventFilter": "queries.filters",
         "TRANSCODING": "queries.filters",
+        "INCIDENT_EVENT_COLUMNS": "queries.incidents",
+        "INCIDENT_KINDS": "queries.incidents",
+        "incidents": "queries.incidents",
         "orchestrator_error_classes": "queries.orchestrator_errors",
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",

@@ -67,6 +67,14 @@ def pipelines_filter(request: Request) -> EventFilter:
     return EventFilter(job_type=AI, region=_upper(_text(request, "region")))
 
 
+def incident_filter(request: Request) -> dict[str, str | None]:
+    """The region and the job type of incidents. None is any."""
+    job_type = _text(request, "job_type")
+    if job_type not in (None, TRANSCODING, AI):
+        raise InvalidParameter(f"job_type must be {TRANSCODING} or {AI}, not {quote(job_type or '')}")
+    return {"region": _upper(_text(request, "region")), "job_type": job_type}
+
+
 def top_score_filter(request: Request) -> EventFilter:
     """The filter of top_ai_score. Without an orchestrator it matches nothing."""
     return EventFilter(job_type=AI, orchestrator=request.args.get("orchestrator", "").lower())

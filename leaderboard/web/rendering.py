@@ -84,6 +84,12 @@ def render_history(frame: pl.DataFrame, interval: str, file_format: Format) -> R
     return _rendered(body, frame, file_format, "score_history", interval)
 
 
+def render_incidents(frame: pl.DataFrame, file_format: Format) -> RenderedResponse:
+    """The rows of incidents as ``{"incidents": [row, …]}``, or as a file."""
+    body = encode({"incidents": serialize_rows(frame)}) if file_format == JSON else encode_table(frame, file_format)
+    return _rendered(body, frame, file_format, "incidents")
+
+
 def render_ranking(ranking: pl.DataFrame, paging: Paging, file_format: Format) -> RenderedResponse:
     """One page of the ranking as ``{"leaderboard": [row, …], "total", "next_cursor"}``, or as a file.
 

@@ -21,12 +21,36 @@ _JOBS = [
 ]
 
 
+_OUTAGE_BEGIN = calendar.timegm((2026, 8, 3, 0, 0, 0))
+_OUTAGE_HOURS = range(30, 34)
+
+
+def _outage() -> list[list[Any]]:
+    """Two days in which every orchestrator is tested once an hour in two regions. In one, all fail for four hours."""
+    return [
+        [
+            _OUTAGE_BEGIN + 3600 * hour + 60 * number,
+            f"0x{number:040x}",
+            region,
+            "transcoding",
+            {
+                "success_rate": 0 if region == "SYD" and hour in _OUTAGE_HOURS else 1,
+                "round_trip_time": 1,
+                "seg_duration": 2,
+            },
+        ]
+        for hour in range(48)
+        for number in range(1, 7)
+        for region in ("SYD", "HND")
+    ]
+
+
 def documented_results() -> list[list[Any]]:
     """``[event_time, orchestrator, region, job_type, payload]`` of each result."""
     return [
         [NOON + 60 * number, orchestrator, region, job_type, fields | {"timestamp": NOON + 60 * number - 5}]
         for number, (orchestrator, region, job_type, fields) in enumerate(_JOBS)
-    ]
+    ] + _outage()
 
 
 DOCUMENTED_EXCLUSION = """

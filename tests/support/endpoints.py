@@ -22,6 +22,7 @@ GETS = {
     "top_ai_score": f"/api/top_ai_score?orchestrator={ADDRESS}",
     "pipelines": f"/api/pipelines?{AT_NOW}",
     "regions": "/api/regions",
+    "incidents": f"/api/incidents?{AT_NOW}",
     "exclusions": "/api/exclusions",
     "health": "/api/health",
 }
@@ -50,6 +51,7 @@ OUTAGE_PATHS = (
     "/api/top_ai_score?orchestrator=0x1",
     "/api/pipelines",
     "/api/regions",
+    "/api/incidents",
     "/api/exclusions",
 )
 """A GET of every endpoint that needs data."""

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("locked_tables")
 
 TIMEOUT_SECONDS = 0.3
 REGIONS = "/api/regions"
-ANSWERED_FROM_MEMORY = {REGIONS, "/api/top_ai_score?orchestrator=0x1"}
+ANSWERED_FROM_MEMORY = {REGIONS, "/api/exclusions", "/api/top_ai_score?orchestrator=0x1"}
 """Memory may hold the last day by the time of the lock. The others are asked for older events, which it never holds."""
 
 
