@@ -16,6 +16,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 from flask import Flask
+from hypothesis import settings
 from psycopg2.extras import Json, execute_values
 
 from leaderboard.app import create_app
@@ -36,6 +37,11 @@ NEWEST = load()[-1].version
 MAX_WORKERS = 8
 """Each has a PostgreSQL of its own."""
 MAX_FINISHED_DATABASES = 4
+
+# the same examples in every run; --hypothesis-profile=thorough tries many others
+settings.register_profile("fixed", max_examples=50, derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=2000, deadline=None)
+settings.load_profile("fixed")
 
 _SLOW_FIXTURES = {"data_dir", "stoppable_postgres", "service", "s3", "run_export", "exports", "stores", "places"}
 

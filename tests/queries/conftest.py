@@ -25,8 +25,13 @@ def make_events(rows: list[dict[str, Any]]) -> pl.DataFrame:
         "success_rate": 1.0,
         "round_trip_time": 1.0,
         "seg_duration": 2.0,
+        "outcome": None,
+        "error_kind": "none",
+        "warm": None,
+        "service_uri": None,
     }
-    schema_overrides = {"pipeline": pl.String, "model": pl.String, "event_time": pl.Datetime("us", "UTC")}
+    schema_overrides = dict.fromkeys(("pipeline", "model", "outcome", "service_uri"), pl.String)
+    schema_overrides |= {"warm": pl.Boolean, "event_time": pl.Datetime("us", "UTC")}
     typed = pl.DataFrame([defaults | row for row in rows or [{}]], schema_overrides=schema_overrides, strict=False)
     return conform(typed if rows else typed.clear())
 
@@ -54,9 +59,7 @@ ENGINES: dict[str, Callable[[pl.DataFrame], Any]] = {
     "polars eager": lambda events: events,
     "polars lazy": lambda events: events.lazy(),
     "duckdb": lambda events: duckdb.from_arrow(events.to_arrow()),
-    "polars with categories": lambda events: events.with_columns(
-        pl.col("orchestrator", "region", "job_type", "pipeline", "model").cast(pl.Categorical)
-    ),
+    "polars with categories": lambda events: events.with_columns(pl.selectors.string().cast(pl.Categorical)),
 }
 
 

@@ -33,30 +33,17 @@ FAILED = LIVE | {"outcome": "failed", "success_rate": 0.0, "round_trip_time": 0.
 BUSY = {"success_rate": 0.0, "round_trip_time": 0.0, "error_kind": "busy"}
 
 
-def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    overrides = {"outcome": pl.String, "error_kind": pl.String, "warm": pl.Boolean}
-    optional = pl.DataFrame(
-        [
-            {"outcome": row.get("outcome"), "error_kind": row.get("error_kind", "none"), "warm": row.get("warm")}
-            for row in rows
-        ],
-        schema_overrides=overrides,
-    )
-    base = make_events([{name: value for name, value in row.items() if name not in overrides} for row in rows])
-    return base.with_columns(*optional.get_columns())
-
-
 def live_scores(
     engine: Engine, rows: list[dict[str, Any]], formula: Formula = FORMULA_2
 ) -> dict[str, tuple[float, ...]]:
     event_filter = EventFilter(AI, pipeline="live-video-to-video", model="m")
-    found = to_polars(aggregated_stats(engine(frame(rows)), event_filter, formula=formula))
+    found = to_polars(aggregated_stats(engine(make_events(rows)), event_filter, formula=formula))
     return {row[0]: row[2:] for row in found.iter_rows()}
 
 
 def ranks(engine: Engine, rows: list[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
     job_type = rows[0].get("job_type", "transcoding")
-    return to_polars(ranking(engine(frame(rows)), EventFilter(job_type), **options)).to_dicts()
+    return to_polars(ranking(engine(make_events(rows)), EventFilter(job_type), **options)).to_dicts()
 
 
 def test_live_stream_is_scored_by_its_quality(on_engine: Engine) -> None:
@@ -108,17 +95,17 @@ def test_three_states_are_told_apart(on_engine: Engine) -> None:
     found = [(r["orchestrator"], r["rank"], r["score"], r["events"], r["unscored"]) for r in ranks(on_engine, rows)]
     assert found == [("good", 1, pytest.approx(0.825), 1, 0), ("failed", 2, 0.0, 1, 0), ("unscored", None, None, 0, 1)]
     assert "unscored" not in live_scores(on_engine, rows)
-    jobs = to_polars(orchestrator_jobs(on_engine(frame(rows)), EventFilter(orchestrator="unscored"))).to_dicts()
+    jobs = to_polars(orchestrator_jobs(on_engine(make_events(rows)), EventFilter(orchestrator="unscored"))).to_dicts()
     assert [(j["rank"], j["ranked_count"], j["score"], j["events"], j["unscored"]) for j in jobs] == [
         (None, 2, None, 0, 1)
     ]
-    assert to_polars(orchestrator_jobs(on_engine(frame(rows)), EventFilter(orchestrator="nobody"))).is_empty()
-    assert to_polars(top_ai_score(on_engine(frame(rows)), EventFilter(orchestrator="unscored"))).is_empty()
+    assert to_polars(orchestrator_jobs(on_engine(make_events(rows)), EventFilter(orchestrator="nobody"))).is_empty()
+    assert to_polars(top_ai_score(on_engine(make_events(rows)), EventFilter(orchestrator="unscored"))).is_empty()
 
 
 def test_history_has_buckets_without_scored_events(on_engine: Engine) -> None:
     rows = to_polars(
-        score_history(on_engine(frame([UNSCORED, FAILED | {"region": "MDW"}])), EventFilter(AI))
+        score_history(on_engine(make_events([UNSCORED, FAILED | {"region": "MDW"}])), EventFilter(AI))
     ).to_dicts()
     found = [(r["region"], r["events"], r["succeeded"], r["failed"], r["unscored"], r["score"]) for r in rows]
     assert found == [("FRA", 0, 0, 0, 1, None), ("MDW", 1, 0, 1, 0, 0.0)]
@@ -145,7 +132,7 @@ def test_spellings_of_a_pipeline_are_one(on_engine: Engine) -> None:
         JOB | {"pipeline": "text-to-image", "round_trip_time": 3.0, "event_time": newer},
         JOB | {"pipeline": "TEXT_TO_IMAGE", "round_trip_time": 2.0},
     ]
-    events = on_engine(frame(rows))
+    events = on_engine(make_events(rows))
     for spelling in ("Text to image", "text-to-image", "Text_To_Image"):
         event_filter = EventFilter(AI, pipeline=spelling, model="m")
         scores = to_polars(aggregated_stats(events, event_filter)).row(0)
@@ -168,7 +155,7 @@ def test_warm_selects_results_and_not_the_median(on_engine: Engine) -> None:
         JOB | {"warm": False, "round_trip_time": 3.0},
         JOB | {"round_trip_time": 2.0},
     ]
-    events = on_engine(frame(rows))
+    events = on_engine(make_events(rows))
     for warm, seconds in ((True, 1.0), (False, 3.0)):
         event_filter = EventFilter(AI, pipeline="text-to-image", model="m", warm=warm)
         assert to_polars(aggregated_stats(events, event_filter)).row(0)[3] == pytest.approx(
@@ -179,9 +166,9 @@ def test_warm_selects_results_and_not_the_median(on_engine: Engine) -> None:
 def test_live_video_has_no_round_trip_time(on_engine: Engine) -> None:
     rows = [PASSED | {"round_trip_time": 0.8}, JOB | {"round_trip_time": 4.0}]
     assert ranks(on_engine, rows)[0]["p50_round_trip_time"] == pytest.approx(4.0)
-    jobs = to_polars(orchestrator_jobs(on_engine(frame(rows)), EventFilter(orchestrator="0xa"))).to_dicts()
+    jobs = to_polars(orchestrator_jobs(on_engine(make_events(rows)), EventFilter(orchestrator="0xa"))).to_dicts()
     assert [(job["round_trip_time"], job["median_round_trip_time"]) for job in jobs] == [(None, None), (4.0, 4.0)]
-    best = to_polars(top_ai_score(on_engine(frame(rows)), EventFilter(orchestrator="0xa"))).row(0)
+    best = to_polars(top_ai_score(on_engine(make_events(rows)), EventFilter(orchestrator="0xa"))).row(0)
     # among jobs that succeed as often, those with a time come first
     assert best[2] == "text-to-image"
 
