@@ -14,13 +14,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs import commands, error_classes, parameters, settings
+from docs import commands, error_classes, formulas, parameters, settings
 
 FOLDER = Path(__file__).parent
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands.reference,
     "settings": settings.table,
     "error classes": error_classes.table_of_classes,
+    "scores": formulas.table_of_scores,
+    "formulas": formulas.table_of_formulas,
     **parameters.TABLES,
 }
 """The name of a generated part, and the function that writes it as Markdown."""

@@ -11,6 +11,8 @@ from pyarrow.dataset import Dataset
 from queries.filters import AI, TRANSCODING, EventFilter
 from queries.schema import OPTIONAL_COLUMNS
 from queries.score_history import score_history
+from queries.scoring.exclusions import leave_out
+from queries.scoring.formula import FORMULA_2, Formula
 from queries.sources.files import FileEvents
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake import LakeEvents
@@ -48,7 +50,9 @@ REGIONS_OF_EVENTS = """
     SELECT DISTINCT region AS name, NULL::VARCHAR AS display_name, job_type FROM events"""
 
 
-def connect(url: str | None = None, *, lake: str | None = None, timeout: float = 20.0) -> DuckDBPyConnection:
+def connect(
+    url: str | None = None, *, lake: str | None = None, timeout: float = 20.0, formula: Formula = FORMULA_2
+) -> DuckDBPyConnection:
     """A DuckDB in memory with the events at a URL as views. Its session is in UTC.
 
     ``url``, ``lake`` and ``timeout`` are those of open_events; without a URL,
@@ -57,7 +61,8 @@ def connect(url: str | None = None, *, lake: str | None = None, timeout: float =
     - ``events``: the columns of EVENT_SCHEMA and ``payload`` (the result, as JSON)
     - ``event_details``: the columns of the view of that name in PostgreSQL
     - ``regions``: name, display_name and job_type
-    - ``scores_daily``: score_history by day, for both job types
+    - ``scores_daily``: score_history by day, for both job types, by the
+      ``formula``, without excluded events where the formula says so
 
     The views show the events as they are now. Rows that only the database has
     are read now and stay in memory. Rows of the lake are read when a statement
@@ -71,6 +76,7 @@ def connect(url: str | None = None, *, lake: str | None = None, timeout: float =
     source = open_events(url, lake=lake, timeout=timeout)
     try:
         parts, regions = _read(source)
+        exclusions = source.exclusions() if formula.applies_exclusions else []
     finally:
         source.close()
     connection = duckdb.connect(config=CONFIG)
@@ -81,7 +87,8 @@ def connect(url: str | None = None, *, lake: str | None = None, timeout: float =
         connection.execute(REGIONS_OF_EVENTS)
     else:
         connection.from_arrow(regions).create_view("regions")
-    histories = [score_history(connection.table("events"), EventFilter(job_type=job)) for job in (TRANSCODING, AI)]
+    counted = leave_out(connection.table("events"), exclusions)
+    histories = [score_history(counted, EventFilter(job_type=job), formula=formula) for job in (TRANSCODING, AI)]
     histories[0].union(histories[1]).create_view("scores_daily")
     connection.execute(LOCK_DOWN)
     return connection

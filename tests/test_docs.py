@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
+from math import exp
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
@@ -31,12 +32,13 @@ from leaderboard.results.validation import MAX_RESULT_BYTES
 from leaderboard.settings import Settings, describe_settings
 from leaderboard.storage.table_formats import FIXED_LAYOUT_DECIMALS
 from leaderboard.web.rendering import MAX_HISTORY_ROWS
-from queries import PostgresEvents, charts, ranking
+from queries import FORMULA_2, FORMULAS, PostgresEvents, charts, ranking
 from tests.conftest import clone, load_events, rows
 from tests.support.commands import PROJECT
 from tests.support.documented_results import DOCUMENTED_EXCLUSION, FIRST, documented_results
 from tests.support.documents import PAGES, blocks, examples, headings, links, name
 
+SCORES = (PROJECT / "docs" / "scores.md").read_text(encoding="utf-8")
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 HTTP_API = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
 NOTEBOOKS = (PROJECT / "docs" / "notebooks.md").read_text(encoding="utf-8")
@@ -324,3 +326,21 @@ def test_every_notebook_is_described(notebook: str) -> None:
 @pytest.mark.parametrize("chart", charts.__all__)
 def test_every_chart_is_described(chart: str) -> None:
     assert f"| `{chart}` | " in NOTEBOOKS or f"`{chart}()`" in NOTEBOOKS
+
+
+def test_page_of_scores_names_scores_that_the_formula_gives() -> None:
+    median, success, speed = FORMULA_2.score_at_median, FORMULA_2.success_weight, FORMULA_2.round_trip_weight
+    for sentence in (
+        f"(t = d) has a round_trip_score of {1 - exp(-1):.2f}. One that takes a third of it has {1 - exp(-3):.2f}.",
+        f"round_trip_score of {median:g}; at twice the median it is {median**2:.2f}, at half {median**0.5:.2f}.",
+        f"Success weighs {success:.0%}, speed {speed:.0%}.".replace("%", " %"),
+        f"quality 0.9 that never fails scores {success + speed * 0.9:g}, one of quality 0.3 scores "
+        f"{success + speed * 0.3:g}.",
+        f"`FORMULA`](configuration.md), {FORMULA_2.name} by default",
+    ):
+        assert sentence in " ".join(SCORES.split())
+
+
+def test_page_of_scores_explains_every_value_of_a_formula() -> None:
+    for formula in FORMULAS.values():
+        assert [name for name in formula.as_dict() if name != "name" and f"| `{name}` |" not in SCORES] == []

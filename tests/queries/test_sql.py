@@ -15,6 +15,7 @@ from leaderboard.lake.table import LakeTable
 from queries import (
     AI,
     EVENT_SCHEMA,
+    FORMULA_1,
     EventFilter,
     PostgresEvents,
     StoreUnavailable,
@@ -161,6 +162,22 @@ def test_scores_daily_equals_score_history(both: duckdb.DuckDBPyConnection, plac
     answer = to_polars(both.sql("FROM scores_daily")).sort(order)
     assert_frame_equal(answer, to_polars(expected.sort(order)), rel_tol=1e-9, abs_tol=1e-9)
     assert set(answer["job_type"]) == {"ai", "transcoding"}
+
+
+def test_scores_daily_is_by_the_given_formula_without_excluded_events(database: str) -> None:
+    live = {"pipeline": "live-video-to-video", "model": "m"}
+    unscored = result(DAY, test_outcome="unscored_busy", **live)
+    load_events(database, [[*unscored[:3], "ai", unscored[4]], result(DAY, success_rate=1)])
+    rows(
+        database,
+        "INSERT INTO exclusions (region, job_type, since, until, reason, added_by) "
+        f"VALUES ('FRA', 'transcoding', '{DAY}', '{DAY + timedelta(hours=1)}', 'the disk was full', 'me')",
+    )
+    statement = "SELECT job_type, events, unscored FROM scores_daily ORDER BY 1"
+    with connect(database) as connection:
+        assert connection.sql(statement).fetchall() == [("ai", 0, 1)]
+    with connect(database, formula=FORMULA_1) as connection:
+        assert connection.sql(statement).fetchall() == [("ai", 1, 0), ("transcoding", 1, 0)]
 
 
 def test_query_functions_accept_the_view(both: duckdb.DuckDBPyConnection, places: tuple[str, str]) -> None:

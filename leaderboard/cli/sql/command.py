@@ -64,5 +64,6 @@ def _read_input() -> str:
 
 def _connect(settings: Settings, lake_only: bool) -> duckdb.DuckDBPyConnection:
     if lake_only:
-        return queries.connect(settings.lake, timeout=settings.db_timeout)
-    return queries.connect(open_migrated_database(settings), lake=settings.lake, timeout=READ_TIMEOUT_SECONDS)
+        return queries.connect(settings.lake, timeout=settings.db_timeout, formula=settings.formula)
+    url = open_migrated_database(settings)
+    return queries.connect(url, lake=settings.lake, timeout=READ_TIMEOUT_SECONDS, formula=settings.formula)
