@@ -4,7 +4,7 @@ from random import Random
 
 import polars as pl
 
-from leaderboard.simulation.conditions import to_results, with_conditions
+from leaderboard.simulation.conditions import no_errors, to_results, with_conditions
 from leaderboard.simulation.draws import choose
 
 SEGMENTS, RENDITIONS, SEGMENT_SECONDS = 15, 2, 2.0
@@ -41,6 +41,17 @@ def transcoding_results(tests: pl.DataFrame, random: Random) -> pl.DataFrame:
     streams = streams.with_columns(
         pl.when(any_received).then(time).otherwise(0.0).alias(name) for name, time in times.items()
     )
+    failed = pl.col("failed")
+    return pl.concat(
+        (
+            _to_results(streams.filter(~failed), no_errors("error_code")),
+            _to_results(streams.filter(failed), _errors()),
+        )
+    )
+
+
+def _to_results(streams: pl.DataFrame, errors: pl.Expr) -> pl.DataFrame:
+    times = ("upload_time", "download_time", "transcode_time")
     return to_results(
         streams,
         timestamp=pl.col("ended") - STREAM_SECONDS,
@@ -50,12 +61,12 @@ def transcoding_results(tests: pl.DataFrame, random: Random) -> pl.DataFrame:
         seg_duration=SEGMENT_SECONDS + 0.01 * pl.col("busy_draw"),
         **{name: pl.col(name) for name in times},
         round_trip_time=pl.sum_horizontal(*times),
-        errors=_errors(),
+        errors=errors,
     )
 
 
 def _errors() -> pl.Expr:
-    """None, one, or two errors: what went wrong first, and that there was no other orchestrator then."""
+    """One error or two of a stream that failed: what went wrong, and that there was no other orchestrator then."""
     draw = pl.col("detail_draw")
     code = (
         pl.when("cut_off")
@@ -68,5 +79,4 @@ def _errors() -> pl.Expr:
     first = pl.struct(error_code=code, count=segments)
     following = pl.struct(error_code=pl.lit(FOLLOWING_CODE), count=segments)
     followed = pl.col("broken") & (pl.col("time_draw") < 0.4)
-    number = pl.when("failed").then(1 + followed.cast(pl.Int64)).otherwise(0)
-    return pl.concat_list(first, following).list.head(number)
+    return pl.concat_list(first, following).list.head(1 + followed.cast(pl.Int64))
