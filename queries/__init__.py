@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
     from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
     from queries.incidents import incidents as incidents
+    from queries.nodes.discovery import discovery as discovery
+    from queries.nodes.gateway_preview import gateway_preview as gateway_preview
+    from queries.nodes.service_uris import service_uris as service_uris
     from queries.orchestrator_errors import orchestrator_error_classes as orchestrator_error_classes
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
@@ -118,6 +121,9 @@ attach(
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
         "orchestrator_error_classes": "queries.orchestrator_errors",
+        "discovery": "queries.nodes.discovery",
+        "gateway_preview": "queries.nodes.gateway_preview",
+        "service_uris": "queries.nodes.service_uris",
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",
         "orchestrator_jobs": "queries.orchestrator_jobs",

@@ -1,6 +1,7 @@
 """Each question gives the same numbers on every engine."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,16 +13,25 @@ from queries import (
     AI,
     EventFilter,
     aggregated_stats,
+    discovery,
+    gateway_preview,
     orchestrator_jobs,
     pipelines,
     ranking,
     raw_stats,
     score_history,
+    service_uris,
     top_ai_score,
 )
 from tests.queries.conftest import make_events, recorded_events, to_polars
 
-EVENTS = recorded_events()
+NODE = pl.format("https://node-{}.example.org:8935", pl.col("id") % 7)
+EVENTS = recorded_events().with_columns(
+    # the recorded results name no nodes; some have a warm model, some a cold one, and some do not tell
+    service_uri=pl.when(pl.col("id") % 5 > 0).then(NODE),
+    warm=pl.when(pl.col("id") % 4 > 0).then(pl.col("id") % 3 > 0),
+)
+LAST_DAY = EVENTS["event_time"].max() - timedelta(days=1)
 ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
 OTHER = "0x1ead8f062d15a4f4ef27e9589c6948f6d30c01c3"
 AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
@@ -66,6 +76,17 @@ QUESTIONS = {
     "leaderboard, AI, one orchestrator": (ranking, EventFilter(job_type=AI, orchestrator=ORCHESTRATOR)),
     "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
     "orchestrator_jobs, nobody": (orchestrator_jobs, EventFilter(orchestrator="0xnobody")),
+    "service_uris": (service_uris, EventFilter(orchestrator=ORCHESTRATOR)),
+    "discovery, transcoding": (discovery, EventFilter()),
+    "discovery, AI": (partial(discovery, min_score=0.3, min_events=2), EventFilter(job_type=AI)),
+    "gateway_preview, transcoding": (
+        partial(gateway_preview, since=LAST_DAY, min_score=0.7),
+        EventFilter(region="FRA"),
+    ),
+    "gateway_preview, AI": (
+        partial(gateway_preview, since=LAST_DAY, min_score=0.7),
+        EventFilter(**AI_JOB, region="MDW"),
+    ),
     "raw_stats, transcoding": (raw_stats, EventFilter(orchestrator=ORCHESTRATOR)),
     "raw_stats, AI": (raw_stats, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR, region="FRA")),
 }

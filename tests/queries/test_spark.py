@@ -16,10 +16,13 @@ from queries import (
     PostgresEvents,
     aggregated_stats,
     collect,
+    discovery,
+    gateway_preview,
     orchestrator_jobs,
     pipelines,
     ranking,
     score_history,
+    service_uris,
     top_ai_score,
 )
 from queries.sources.lake_snapshot import LakeSnapshot
@@ -44,6 +47,12 @@ CASES = {
     "ranking, transcoding": (ranking, EventFilter()),
     "ranking, AI": (ranking, EventFilter(job_type=AI)),
     "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
+    "service_uris": (service_uris, EventFilter()),
+    "discovery": (discovery, EventFilter(job_type=AI)),
+    "gateway_preview": (
+        partial(gateway_preview, since=datetime(2024, 9, 20, tzinfo=UTC), min_score=0.7),
+        EventFilter(region="FRA"),
+    ),
     "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),
 }
 
