@@ -11,7 +11,14 @@ from docs.markdown import table
 from leaderboard.results.validation import Result
 from leaderboard.web.api.incidents import DEFAULT_HOURS
 from leaderboard.web.media_types import ARROW_STREAM, FORMATS
-from leaderboard.web.table_params import DEFAULT_LIMIT, INTERVALS, MAX_LIMIT, MAX_ORCHESTRATORS
+from leaderboard.web.table_params import (
+    DEFAULT_LIMIT,
+    GATEWAY_MIN_EVENTS,
+    GATEWAY_MIN_SCORE,
+    INTERVALS,
+    MAX_LIMIT,
+    MAX_ORCHESTRATORS,
+)
 from queries import AI, FORMULAS, RANKING_COLUMNS, TRANSCODING
 
 
@@ -93,6 +100,34 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         Parameter("order", "`asc` or `desc`", "best first"),
         Parameter("limit", f"rows per page, 1 to {MAX_LIMIT}", str(DEFAULT_LIMIT)),
         Parameter("cursor", "the `next_cursor` of the page before", "the first page"),
+        *SCORING,
+        FORMAT,
+    ),
+    "/api/discovery": (
+        REGION,
+        PIPELINE,
+        MODEL,
+        Parameter("min_score", "leave out nodes with a lower score, 0 to 1", "0"),
+        Parameter("min_events", "leave out nodes with fewer scored results", "1"),
+        Parameter("limit", f"the best so many, 1 to {MAX_LIMIT}", str(MAX_LIMIT)),
+        Parameter("trusted", "`true`: every `score` is 1, as gateways that transcode need it", "`false`"),
+        JOB_TYPE._replace(default=f"`{AI}`"),
+        ORCHESTRATOR._replace(meaning="an address, upper or lower case; only its nodes are answered"),
+        WARM,
+        SINCE,
+        UNTIL,
+        *SCORING,
+        FORMAT,
+    ),
+    "/api/gateway_preview": (
+        REGION._replace(meaning="the gateway's `-region`, upper or lower case", default="required"),
+        Parameter("min_score", "the gateway's `-minPerfScore`, 0 to 1", f"{GATEWAY_MIN_SCORE}"),
+        Parameter("min_events", "as many scored results are tests enough", f"{GATEWAY_MIN_EVENTS}"),
+        PIPELINE._replace(meaning="the scores of AI jobs of this pipeline; needs `model`"),
+        MODEL,
+        JOB_TYPE._replace(meaning=f"{JOB_TYPE.meaning}; `{AI}` needs `pipeline` and `model`"),
+        ORCHESTRATOR,
+        WARM,
         *SCORING,
         FORMAT,
     ),

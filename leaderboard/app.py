@@ -6,7 +6,7 @@ from leaderboard import logging_config
 from leaderboard.services import Service
 from leaderboard.settings import Settings
 from leaderboard.web import compression, cors, errors, request_body, request_log
-from leaderboard.web.api import health, incidents, rankings, regions, results, scores
+from leaderboard.web.api import health, incidents, nodes, rankings, regions, results, scores
 from leaderboard.web.caching import response_cache
 from leaderboard.web.panics import PanicSafeFlask
 
@@ -33,6 +33,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     request_body.init_app(app)
 
     app.extensions["leaderboard"] = Service.open(settings)
-    for views in (scores, rankings, results, regions, incidents, health):
+    for views in (scores, rankings, nodes, results, regions, incidents, health):
         app.register_blueprint(views.bp, url_prefix="/api")
     return app

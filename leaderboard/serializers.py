@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Raw
 
 from leaderboard.exclusions.exclusion_table import StoredExclusion
-from queries import AI, FORMULA_SYMBOLS, FORMULAS, Formula
+from queries import AI, FORMULA_SYMBOLS, FORMULAS, EventFilter, Formula
 
 Scores = dict[str, dict[str, dict[str, float]]]
 
@@ -53,11 +53,14 @@ def serialize_pipelines(frame: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame, classes: pl.DataFrame) -> dict[str, Any]:
+def serialize_orchestrator(
+    orchestrator: str, jobs: pl.DataFrame, classes: pl.DataFrame, nodes: pl.DataFrame
+) -> dict[str, Any]:
     """The document of one orchestrator.
 
     ``jobs`` has the rows of orchestrator_jobs, with a column ``errors`` of JSON
-    text; ``classes`` those of orchestrator_error_classes.
+    text; ``classes`` those of orchestrator_error_classes; ``nodes`` those of
+    service_uris.
     """
     models = jobs.drop_nulls("pipeline").group_by("pipeline").agg(pl.col("model").unique().sort()).sort("pipeline")
     rows = _plain_rows(jobs.drop("orchestrator"))
@@ -68,6 +71,23 @@ def serialize_orchestrator(orchestrator: str, jobs: pl.DataFrame, classes: pl.Da
         "pipelines": [{"id": pipeline, "models": names} for pipeline, names in models.iter_rows()],
         "jobs": [row | {"errors": Raw(row["errors"].encode())} for row in rows],
         "error_classes": _plain_rows(classes),
+        "service_uris": _plain_rows(nodes.drop("orchestrator")),
+    }
+
+
+def serialize_gateway_preview(
+    frame: pl.DataFrame, listed: pl.DataFrame, event_filter: EventFilter, min_score: float
+) -> dict[str, Any]:
+    """The ``listed`` rows of gateway_preview, what they are about, and how many of all rows pass."""
+    question = {name: getattr(event_filter, name) for name in ("region", "job_type", "pipeline", "model")}
+    counts = {name: int(frame[name].sum()) for name in ("passes", "passes_week", "lacks_tests")}
+    return {
+        **{name: value for name, value in question.items() if value is not None},
+        "min_score": min_score,
+        # where nobody passes, a gateway uses all
+        "filter_applies": min_score > 0 and counts["passes"] > 0,
+        "counts": counts,
+        "orchestrators": _plain_rows(listed),
     }
 
 

@@ -219,7 +219,7 @@ def test_the_parameters_of_an_endpoint_are_those_that_it_reads(
 ) -> None:
     monkeypatch.setattr(documented_app.request_class, "parameter_storage_class", RecordedArguments)
     monkeypatch.setattr(RecordedArguments, "asked", set())
-    path = endpoint.replace("0x…", FIRST) if "0x…" in endpoint else f"{endpoint}?orchestrator={FIRST}"
+    path = endpoint.replace("0x…", FIRST) if "0x…" in endpoint else f"{endpoint}?orchestrator={FIRST}&region=FRA"
     assert documented_client.get(path).status_code == 200
     documented = {parameter.name for parameter in parameters.PARAMETERS[endpoint]}
     assert RecordedArguments.asked == documented
@@ -249,7 +249,7 @@ def test_example_answers_are_those_of_the_service(path: str, shown: str, documen
 def test_most_endpoints_have_an_example_with_its_answer() -> None:
     shown = {re.sub("0x.*", "0x…", path.partition("?")[0]) for path, _ in EXAMPLES}
     # the answers of these are too long, or depend on the time of day
-    assert set(parameters.PARAMETERS) - shown == {"/api/top_ai_score"}
+    assert set(parameters.PARAMETERS) - shown == {"/api/top_ai_score", "/api/gateway_preview"}
 
 
 @pytest.mark.parametrize(("page", "code"), PYTHON, ids=[f"{page}-{number}" for number, (page, _) in enumerate(PYTHON)])

@@ -10,6 +10,7 @@ import polars as pl
 
 from leaderboard.results import completion
 from leaderboard.serializers import (
+    serialize_gateway_preview,
     serialize_orchestrator,
     serialize_pipelines,
     serialize_rows,
@@ -107,20 +108,26 @@ def render_ranking(ranking: pl.DataFrame, paging: Paging, file_format: Format) -
 
 
 def render_orchestrator(
-    orchestrator: str, jobs: pl.DataFrame, errors: pl.DataFrame, classes: pl.DataFrame, file_format: Format
+    orchestrator: str,
+    jobs: pl.DataFrame,
+    errors: pl.DataFrame,
+    classes: pl.DataFrame,
+    nodes: pl.DataFrame,
+    file_format: Format,
 ) -> RenderedResponse:
-    """The rows of orchestrator_jobs as a file, or as a document with those of orchestrator_error_classes.
+    """The rows of orchestrator_jobs as a file, or as a document with all about the orchestrator.
 
-    Each job has its rows of orchestrator_errors, in a file as JSON in a text column.
+    ``classes`` has the rows of orchestrator_error_classes, ``nodes`` those of
+    service_uris. Each job has its rows of orchestrator_errors, in a file as JSON in a text column.
     """
     by_job = errors.group_by(JOB_COLUMNS, maintain_order=True).agg(errors=_error_as_json())
     rows = jobs.join(by_job, on=JOB_COLUMNS, how="left", nulls_equal=True, maintain_order="left")
     table = rows.with_columns(errors=pl.format("[{}]", pl.col("errors").list.join(",")).fill_null("[]"))
     if file_format == JSON:
-        body = encode(serialize_orchestrator(orchestrator, table, classes))
+        body = encode(serialize_orchestrator(orchestrator, table, classes, nodes))
     else:
         body = encode_table(table, file_format)
-    return _rendered(body, table, file_format, orchestrator, content_hash(classes.drop("codes")))
+    return _rendered(body, table, file_format, orchestrator, content_hash(classes.drop("codes")), content_hash(nodes))
 
 
 def _error_as_json() -> pl.Expr:
@@ -129,6 +136,26 @@ def _error_as_json() -> pl.Expr:
     bare, full = pl.struct("error_code", "class", *count), pl.struct("error_code", "class", "message", *count)
     has_message = pl.col("message").is_not_null()
     return pl.when(has_message).then(full.struct.json_encode()).otherwise(bare.struct.json_encode())
+
+
+def render_discovery(frame: pl.DataFrame, file_format: Format, *, trusted: bool) -> RenderedResponse:
+    """The rows of discovery as ``[{"address", "score"}, …]``, or as a file. With ``trusted``, each score is 1."""
+    nodes = frame.with_columns(score=pl.lit(1.0)) if trusted else frame
+    if file_format == JSON:
+        nodes = nodes.select("address", "score")
+        return _rendered(nodes.write_json().encode(), nodes, file_format, "discovery")
+    return _rendered(encode_table(nodes, file_format), nodes, file_format, "discovery")
+
+
+def render_gateway_preview(
+    frame: pl.DataFrame, event_filter: EventFilter, min_score: float, file_format: Format
+) -> RenderedResponse:
+    """The rows of gateway_preview, or those of the filter's orchestrator, as a document or as a file."""
+    orchestrator = event_filter.orchestrator
+    table = frame if orchestrator is None else frame.filter(pl.col("orchestrator") == orchestrator)
+    document = serialize_gateway_preview(frame, table, event_filter, min_score)
+    body = encode(document) if file_format == JSON else encode_table(table, file_format)
+    return _rendered(body, frame, file_format, "gateway_preview", repr((event_filter, min_score)))
 
 
 def render_document(document: object, as_of: datetime | None = None) -> RenderedResponse:

@@ -1,4 +1,4 @@
-"""The query parameters of score_history, leaderboard, orchestrators and exclusions."""
+"""The query parameters of score_history, leaderboard, orchestrators, discovery, gateway_preview and exclusions."""
 
 import re
 from dataclasses import replace
@@ -11,7 +11,7 @@ from leaderboard.results.validation import ADDRESS
 from leaderboard.web import params
 from leaderboard.web.pagination import ASCENDING_COLUMNS, Paging, hash_query, resume
 from leaderboard.web.params import InvalidParameter
-from queries import GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter, Formula
+from queries import AI, GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter, Formula
 from queries.errors import quote
 from queries.times import TimeRange
 
@@ -22,6 +22,8 @@ MAX_ORCHESTRATORS = 100
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Rows on a page of the ranking."""
 MAX_MIN_EVENTS = 10**15
+GATEWAY_MIN_SCORE, GATEWAY_MIN_EVENTS = 0.7, 3
+"""What gateway_preview takes for a gateway's -minPerfScore, and for enough tests: those of an AI job in one day."""
 
 assert tuple(INTERVALS) == SCORE_INTERVALS
 
@@ -32,6 +34,25 @@ class HistoryOptions(NamedTuple):
     interval: str
     orchestrators: tuple[str, ...]
     group_columns: tuple[str, ...]
+
+
+class NodeOptions(NamedTuple):
+    """Which nodes discovery lists: at least this score and number of scored results, the first ``limit`` of them.
+
+    With ``trusted``, each has the score 1.
+    """
+
+    min_score: float
+    min_events: int
+    limit: int
+    trusted: bool
+
+
+class GatewayOptions(NamedTuple):
+    """The score that a gateway demands, and with how many scored results an orchestrator was tested enough."""
+
+    min_score: float
+    min_events: int
 
 
 def history_options(request: Request, time_range: TimeRange) -> HistoryOptions:
@@ -68,6 +89,38 @@ def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
     return resume(first, cursor) if cursor else first
 
 
+def discovery_filter(request: Request) -> EventFilter:
+    """The filter of discovery. Only AI testers name the nodes that they test, so AI is the default."""
+    event_filter = params.model_filter(request)
+    return event_filter if request.args.get("job_type") else replace(event_filter, job_type=AI)
+
+
+def node_options(request: Request) -> NodeOptions:
+    """The parameters of discovery beside its filter."""
+    return NodeOptions(
+        _share(request, "min_score", 0.0),
+        _integer(request, "min_events", 1, 0, MAX_MIN_EVENTS),
+        _integer(request, "limit", MAX_LIMIT, 1, MAX_LIMIT),
+        params.choice(request, "trusted", ("true", "false")) == "true",
+    )
+
+
+def gateway_filter(request: Request) -> EventFilter:
+    """The filter of gateway_preview, which needs a region."""
+    event_filter = params.scores_filter(request)
+    if event_filter.region is None:
+        raise InvalidParameter("region is a required parameter")
+    return event_filter
+
+
+def gateway_options(request: Request) -> GatewayOptions:
+    """The parameters of gateway_preview beside its filter."""
+    return GatewayOptions(
+        _share(request, "min_score", GATEWAY_MIN_SCORE),
+        _integer(request, "min_events", GATEWAY_MIN_EVENTS, 1, MAX_MIN_EVENTS),
+    )
+
+
 def includes_removed(request: Request) -> bool:
     """Whether exclusions that were removed are answered as well."""
     return params.choice(request, "all", ("true", "false")) == "true"
@@ -92,3 +145,12 @@ def _integer(request: Request, name: str, default: int, minimum: int, maximum: i
     if not re.fullmatch(r"\d{1,15}", text, re.ASCII) or not minimum <= int(text) <= maximum:
         raise InvalidParameter(f"{name} must be an integer from {minimum} to {maximum}, not {quote(text)}")
     return int(text)
+
+
+def _share(request: Request, name: str, default: float) -> float:
+    text = request.args.get(name)
+    if not text:
+        return default
+    if not re.fullmatch(r"(\d{1,15}\.?\d{0,15}|\.\d{1,15})", text, re.ASCII) or float(text) > 1:
+        raise InvalidParameter(f"{name} must be a number from 0 to 1, not {quote(text)}")
+    return float(text)

@@ -1,13 +1,16 @@
 """The events of a response: without the excluded ones, or of several windows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
 
 from leaderboard.services import service
 from queries import EventWindow, Formula, StoreUnavailable
-from queries.times import TimeRange
+from queries.times import TimeRange, last_hours
+
+WEEK_HOURS = 7 * 24
 
 
 def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
@@ -43,3 +46,16 @@ def scored_window(time_range: TimeRange, formula: Formula) -> EventWindow:
     """The events of a window that a formula scores: without the excluded ones, where it applies exclusions."""
     window = service().events.window(*time_range)
     return window.leave_out(service().exclusions.active(), *time_range) if formula.applies_exclusions else window
+
+
+def scored_week(recent_hours: float, formula: Formula) -> tuple[EventWindow, datetime]:
+    """The scored events of the last seven days, or of ``recent_hours`` if these are more, and when the latter begin.
+
+    Its version also changes when events become older than ``recent_hours``.
+    """
+    recent_range = last_hours(recent_hours)
+    recent = scored_window(recent_range, formula)
+    week = scored_window(last_hours(max(recent_hours, WEEK_HOURS)), formula)
+    is_known = week.version is not None and recent.version is not None
+    version = f"{week.version} {recent.version}" if is_known else None
+    return replace(week, version=version), recent_range.since

@@ -3,7 +3,7 @@
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, EventFilter
+from queries.filters import AI, EventFilter, match_columns
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.grouping import SCORE_DECIMALS, mean_over_models, score_groups
 from queries.scoring.scored_events import network_jobs, select_jobs
@@ -54,8 +54,9 @@ def discovery(
     """
     job_type = event_filter.job_type
     network = network_jobs(events, event_filter, formula)
+    jobs = match_columns(select_jobs(network, event_filter), event_filter, "orchestrator")
     # each URI in the place of an orchestrator
-    nodes = select_jobs(network, event_filter).with_columns(orchestrator=nw.col("service_uri"))
+    nodes = jobs.with_columns(orchestrator=nw.col("service_uri"))
     named = nodes.filter(~nw.col("orchestrator").is_null())
     regional = score_groups(named, network, job_type, formula, ("orchestrator", "region"))
     if job_type == AI:

@@ -37,7 +37,8 @@ def gateway_preview(
     ``events`` are those of a week, or of another long window. Those from
     ``since`` (an aware datetime) on are the short window, whose scores a
     gateway reads from aggregated_stats. The filter names the region of the gateway, and the
-    pipeline and model if it asks for the scores of AI jobs. Columns:
+    pipeline and model if it asks for the scores of AI jobs. Its orchestrator
+    is not used. Columns:
 
     - orchestrator
     - state (String): passes; too_low; few_events, if the score is too low but

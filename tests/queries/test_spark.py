@@ -2,6 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -50,7 +52,7 @@ CASES = {
     "service_uris": (service_uris, EventFilter()),
     "discovery": (discovery, EventFilter(job_type=AI)),
     "gateway_preview": (
-        partial(gateway_preview, since=datetime(2024, 9, 20, tzinfo=UTC), min_score=0.7),
+        partial(gateway_preview, since=datetime(2026, 10, 19, tzinfo=UTC), min_score=0.7),
         EventFilter(region="FRA"),
     ),
     "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),

@@ -1,6 +1,7 @@
 """The results that the example answers in docs/http-api.md are computed from."""
 
 import calendar
+import json
 from typing import Any
 
 FIRST, SECOND = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7", "0x525419ff5707190389bfb5c87c375d710f5fcb0e"
@@ -10,14 +11,19 @@ CAPPED = [{"error_code": "OrchestratorCapped", "message": "no capacity", "count"
 UNAVAILABLE = [{"error_code": "HTTP-STATUS-503", "message": "Service Unavailable", "count": 1}]
 IMAGE = {"pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning", "model_is_warm": True}
 
+FIRST_NODE, SECOND_NODE = (
+    {"input_parameters": json.dumps({"prompt": "a city at dawn", "orchestrator": f"https://{name}.example.org:8935"})}
+    for name in ("first", "second")
+)
+
 _JOBS = [
     (FIRST, "FRA", "transcoding", {"success_rate": 1, "round_trip_time": 0.7, "seg_duration": 2}),
     (FIRST, "FRA", "transcoding", {"success_rate": 0.5, "round_trip_time": 0.9, "seg_duration": 2, "errors": CAPPED}),
     (FIRST, "LAX", "transcoding", {"success_rate": 1, "round_trip_time": 1.2, "seg_duration": 2}),
     (SECOND, "FRA", "transcoding", {"success_rate": 1, "round_trip_time": 2, "seg_duration": 2}),
-    (FIRST, "FRA", "ai", IMAGE | {"success_rate": 1, "round_trip_time": 3}),
-    (SECOND, "FRA", "ai", IMAGE | {"success_rate": 1, "round_trip_time": 5}),
-    (SECOND, "FRA", "ai", IMAGE | {"success_rate": 0, "round_trip_time": 9, "errors": UNAVAILABLE}),
+    (FIRST, "FRA", "ai", IMAGE | FIRST_NODE | {"success_rate": 1, "round_trip_time": 3}),
+    (SECOND, "FRA", "ai", IMAGE | SECOND_NODE | {"success_rate": 1, "round_trip_time": 5}),
+    (SECOND, "FRA", "ai", IMAGE | SECOND_NODE | {"success_rate": 0, "round_trip_time": 9, "errors": UNAVAILABLE}),
 ]
 
 

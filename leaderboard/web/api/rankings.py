@@ -40,7 +40,7 @@ def leaderboard() -> Response:
 
 @bp.get("/orchestrators/<address>")
 def orchestrator(address: str) -> Response:
-    """The jobs of an orchestrator, how well it did them, and the errors it met."""
+    """The jobs of an orchestrator, how well it and each of its nodes did them, and the errors it met."""
     address, file_format = table_params.parse_address(address), negotiate(request)
     event_filter = EventFilter(orchestrator=address, warm=params.warm(request))
     formula = params.formula(request, service().settings.formula)
@@ -60,8 +60,9 @@ def orchestrator(address: str) -> Response:
         same_results = select_events(results.load(), events, address)
         errors = queries.collect(queries.orchestrator_errors(same_results, event_filter))
         classes = queries.collect(queries.orchestrator_error_classes(same_results, event_filter))
+        nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula))
         as_of = common_as_of(window, results)
-        return render_orchestrator(address, jobs, errors, classes, file_format)._replace(as_of=as_of)
+        return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
 
     # during an outage the results may be older than the window, so the version of the window does not cover them
     version = window.version if window.as_of is None else None

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from leaderboard.web.media_types import JSON
 from leaderboard.web.rendering import render_orchestrator
-from queries import EventFilter, orchestrator_error_classes, orchestrator_errors, orchestrator_jobs
+from queries import EventFilter, orchestrator_error_classes, orchestrator_errors, orchestrator_jobs, service_uris
 from tests.conftest import load_events
 from tests.queries.conftest import make_events
 from tests.support.recorded import ADDRESS as RECORDED_ADDRESS
@@ -16,6 +16,7 @@ from tests.support.recorded import ALL, SCORE_FIELDS, error_of
 from tests.support.results import transcoding_event
 
 ADDRESS = "0x" + "aB" * 20
+ORCHESTRATOR_QUERIES = (orchestrator_jobs, orchestrator_errors, orchestrator_error_classes, service_uris)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_etag_covers_the_results_of_a_class() -> None:
         payloads = [json.dumps({"errors": [{"error_code": code} for code in codes]}) for codes in results]
         events = make_events([{"id": number, "payload": payload} for number, payload in enumerate(payloads)])
         own = EventFilter(orchestrator="0xa")
-        frames = [query(events, own) for query in (orchestrator_jobs, orchestrator_errors, orchestrator_error_classes)]
+        frames = [query(events, own) for query in ORCHESTRATOR_QUERIES]
         etags.add(render_orchestrator("0xa", *frames, JSON).etag)
     assert len(etags) == 2
 
@@ -105,7 +106,7 @@ def test_null_fields_are_omitted(client: FlaskClient) -> None:
 def test_untested_orchestrator_has_empty_lists(client: FlaskClient) -> None:
     response = client.get(f"/api/orchestrators/{ADDRESS}")
     assert response.status_code == 200
-    empty = {name: [] for name in ("job_types", "regions", "pipelines", "jobs", "error_classes")}
+    empty = {name: [] for name in ("job_types", "regions", "pipelines", "jobs", "error_classes", "service_uris")}
     assert response.json == {"orchestrator": ADDRESS.lower()} | empty
 
 
