@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from leaderboard.export.datasets import EVENTS
 from leaderboard.export.runner import ExportPeriod
+from leaderboard.storage.table_formats import write_table
 from queries import (
     FileEvents,
     HybridEvents,
@@ -18,10 +19,12 @@ from queries import (
     PostgresEvents,
     SchemaError,
     StoreUnavailable,
+    conform,
     connect,
     open_events,
     sample_data,
 )
+from queries.schema import OPTIONAL_COLUMNS
 from tests.support.exports import export_to
 
 FORMATS = ("parquet", "csv", "ndjson", "arrow")
@@ -173,3 +176,26 @@ def test_extension_tells_files_from_a_lake(exports: Path, tmp_path: Path) -> Non
     assert isinstance(open_events(unfilled.table_uri), LakeEvents)
     with pytest.raises(ValueError, match=r"a file that ends with \.parquet, \.csv"):
         open_events("ftp://host/events.parquet")
+
+
+@pytest.mark.parametrize("file_format", [*FORMATS, "delta"])
+@pytest.mark.parametrize("older_first", [True, False])
+def test_days_of_older_releases_are_read_beside_newer_ones(file_format: str, older_first: bool, tmp_path: Path) -> None:
+    events = sample_data.events().with_columns(outcome=pl.lit("passed"), warm=pl.lit(True), error_kind=pl.lit("busy"))
+    days = events.with_columns(pl.col("event_time").dt.date().alias("day")).partition_by("day", include_key=False)
+    older, newer = (days[0], days[1]) if older_first else (days[1], days[0])
+    older = older.drop(OPTIONAL_COLUMNS)
+    if file_format == "delta":
+        for day in (older, newer):
+            write_deltalake(str(tmp_path), day.to_arrow(compat_level=pl.CompatLevel.oldest()), mode="append",
+                            schema_mode="merge")  # fmt: skip
+        url = str(tmp_path)
+    else:
+        for name, day in (("1" if older_first else "2", older), ("2" if older_first else "1", newer)):
+            with (tmp_path / f"{name}.{file_format}").open("wb") as file:
+                write_table([day], file, file_format)
+        url = f"{tmp_path}/*.{file_format}"
+    expected = pl.concat([conform(older).select(newer.columns), newer]).sort("id")
+    assert_frame_equal(read(url), expected.with_columns(pl.selectors.categorical().cast(pl.String)))
+    assert set(expected["error_kind"]) == {"none", "busy"}
+    assert expected["pipeline_slug"].null_count() == expected["pipeline"].null_count() < expected.height
