@@ -249,6 +249,15 @@ def test_own_score_equals_its_formula(run: Run, jobs: dict[str, Jobs]) -> None:
     assert 0 < found["correlation"] < 1
 
 
+def test_incidents_equal_those_of_the_service(run: Run, service: RunningService) -> None:
+    # one week of so few results has none
+    since = "2026-08-11T00:00:00Z"
+    found = figures(run("05-incidents", SINCE=since))["incidents"]
+    expected = service.get(f"/api/incidents?since={quote(since)}&until={quote(UNTIL)}").json["incidents"]
+    assert found == [(row["region"], row["job_type"], row["kind"]) for row in expected]
+    assert found
+
+
 def test_other_weights_change_the_scores(run: Run) -> None:
     assert (
         figures(run("04-your-own-score", SUCCESS_WEIGHT=1.0))["scores"] != figures(run("04-your-own-score"))["scores"]
