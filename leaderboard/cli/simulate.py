@@ -53,8 +53,8 @@ def simulate(
 ) -> None:
     """Makes results of a simulated network and stores them.
 
-    EVENTS is their number. Where the database already holds results, it asks on a terminal, and needs
-    --append elsewhere.
+    EVENTS is their number: testers of 100 orchestrators post about 7,000 a day. Where the database already
+    holds results, it asks on a terminal, and needs --append elsewhere.
     """
     until = until or datetime.now(UTC)
     try:
