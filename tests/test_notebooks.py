@@ -18,7 +18,6 @@ from leaderboard.reports import notebooks
 from tests.conftest import clone, drop, rows
 from tests.support.commands import PROJECT, run_leaderboard
 from tests.support.plain_scores import (
-    LIVE,
     SCORE_FIELDS,
     SERVICE_WEIGHTS,
     TOLERANCE,
@@ -124,7 +123,7 @@ def differences(notebook: Any) -> list[float]:
     return [float(last_value(cell)) for cell in tagged(notebook, "difference") if cell.outputs]
 
 
-@pytest.mark.parametrize(("name", "comparisons"), [("01-reproduce-scores", 3), ("04-your-own-score", 1)])
+@pytest.mark.parametrize(("name", "comparisons"), [("01-reproduce-scores", 4), ("04-your-own-score", 1)])
 def test_scores_by_hand_equal_those_of_the_functions(run: Run, name: str, comparisons: int) -> None:
     found = differences(run(name))
     assert len(found) == comparisons
@@ -133,7 +132,7 @@ def test_scores_by_hand_equal_those_of_the_functions(run: Run, name: str, compar
 
 def test_scores_of_a_service_are_compared_too(run: Run, service_url: str) -> None:
     found = differences(run("01-reproduce-scores", SERVICE=service_url))
-    assert len(found) == 5
+    assert len(found) == 7
     assert max(found) < 1e-9
 
 
@@ -242,8 +241,8 @@ def test_figures_of_an_orchestrator_equal_those_of_its_raw_results(run: Run, job
 
 def test_own_score_equals_its_formula(run: Run, jobs: dict[str, Jobs]) -> None:
     found = figures(run("04-your-own-score"))
-    timed = [job for job in tell_apart(jobs["ai"])[0] if job["pipeline"] != LIVE]
-    mine, theirs = ranked(timed, (0.5, 0.5), at_median=0.5), ranked(timed, SERVICE_WEIGHTS)
+    scored, _ = tell_apart(jobs["ai"])
+    mine, theirs = ranked(scored, (0.5, 0.5), at_median=0.5), ranked(scored)
     assert found["scores"] == pytest.approx({name: own["score"] for name, own in mine.items()}, **TOLERANCE)
     assert found["service scores"] == pytest.approx({name: own["score"] for name, own in theirs.items()}, **TOLERANCE)
     assert 0 < found["correlation"] < 1
@@ -264,6 +263,11 @@ def test_other_weights_change_the_scores(run: Run) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["02-orchestrator-report", "03-network-week", "04-your-own-score"])
+def test_notebook_scores_by_the_given_formula(run: Run, name: str) -> None:
+    assert figures(run(name, FORMULA=1)) != figures(run(name))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_window_without_events_is_no_error(run: Run, name: str) -> None:
     empty = run(name, SINCE="2020-01-01T00:00:00+00:00", UNTIL="2020-01-08T00:00:00+00:00")
@@ -281,7 +285,7 @@ def test_model_without_events_is_no_error_and_other_models_are_listed(run: Run) 
     found = run("01-reproduce-scores", MODEL="no/such-model")
     assert "No job with this pipeline and model succeeded in this window." in all_outputs(found)
     assert "SG161222/RealVisXL_V4.0_Lightning" in all_outputs(found)
-    assert [difference < 1e-9 for difference in differences(found)] == [True] * 3
+    assert [difference < 1e-9 for difference in differences(found)] == [True] * 4
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
