@@ -44,6 +44,20 @@ def aggregated_stats(
     │ 0xaa         ┆ FRA    ┆ 1.0          ┆ 0.845897         ┆ 0.946064 │
     │ 0xbb         ┆ FRA    ┆ 0.5          ┆ 0.676718         ┆ 0.561851 │
     └──────────────┴────────┴──────────────┴──────────────────┴──────────┘
+
+    Live video is scored by its quality, whatever the spelling of its pipeline:
+
+    >>> live = EventFilter(job_type=AI, pipeline="Live video to video", model="diffusion")
+    >>> aggregated_stats(sample_data.events(), live)
+    shape: (2, 5)
+    ┌──────────────┬────────┬──────────────┬──────────────────┬───────┐
+    │ orchestrator ┆ region ┆ success_rate ┆ round_trip_score ┆ score │
+    │ ---          ┆ ---    ┆ ---          ┆ ---              ┆ ---   │
+    │ str          ┆ str    ┆ f64          ┆ f64              ┆ f64   │
+    ╞══════════════╪════════╪══════════════╪══════════════════╪═══════╡
+    │ 0xaa         ┆ FRA    ┆ 1.0          ┆ 0.9              ┆ 0.965 │
+    │ 0xbb         ┆ FRA    ┆ 1.0          ┆ 0.4              ┆ 0.79  │
+    └──────────────┴────────┴──────────────┴──────────────────┴───────┘
     """
     job_type = event_filter.job_type
     network = network_jobs(events, event_filter, formula)

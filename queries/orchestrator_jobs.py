@@ -48,17 +48,18 @@ def orchestrator_jobs(
 
     >>> from queries import EventFilter, orchestrator_jobs, sample_data
     >>> jobs = orchestrator_jobs(sample_data.events(), EventFilter(orchestrator="0xbb"))
-    >>> jobs.select("job_type", "region", "model", "rank", "ranked_count", "events", "failed", "score")
-    shape: (3, 8)
-    ┌─────────────┬────────┬───────┬──────┬──────────────┬────────┬────────┬──────────┐
-    │ job_type    ┆ region ┆ model ┆ rank ┆ ranked_count ┆ events ┆ failed ┆ score    │
-    │ ---         ┆ ---    ┆ ---   ┆ ---  ┆ ---          ┆ ---    ┆ ---    ┆ ---      │
-    │ str         ┆ str    ┆ str   ┆ i64  ┆ i64          ┆ i64    ┆ i64    ┆ f64      │
-    ╞═════════════╪════════╪═══════╪══════╪══════════════╪════════╪════════╪══════════╡
-    │ ai          ┆ FRA    ┆ small ┆ 2    ┆ 2            ┆ 2      ┆ 1      ┆ 0.561851 │
-    │ transcoding ┆ FRA    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 0      ┆ 0.632121 │
-    │ transcoding ┆ NYC    ┆ null  ┆ 2    ┆ 2            ┆ 1      ┆ 1      ┆ 0.0      │
-    └─────────────┴────────┴───────┴──────┴──────────────┴────────┴────────┴──────────┘
+    >>> jobs.select("job_type", "region", "model", "rank", "events", "failed", "unscored", "score")
+    shape: (4, 8)
+    ┌─────────────┬────────┬───────────┬──────┬────────┬────────┬──────────┬──────────┐
+    │ job_type    ┆ region ┆ model     ┆ rank ┆ events ┆ failed ┆ unscored ┆ score    │
+    │ ---         ┆ ---    ┆ ---       ┆ ---  ┆ ---    ┆ ---    ┆ ---      ┆ ---      │
+    │ str         ┆ str    ┆ str       ┆ i64  ┆ i64    ┆ i64    ┆ i64      ┆ f64      │
+    ╞═════════════╪════════╪═══════════╪══════╪════════╪════════╪══════════╪══════════╡
+    │ ai          ┆ FRA    ┆ diffusion ┆ 2    ┆ 1      ┆ 0      ┆ 1        ┆ 0.79     │
+    │ ai          ┆ FRA    ┆ small     ┆ 2    ┆ 2      ┆ 1      ┆ 0        ┆ 0.561851 │
+    │ transcoding ┆ FRA    ┆ null      ┆ 2    ┆ 1      ┆ 0      ┆ 0        ┆ 0.632121 │
+    │ transcoding ┆ NYC    ┆ null      ┆ 2    ┆ 1      ┆ 1      ┆ 0        ┆ 0.0      │
+    └─────────────┴────────┴───────────┴──────┴────────┴────────┴──────────┴──────────┘
     """
     parts = [_jobs_of_type(events, replace(event_filter, job_type=job_type), formula) for job_type in (AI, TRANSCODING)]
     return nw.concat(parts).select(*_COLUMNS).sort(*JOB_COLUMNS)

@@ -18,14 +18,15 @@ def pipelines(events: NarwhalsFrame, event_filter: EventFilter = EventFilter(job
 
     >>> from queries import pipelines, sample_data
     >>> pipelines(sample_data.events())
-    shape: (1, 3)
-    ┌──────────┬───────┬────────┐
-    │ pipeline ┆ model ┆ region │
-    │ ---      ┆ ---   ┆ ---    │
-    │ str      ┆ str   ┆ str    │
-    ╞══════════╪═══════╪════════╡
-    │ llm      ┆ small ┆ FRA    │
-    └──────────┴───────┴────────┘
+    shape: (2, 3)
+    ┌─────────────────────┬───────────┬────────┐
+    │ pipeline            ┆ model     ┆ region │
+    │ ---                 ┆ ---       ┆ ---    │
+    │ str                 ┆ str       ┆ str    │
+    ╞═════════════════════╪═══════════╪════════╡
+    │ live-video-to-video ┆ diffusion ┆ FRA    │
+    │ llm                 ┆ small     ┆ FRA    │
+    └─────────────────────┴───────────┴────────┘
     """
     events = with_optional_columns(events)
     columns = ("pipeline", "model", "region")

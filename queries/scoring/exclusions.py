@@ -38,7 +38,7 @@ def leave_out(events: NarwhalsFrame, exclusions: Iterable[Exclusion]) -> Narwhal
     >>> day = datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC)
     >>> counted = leave_out(sample_data.events(), [Exclusion("FRA", "transcoding", *day, "the tester's disk was full")])
     >>> sample_data.events().height, counted.height
-    (8, 5)
+    (11, 8)
     """
     covered = [_covers(exclusion) for exclusion in exclusions]
     return events.filter(~nw.any_horizontal(*covered, ignore_nulls=False)) if covered else events

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
@@ -109,10 +110,35 @@ def test_report_reads_exported_files_takes_parameters_and_writes_to_stdout(run: 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("<!doctype html>")
     # where success alone counts, the score is the success rate
-    assert re.findall(r"<td>(0x..)</td><td>([0-9.]+)</td><td>(\d)</td></tr>", done.stdout)[:2] == [
-        ("0xaa", "1.0000", "1"),
-        ("0xbb", "0.5000", "2"),
+    assert re.findall(r"<tr><td>(\d)</td><td>(0x..)</td><td>([0-9.]+)</td>", done.stdout)[:2] == [
+        ("1", "0xaa", "1.0000"),
+        ("2", "0xbb", "0.6667"),
     ]
+
+
+def test_report_is_by_the_given_formula(run: Run, tmp_path: Path) -> None:
+    sample_data.events().write_parquet(tmp_path / "export.parquet")
+    window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
+    arguments = ("03-network-week", "--database", str(tmp_path / "export.parquet"), *window, "--to", "-")
+    # orchestrators, regions, events, succeeded, failed, unscored
+    for options, setting, expected in (
+        ((), "2", "2 1 5 4 1 1"),
+        ((), "1", "2 1 6 4 2 0"),
+        (("--formula", "1"), "2", "2 1 6 4 2 0"),
+    ):
+        page = run(*arguments, *options, FORMULA=setting).stdout
+        (counts,) = re.findall(r"<td>ai</td>((?:<td>\d+</td>){6})", page)
+        assert re.findall(r"\d+", counts) == expected.split()
+
+
+def test_busy_orchestrators_can_be_unscored_in_a_report(run: Run, tmp_path: Path) -> None:
+    events = sample_data.events().with_columns(error_kind=pl.when(pl.col("error_kind") == "other").then(pl.lit("busy")))
+    events.write_parquet(tmp_path / "export.parquet")
+    window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
+    arguments = ("03-network-week", "--database", str(tmp_path / "export.parquet"), *window, "--to", "-")
+    page = run(*arguments, "--busy", "ignore").stdout
+    (counts,) = re.findall(r"<td>transcoding</td>((?:<td>\d+</td>){6})", page)
+    assert re.findall(r"\d+", counts) == ["2", "2", "3", "3", "0", "2"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +149,8 @@ def test_report_reads_exported_files_takes_parameters_and_writes_to_stdout(run: 
             ("03-network-week", "--orchestrator", "0xa"),
             "03-network-week takes no ORCHESTRATOR; it takes DATABASE, LAKE",
         ),
+        (("01-reproduce-scores", "--formula", "1"), "01-reproduce-scores takes no BUSY, FORMULA; it takes DATABASE"),
+        (("03-network-week", "-p", "formula=1"), "FORMULA is given as --formula"),
         (("03-network-week", "-p", "COLOUR=red"), "03-network-week takes no COLOUR; it takes"),
         (("03-network-week", "-p", "since=0"), "SINCE is given as --since"),
         (("03-network-week", "-p", "red"), "must be NAME=VALUE, not 'red'"),
