@@ -38,19 +38,18 @@ def discovery(
     parse), score, success_rate (Float64, 0..1), events, regions (Int64: scored
     events, and regions with a score), last_seen (Datetime, UTC).
 
-    >>> import polars as pl
     >>> from queries import discovery, sample_data
-    >>> uri = pl.format("https://{}.example.org:8935", pl.col("orchestrator").str.slice(2))
-    >>> discovery(sample_data.events().with_columns(service_uri=uri)).select("address", "score")
-    shape: (2, 2)
-    ┌─────────────────────────────┬──────────┐
-    │ address                     ┆ score    │
-    │ ---                         ┆ ---      │
-    │ str                         ┆ f64      │
-    ╞═════════════════════════════╪══════════╡
-    │ https://aa.example.org:8935 ┆ 0.946064 │
-    │ https://bb.example.org:8935 ┆ 0.561851 │
-    └─────────────────────────────┴──────────┘
+    >>> discovery(sample_data.events()).select("address", "score")
+    shape: (3, 2)
+    ┌───────────────────────────┬──────────┐
+    │ address                   ┆ score    │
+    │ ---                       ┆ ---      │
+    │ str                       ┆ f64      │
+    ╞═══════════════════════════╪══════════╡
+    │ https://aa.example:8935   ┆ 0.955532 │
+    │ https://bb-2.example:8935 ┆ 0.79     │
+    │ https://bb-1.example:8935 ┆ 0.561851 │
+    └───────────────────────────┴──────────┘
     """
     job_type = event_filter.job_type
     network = network_jobs(events, event_filter, formula)

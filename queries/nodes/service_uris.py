@@ -40,20 +40,18 @@ def service_uris(
       successful ones, as in ``orchestrator_jobs``
     - last_seen (Datetime, UTC): the time of the last event
 
-    >>> import polars as pl
     >>> from queries import EventFilter, sample_data, service_uris
-    >>> uri = pl.when(pl.col("job_type") == "ai").then(pl.lit("https://node.example.org:8935"))
-    >>> events = sample_data.events().with_columns(service_uri=uri)
-    >>> nodes = service_uris(events, EventFilter(orchestrator="0xbb"))
+    >>> nodes = service_uris(sample_data.events(), EventFilter(orchestrator="0xbb"))
     >>> nodes.select("service_uri", "region", "model", "events", "failed", "score")
-    shape: (1, 6)
-    ┌───────────────────────────────┬────────┬───────┬────────┬────────┬──────────┐
-    │ service_uri                   ┆ region ┆ model ┆ events ┆ failed ┆ score    │
-    │ ---                           ┆ ---    ┆ ---   ┆ ---    ┆ ---    ┆ ---      │
-    │ str                           ┆ str    ┆ str   ┆ i64    ┆ i64    ┆ f64      │
-    ╞═══════════════════════════════╪════════╪═══════╪════════╪════════╪══════════╡
-    │ https://node.example.org:8935 ┆ FRA    ┆ small ┆ 2      ┆ 1      ┆ 0.561851 │
-    └───────────────────────────────┴────────┴───────┴────────┴────────┴──────────┘
+    shape: (2, 6)
+    ┌───────────────────────────┬────────┬───────────┬────────┬────────┬──────────┐
+    │ service_uri               ┆ region ┆ model     ┆ events ┆ failed ┆ score    │
+    │ ---                       ┆ ---    ┆ ---       ┆ ---    ┆ ---    ┆ ---      │
+    │ str                       ┆ str    ┆ str       ┆ i64    ┆ i64    ┆ f64      │
+    ╞═══════════════════════════╪════════╪═══════════╪════════╪════════╪══════════╡
+    │ https://bb-1.example:8935 ┆ FRA    ┆ small     ┆ 2      ┆ 1      ┆ 0.561851 │
+    │ https://bb-2.example:8935 ┆ FRA    ┆ diffusion ┆ 1      ┆ 0      ┆ 0.79     │
+    └───────────────────────────┴────────┴───────────┴────────┴────────┴──────────┘
     """
     filters = (replace(event_filter, job_type=job_type) for job_type in (AI, TRANSCODING))
     parts = [_nodes_of_type(events, job_filter, formula) for job_filter in filters]
