@@ -18,6 +18,9 @@ SERVICE_URI_PATTERN = r'"orchestrator"[ \t\r\n]*:[ \t\r\n]*"((?:[^"\\]|\\/){1,25
 """The service URI in input_parameters, which is JSON in a string: a key that is not part of another string.
 
 JSON may have a backslash before a slash, which belongs to neither."""
+SERVICE_URI_KEY = '"orchestrator"'
+EXCERPT_CHARACTERS = 300
+"""How much of input_parameters is searched, from the first SERVICE_URI_KEY on. A prompt may be long."""
 BUSY_CODES = ("OrchestratorCapped", "OrchestratorBusy")
 """The error codes with which a gateway says that an orchestrator has no capacity left."""
 
@@ -26,8 +29,13 @@ SQL_COLUMNS = rf"""
     substring(e.payload->>'test_outcome' FROM '{OUTCOME_PATTERN}') AS outcome,
     nullif(e.payload->>'errors', '[]') AS errors,
     {SQL_WARM},
-    replace(substring(e.payload->>'input_parameters' FROM '{SERVICE_URI_PATTERN}'), '\/', '/') AS service_uri"""
-"""The fields as PostgreSQL selects them. ``errors`` is JSON, from which ``error_kind`` follows."""
+    substring(e.payload->>'input_parameters',
+        nullif(strpos(e.payload->>'input_parameters', '{SERVICE_URI_KEY}'), 0), {EXCERPT_CHARACTERS}) AS inputs"""
+"""The fields as PostgreSQL selects them.
+
+``error_kind`` follows from ``errors``, which is JSON, and ``service_uri`` from
+``inputs``, where the regular expression would make a read take ten times as long.
+"""
 
 DUCKDB_COLUMNS = rf"""
     nullif(regexp_extract(payload::JSON->>'test_outcome', '{OUTCOME_PATTERN}'), '') AS outcome,
@@ -38,8 +46,9 @@ DUCKDB_COLUMNS = rf"""
             lambda error: coalesce((error->>'error_code') IN {BUSY_CODES}, false))) THEN '{BUSY_ERRORS}'
         ELSE '{OTHER_ERRORS}' END AS error_kind,
     CASE payload::JSON->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm,
-    replace(nullif(regexp_extract(payload::JSON->>'input_parameters', '{SERVICE_URI_PATTERN}', 1), ''), '\/', '/')
-        AS service_uri,
+    replace(nullif(regexp_extract(substring(payload::JSON->>'input_parameters',
+        strpos(payload::JSON->>'input_parameters', '{SERVICE_URI_KEY}'), {EXCERPT_CHARACTERS}),
+        '{SERVICE_URI_PATTERN}', 1), ''), '\/', '/') AS service_uri,
     translate(lower(pipeline), ' _', '--') AS pipeline_slug"""
 """OPTIONAL_COLUMNS as DuckDB selects them from events of an older release."""
 
@@ -56,6 +65,12 @@ def error_kind(errors: pl.Expr) -> pl.Expr:
     has_errors = errors.str.starts_with("[") & (errors != "[]")
     kind = pl.when(only_busy).then(pl.lit(BUSY_ERRORS)).otherwise(pl.lit(OTHER_ERRORS))
     return pl.when(has_errors.fill_null(False)).then(kind).otherwise(pl.lit(NO_ERRORS)).alias("error_kind")
+
+
+def service_uri(inputs: pl.Expr) -> pl.Expr:
+    """The service_uri of EVENT_SCHEMA, from an excerpt of input_parameters that begins with SERVICE_URI_KEY."""
+    uri = inputs.str.extract(SERVICE_URI_PATTERN)
+    return uri.str.replace_all("\\/", "/", literal=True).alias("service_uri")
 
 
 def with_posted_fields(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -77,7 +92,7 @@ def posted_fields(result: pl.Expr) -> list[pl.Expr]:
         result.str.json_path_match("$.test_outcome").str.extract(f"({OUTCOME_PATTERN})").alias("outcome"),
         error_kind(result.str.json_path_match("$.errors")),
         pl.when(warm == "true").then(True).when(warm == "false").then(False).alias("warm"),
-        inputs.str.extract(SERVICE_URI_PATTERN).str.replace_all("\\/", "/", literal=True).alias("service_uri"),
+        service_uri(inputs.str.extract(f"(?s)({SERVICE_URI_KEY}.{{0,{EXCERPT_CHARACTERS - len(SERVICE_URI_KEY)}}})")),
     ]
 
 

@@ -243,8 +243,9 @@ class PostgresEvents:
     def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
         events = self._read_rows(f"SELECT {columns} FROM {_FROM} WHERE {condition}")  # noqa: S608
-        kinds = events.lazy().with_columns(posted_fields.error_kind(pl.col("errors"))).drop("errors")
-        return conform(kinds.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
+        fields = posted_fields.error_kind(pl.col("errors")), posted_fields.service_uri(pl.col("inputs"))
+        completed = events.lazy().with_columns(fields).drop("errors", "inputs")
+        return conform(completed.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
 
     def _read_rows(self, statement: str, parameters: tuple[str, ...] | None = None) -> pl.DataFrame:
         if (origin := self._origin) is not None:

@@ -60,8 +60,8 @@ uris = st.sampled_from(["https://o.example:8935", r"https:\/\/o.example", "é", 
 inputs = st.builds(
     lambda uri, space, prompt: f'{{"prompt": {json.dumps(prompt)}, "orchestrator"{space}:{space}"{uri}"}}',
     uris,
-    st.sampled_from(["", " ", "\n\t", "\u2003"]),
-    texts | st.just('"orchestrator": "https://wrong.example"'),
+    st.sampled_from(["", " ", "\n\t", "\u2003", " " * 100]),
+    texts | st.sampled_from(["orchestrator", '"orchestrator": "https://wrong.example"', "\u00e9" * 280]),
 )
 input_objects = st.fixed_dictionaries({"orchestrator": uris | scalars, "other": scalars})
 outcomes = st.sampled_from(["passed", "unscored_busy", "Passed", "passed\n", " passed", "a" * 65, "true", "é"])
@@ -141,6 +141,9 @@ def test_json_without_fields_has_none(source: tuple[str, PostgresEvents], payloa
         ({"errors": "no list"}, (None, "none", None, None)),
         ({"input_parameters": '{"orchestrator": "https://o.example:8935"}'}, (None, "none", None, "https://o.example:8935")),
         ({"input_parameters": r'{"orchestrator":"https:\/\/o.example"}'}, (None, "none", None, "https://o.example")),
+        ({"input_parameters": json.dumps({"p": "x" * 9000, "orchestrator": "a" * 255})},
+         (None, "none", None, "a" * 255)),
+        ({"input_parameters": json.dumps({"orchestrator": "a" * 256})}, (None, "none", None, None)),
         ({"input_parameters": r'{"prompt": "\"orchestrator\": \"x\""}'}, (None, "none", None, None)),
     ],
 )  # fmt: skip
