@@ -97,7 +97,8 @@ def _aggregate(
             effective_events=effective_events,
         )
     values = {name: formulas.counted_value(name) for name in names} | products
-    weighted = events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
+    timed_events = events.with_columns(seconds=_seconds())
+    weighted = timed_events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
         *(nw.when(~value.is_null()).then(nw.col("weight")).alias(f"weight_{name}") for name, value in values.items()),
         *((value * nw.col("weight")).alias(f"weighted_{name}") for name, value in values.items()),
     )
@@ -114,9 +115,17 @@ def _aggregate(
 def _weight(half_life: timedelta, keys: tuple[str, ...]) -> nw.Expr:
     """What an event counts: 1 for the newest scored one of its group, and half after each half-life before it."""
     # relative to the group, as not all of its weights may be too small for a float
-    newest = nw.when(~nw.col("success_rate").is_null()).then(nw.col("event_time")).max().over(*keys)
-    age = (newest - nw.col("event_time")).dt.total_microseconds() / 1e6
-    return (-log(2) / half_life.total_seconds() * age).exp()
+    newest = nw.when(~nw.col("success_rate").is_null()).then(nw.col("seconds")).max().over(*keys)
+    return (log(2) / half_life.total_seconds() * (nw.col("seconds") - newest)).exp()
+
+
+def _seconds() -> nw.Expr:
+    """The event_time in seconds since the year 1, to a few microseconds. Spark has no differences of times."""
+    time = nw.col("event_time").dt
+    years = time.year() - 1
+    days = years * 365 + years // 4 - years // 100 + years // 400 + time.ordinal_day()
+    whole = ((days * 24 + time.hour()) * 60 + time.minute()) * 60 + time.second()
+    return whole.cast(nw.Float64()) + time.microsecond() / 1e6
 
 
 def _divide(total: str, count: str, name: str) -> nw.Expr:

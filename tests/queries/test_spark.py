@@ -2,7 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.lake.sync import sync
+from leaderboard.postgres.pool import Database
+from leaderboard.regions.registry import RegionRegistry
+from leaderboard.results import writer
+from leaderboard.simulation.generator import Simulation
 from queries import (
     AI,
+    FORMULA_1,
+    FORMULA_2,
     EventFilter,
     LakeEvents,
     PostgresEvents,
@@ -29,6 +36,7 @@ from queries import (
 )
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
+from tests.conftest import clone
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
 pytestmark = [
@@ -37,22 +45,32 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
+UNTIL = datetime(2026, 10, 1, tzinfo=UTC)
 AI_JOB = {"job_type": AI, "pipeline": "Text to image", "model": "ByteDance/SDXL-Lightning"}
-ORCHESTRATOR = "0x023c39c200661fccd268a29a0d347301ef56e64d"
+LIVE = {"job_type": AI, "pipeline": "Live video to_video"}
+ORCHESTRATOR = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
+HALF_LIFE = replace(FORMULA_2, name="half-life", half_life=timedelta(days=3), ignores_busy=True)
 CASES = {
     "aggregated_stats, transcoding": (aggregated_stats, EventFilter()),
     "aggregated_stats, AI": (aggregated_stats, EventFilter(**AI_JOB)),
     "aggregated_stats, AI, one orchestrator": (aggregated_stats, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR)),
+    "aggregated_stats, live, one region": (aggregated_stats, EventFilter(**LIVE, region="FRA")),
+    "aggregated_stats, formula 1": (partial(aggregated_stats, formula=FORMULA_1), EventFilter(**AI_JOB, region="LAX")),
+    "aggregated_stats, half-life": (partial(aggregated_stats, formula=HALF_LIFE), EventFilter(AI)),
     "pipelines": (pipelines, EventFilter(job_type=AI)),
     "score_history, transcoding": (score_history, EventFilter()),
     "score_history, AI": (score_history, EventFilter(job_type=AI)),
+    "score_history, AI, formula 1": (partial(score_history, formula=FORMULA_1), EventFilter(job_type=AI)),
     "ranking, transcoding": (ranking, EventFilter()),
     "ranking, AI": (ranking, EventFilter(job_type=AI)),
+    "ranking, AI, formula 1": (partial(ranking, formula=FORMULA_1), EventFilter(job_type=AI)),
+    "ranking, AI, cold models": (ranking, EventFilter(job_type=AI, warm=False)),
+    "ranking, transcoding, half-life": (partial(ranking, formula=HALF_LIFE), EventFilter()),
     "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
     "service_uris": (service_uris, EventFilter()),
     "discovery": (discovery, EventFilter(job_type=AI)),
     "gateway_preview": (
-        partial(gateway_preview, since=datetime(2026, 10, 19, tzinfo=UTC), min_score=0.7),
+        partial(gateway_preview, since=UNTIL - timedelta(days=1), min_score=0.7),
         EventFilter(region="FRA"),
     ),
     "top_ai_score": (top_ai_score, EventFilter(orchestrator=ORCHESTRATOR)),
@@ -60,9 +78,14 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def lake(events_database: str, tmp_path_factory: pytest.TempPathFactory) -> LakeSnapshot:
-    """A lake with the events of the conformance set."""
-    postgres, url = PostgresEvents(events_database), str(tmp_path_factory.mktemp("lake"))
+def lake(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> LakeSnapshot:
+    """A lake with a simulated month."""
+    database = clone(server, template, "simulated_month")
+    store = Database(database, 60)
+    for frame in Simulation(6000, UNTIL - timedelta(days=30), UNTIL, orchestrators=15, ai_share=0.7).frames():
+        writer.copy(store, RegionRegistry(store, 0), frame)
+    store.close()
+    postgres, url = PostgresEvents(database), str(tmp_path_factory.mktemp("lake"))
     sync(postgres, url, lambda *_: None)
     postgres.close()
     return LakeEvents(url).require_snapshot()
