@@ -62,7 +62,7 @@ def scores(
     if as_json:
         click.echo(msgspec.json.encode(serialize_scores(frame, event_filter.job_type)), file=standard_output())
     elif frame.is_empty():
-        click.echo("no results in this window", err=True)
+        click.echo("no scored results in this window", err=True)
     else:
         _print_scores(frame)
 

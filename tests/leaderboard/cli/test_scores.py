@@ -63,7 +63,7 @@ def test_ai_scores_need_pipeline_and_model(run: RunCommand) -> None:
 
 def test_empty_window_says_so_and_leaves_stdout_empty(run: RunCommand) -> None:
     result = run("scores", "--until", "5")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no results in this window\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no scored results in this window\n")
     assert run("scores", "--until", "5", "--json").stdout == "{}\n"
 
 
@@ -76,7 +76,7 @@ def test_invalid_moment_is_wrong_usage(run: RunCommand) -> None:
 
 def test_database_that_does_not_exist_yet_has_no_results(run: RunCommand, empty_database: str) -> None:
     result = run("scores", POSTGRES=empty_database)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no results in this window\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "no scored results in this window\n")
 
 
 def test_warm_and_cold_results_are_told_apart(run: RunCommand, database: str) -> None:
@@ -103,6 +103,7 @@ def test_formula_is_an_option_or_a_setting(run: RunCommand, database: str) -> No
         (("--formula", "2"), {"FORMULA": "1"}, {}),
     ):
         assert json.loads(run(*arguments, *options, **setting).stdout) == expected
+    assert run(*arguments[:-1]).stderr == "no scored results in this window\n"
     assert "'3' is not one of '1', '2'" in run("scores", "--formula", "3").stderr
 
 
