@@ -6,7 +6,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from queries.engines import NarwhalsFrame
-from queries.incidents.hours import orchestrator_hours
+from queries.incidents.hours import orchestrator_hours, tester_hours
 from queries.incidents.silences import silences
 from queries.incidents.spans import bad_spans
 from queries.schema import with_optional_columns
@@ -65,10 +65,11 @@ def incidents(events: Any, *, region: str | None = None, job_type: str | None = 
     frame = with_optional_columns(nw.from_native(events))
     frame = frame if job_type is None else frame.filter(nw.col("job_type") == job_type)
     hours = _to_polars(orchestrator_hours(frame)).cast({pl.String: pl.Categorical})
+    hours = hours.with_columns(pl.col("hour").dt.epoch("s") // 3600)
     failed = hours.rename({"failures": "bad", "first_failure": "first_bad", "last_failure": "last_bad"})
     slow = hours.drop("results").filter(pl.col("timed") > 0)
     slow = slow.rename({"timed": "results", "slow": "bad", "first_slow": "first_bad", "last_slow": "last_bad"})
-    found = {FAILURES: bad_spans(failed), SLOWNESS: bad_spans(slow), SILENCE: _to_polars(silences(frame))}
+    found = {FAILURES: bad_spans(failed), SLOWNESS: bad_spans(slow), SILENCE: silences(_to_polars(tester_hours(frame)))}
     rows = pl.concat((_conform(rows, kind) for kind, rows in found.items())).sort("begin", "region", "job_type", "kind")
     return rows if region is None else rows.filter(pl.col("region") == region)
 

@@ -1,13 +1,11 @@
-"""What each orchestrator did in each hour: how many of its jobs failed, and how many were slow."""
+"""Events by the hour: how each orchestrator did, and when each tester posted. Every engine can sum them up."""
 
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame
 from queries.schema import NO_ERRORS
 from queries.scoring.formula import LIVE_PIPELINE
-from queries.times import EPOCH
 
-HOUR_SECONDS = 3600
 SLOW_FACTOR = 2.0
 """A job is slow if it took so many times as long as usual."""
 MIN_TIMED_JOBS = 3
@@ -22,10 +20,10 @@ _JOB = (*_ORCHESTRATOR, "pipeline_slug", "model")
 def orchestrator_hours(events: NarwhalsFrame) -> NarwhalsFrame:
     """One row per region, job type, orchestrator and hour with results that are scored.
 
-    Columns: region, job_type, orchestrator (String); hour (Int64, hours since
-    1970); results; failures, of these; timed, the successful jobs of which the
-    usual time is known; slow, those of them that took SLOW_FACTOR times as
-    long (Int64); first_failure, last_failure, first_slow, last_slow (Datetime).
+    Columns: region, job_type, orchestrator (text); hour (Datetime); results;
+    failures, of these; timed, the successful jobs of which the usual time is
+    known; slow, those of them that took SLOW_FACTOR times as long (Int64);
+    first_failure, last_failure, first_slow, last_slow (Datetime).
 
     The usual time is the median of the same orchestrator's jobs, in the same
     region, of the same pipeline and model.
@@ -55,6 +53,20 @@ def orchestrator_hours(events: NarwhalsFrame) -> NarwhalsFrame:
     )
 
 
+def tester_hours(events: NarwhalsFrame) -> NarwhalsFrame:
+    """One row per region, job type and hour with results.
+
+    Columns: region, job_type (text), first, last (Datetime, of the results),
+    and results (Int64).
+    """
+    time = nw.col("event_time")
+    by_hour = events.with_columns(hour=time.dt.truncate("1h")).group_by("region", "job_type", "hour")
+    counts = by_hour.agg(
+        time.min().alias("first"), time.max().alias("last"), nw.len().cast(nw.Int64()).alias("results")
+    )
+    return counts.drop("hour")
+
+
 def _scored_jobs(events: NarwhalsFrame) -> NarwhalsFrame:
     """The events that say how an orchestrator did. ``seconds`` is null where the job took none, or did not succeed."""
     unscored = nw.col("outcome").cast(nw.String()).str.starts_with("unscored").fill_null(value=False)
@@ -66,6 +78,6 @@ def _scored_jobs(events: NarwhalsFrame) -> NarwhalsFrame:
         *_JOB,
         "event_time",
         "success_rate",
-        hour=(nw.col("event_time") - nw.lit(EPOCH)).dt.total_seconds() // HOUR_SECONDS,
+        hour=nw.col("event_time").dt.truncate("1h"),
         seconds=nw.when(is_live).then(inverse_quality).otherwise(nw.when(succeeded & (time > 0)).then(time)),
     )

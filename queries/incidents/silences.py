@@ -1,43 +1,47 @@
 """Spans in which a region's tester posted nothing for longer than it usually does."""
 
-import narwhals.stable.v2 as nw
+from datetime import timedelta
 
-from queries.engines import NarwhalsFrame
-
-_TESTER = ("region", "job_type")
+import polars as pl
 
 MIN_PAUSE_FACTOR = 3.0
 """A silence is so many times as long as the usual longest pause of a day."""
+MIN_SILENCE = timedelta(hours=1)
+"""What is shorter is no silence, however often a tester posts."""
 MIN_DAILY_RESULTS = 12
 """A tester that usually posts fewer results a day has no usual pause."""
 
+_TESTER = ("region", "job_type")
 
-def silences(events: NarwhalsFrame) -> NarwhalsFrame:
+
+def silences(hours: pl.DataFrame) -> pl.DataFrame:
     """One row per silence: region, job_type, begin, end (Datetime: the results before and after it).
 
-    A silence that has not ended has the time of the newest result of all
-    regions as its end.
+    ``hours`` are those of ``tester_hours``. A silence that has not ended has
+    the time of the newest result of all regions as its end.
     """
-    results = events.select("event_time", *(nw.col(name).cast(nw.String()) for name in _TESTER))
-    newest = results.select(nw.col("event_time").max().alias("newest"))
-    after = nw.col("event_time").shift(-1).over(*_TESTER, order_by="event_time")
+    newest = pl.col("last").max()
     pauses = (
-        results.with_columns(end=after)
-        .join(newest, how="cross")
-        .with_columns(end=nw.when(nw.col("end").is_null()).then(nw.col("newest")).otherwise(nw.col("end")))
-        .with_columns(
-            seconds=(nw.col("end") - nw.col("event_time")).dt.total_seconds(), day=nw.col("event_time").dt.date()
+        hours.sort(*_TESTER, "first")
+        .select(
+            *_TESTER,
+            "results",
+            begin="last",
+            end=pl.col("first").shift(-1).over(_TESTER).fill_null(newest),
+            day=pl.col("last").dt.date(),
         )
+        .with_columns(pause=pl.col("end") - pl.col("begin"))
     )
-    days = pauses.group_by(*_TESTER, "day").agg(nw.col("seconds").max(), nw.len().cast(nw.Int64()).alias("results"))
-    usual = days.group_by(*_TESTER).agg(
-        nw.col("seconds").median().alias("usual_seconds"), nw.col("results").median().alias("daily_results")
+    days = pauses.group_by(*_TESTER, "day").agg(pl.col("pause").max(), pl.col("results").sum())
+    usual = days.group_by(_TESTER).agg(
+        pl.col("pause").median().alias("usual_pause"), pl.col("results").median().alias("daily_results")
     )
     return (
-        pauses.join(usual, on=list(_TESTER), how="inner")
+        pauses.join(usual, on=_TESTER)
         .filter(
-            nw.col("daily_results") >= MIN_DAILY_RESULTS,
-            nw.col("seconds") > MIN_PAUSE_FACTOR * nw.col("usual_seconds"),
+            pl.col("daily_results") >= MIN_DAILY_RESULTS,
+            pl.col("pause") >= MIN_SILENCE,
+            pl.col("pause") > MIN_PAUSE_FACTOR * pl.col("usual_pause"),
         )
-        .select(*_TESTER, nw.col("event_time").alias("begin"), "end")
+        .select(*_TESTER, "begin", "end")
     )

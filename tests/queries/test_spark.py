@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,7 @@ from queries import (
     collect,
     discovery,
     gateway_preview,
+    incidents,
     orchestrator_jobs,
     pipelines,
     ranking,
@@ -37,6 +39,7 @@ from queries import (
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone
+from tests.queries.incidents.made_network import Fault, make_network
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
 pytestmark = [
@@ -117,3 +120,12 @@ def test_spark_agrees_with_polars(
     assert not answer.is_empty()
     times = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC")
     assert_frame_equal(answer.with_columns(times), expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_incidents_agree_with_polars(spark_events: Any, tmp_path: Path) -> None:
+    faults = [Fault("failures", 50, 60), Fault("slowness", 90, 100, ("NYC",)), Fault("silence", 110, 130, ("SIN",))]
+    events = make_network(*faults)
+    events.write_parquet(tmp_path / "events.parquet")
+    found = incidents(spark_events.sparkSession.read.parquet(str(tmp_path / "events.parquet")))
+    assert found["kind"].to_list() == [fault.kind for fault in faults]
+    assert_frame_equal(found, incidents(events), rel_tol=1e-9, abs_tol=1e-9)
