@@ -138,10 +138,11 @@ class Service:
 
     def _start(self) -> None:
         try:
-            # the first post must find a slot, whatever readers hold then
+            # these must find a slot, whatever readers hold then
             self._insert_connection.open()
+            self._hybrid.open()
         except StoreUnavailable as error:
-            log.warning("no connection for posts yet: %s", error)
+            log.warning("no connections for posts and snapshots yet: %s", error)
         self._regions.load()
         self.exclusions.start()
         self._live_events.start()

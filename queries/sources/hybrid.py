@@ -186,6 +186,10 @@ class HybridEvents:
         """
         return self._open_lake(waits=True)
 
+    def open(self) -> None:
+        """Opens the connection for the snapshots of writers; see PostgresEvents.open."""
+        self._postgres.open()
+
     def close(self) -> None:
         """Closes the idle connections."""
         self._postgres.close()

@@ -235,6 +235,10 @@ class PostgresEvents:
         cache: list[int] = self._pool.read(_SEQUENCE_CACHE)["cache"].to_pylist()
         return cache == [1]
 
+    def open(self) -> None:
+        """Opens the connection for the snapshots of writers before reads take its slot. Raises StoreUnavailable."""
+        self._direct.open()
+
     def close(self) -> None:
         """Closes the idle connections. The others close when they come back."""
         self._pool.close()
