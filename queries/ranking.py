@@ -9,6 +9,7 @@ from queries.scoring.formulas import SCORE_FIELDS
 from queries.scoring.grouping import SCORE_DECIMALS, mean_over_models, score_groups
 from queries.scoring.scored_events import network_jobs, select_jobs
 from queries.scoring.uncertainty.intervals import CENTRE_FIELDS, SQUARE_FIELDS, interval_ends
+from queries.scoring.uncertainty.moments import inverse
 from queries.scoring.uncertainty.ranks import RANK_FIELDS, with_rank_intervals
 from queries.scoring.uncertainty.success import wilson_interval
 from queries.scoring.warm_and_cold import TIME_COLUMNS, WARM_COLUMNS, with_round_trip_times
@@ -112,11 +113,11 @@ def _mean_over_regions(scores: NarwhalsFrame) -> NarwhalsFrame:
         nw.col("score").count().cast(nw.Int64()).alias("regions"),
     )
     regions = nw.when(nw.col("regions") > 0).then(nw.col("regions"))
-    return means.with_columns(nw.col(*SQUARE_FIELDS) / regions / regions)
+    return means.with_columns(nw.col(*SQUARE_FIELDS) * regions**-2.0)
 
 
 def _success_interval() -> list[nw.Expr]:
     """Wilson's interval of the share of events that succeeded, null without events."""
     n = nw.when(nw.col("events") > 0).then(nw.col("events"))
-    low, high = wilson_interval(nw.col("succeeded") / n, n)
+    low, high = wilson_interval(nw.col("succeeded") * inverse(n), n)
     return [low.alias("success_ci_low"), high.alias("success_ci_high")]

@@ -8,6 +8,7 @@ from queries.engines import NarwhalsFrame
 from queries.filters import AI
 from queries.scoring.formula import Formula
 from queries.scoring.formulas import is_live
+from queries.scoring.uncertainty.moments import inverse, square_root
 from queries.scoring.uncertainty.quality import with_quality_interval
 from queries.scoring.uncertainty.success import with_success_interval
 from queries.scoring.uncertainty.time import with_time_interval
@@ -37,8 +38,8 @@ def with_spreads(groups: NarwhalsFrame, job_type: str, formula: Formula) -> Narw
 
 def interval_ends() -> list[nw.Expr]:
     """score_ci_low and score_ci_high (Float64, 0..1) of a frame with the score, CENTRE_FIELDS and SQUARE_FIELDS."""
-    low = (nw.col("low_centre") - nw.col("low_square").sqrt()).clip(lower_bound=0.0)
-    high = (nw.col("high_centre") + nw.col("high_square").sqrt()).clip(upper_bound=1.0)
+    low = (nw.col("low_centre") - square_root(nw.col("low_square"))).clip(lower_bound=0.0)
+    high = (nw.col("high_centre") + square_root(nw.col("high_square"))).clip(upper_bound=1.0)
     # the centres may differ from the score in the last bit
     return [
         nw.min_horizontal(low, nw.col("score")).alias("score_ci_low"),
@@ -53,7 +54,7 @@ def _with_spreads_by_time(groups: NarwhalsFrame, job_type: str, formula: Formula
         if job_type == AI:
             speed = (log(formula.score_at_median) * nw.col(load)).exp().fill_null(0.0)
             return formula.success_weight * success + formula.round_trip_weight * speed
-        return success * (1 - (-1 / nw.col(load)).exp()).fill_null(0.0)
+        return success * (1 - (-inverse(nw.col(load))).exp()).fill_null(0.0)
 
     success = nw.col("success_rate")
     groups = groups.with_columns(
@@ -80,7 +81,7 @@ def _with_spreads_by_quality(groups: NarwhalsFrame, formula: Formula) -> Narwhal
     success, weight = nw.col("success_rate"), formula.round_trip_weight
     rated = nw.col("rated_success")
     # what a success adds to the score: where none is known, it may be the best
-    known = nw.when(success > 0).then((nw.col("quality") / nw.when(success > 0).then(success)).fill_null(0.0))
+    known = nw.when(success > 0).then((nw.col("quality") * inverse(success)).fill_null(0.0))
     groups = groups.with_columns(per_success=formula.success_weight + weight * known.fill_null(1.0))
     per_success, quality = nw.col("per_success"), nw.col("success_quality")
     spreads = {

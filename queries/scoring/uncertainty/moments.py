@@ -31,6 +31,20 @@ def products(job_type: str) -> dict[str, nw.Expr]:
     }
 
 
+def inverse(value: nw.Expr) -> nw.Expr:
+    """1/value. Write products of this, not quotients, and ``square_root``, not ``sqrt``.
+
+    On Spark, narwhals writes both operands of a quotient, and what a root is
+    taken of, several times into the query, which explodes where they are nested.
+    """
+    return value**-1.0
+
+
+def square_root(value: nw.Expr) -> nw.Expr:
+    """√value; see ``inverse``."""
+    return value**0.5
+
+
 def covariance(product: str, first: nw.Expr, second: nw.Expr) -> nw.Expr:
     """Σ(aᵢ−a)(bᵢ−b) over the events of a group, from the means of two values and of their product."""
     return nw.col("effective_events") * (nw.col(product) - first * second)
@@ -39,12 +53,12 @@ def covariance(product: str, first: nw.Expr, second: nw.Expr) -> nw.Expr:
 def network_variance(square: str, degrees: str, default: float) -> nw.Expr:
     """The variance over all groups of a job. ``default`` counts like one event, so that it is never 0."""
     total, events = (nw.col(name).sum().over(*AI_KEYS) for name in (square, degrees))
-    return (total + default) / (events + 1)
+    return (total + default) * inverse(events + 1)
 
 
 def pooled_variance(square: str, degrees: str, network: str) -> nw.Expr:
     """The variance of a group's events: of their own sum of squares, and of the network."""
-    return (nw.col(square) + POOL_EVENTS * nw.col(network)) / (nw.col(degrees) + POOL_EVENTS)
+    return (nw.col(square) + POOL_EVENTS * nw.col(network)) * inverse(nw.col(degrees) + POOL_EVENTS)
 
 
 def t_quantile(degrees: nw.Expr) -> nw.Expr:
@@ -56,4 +70,5 @@ def t_quantile(degrees: nw.Expr) -> nw.Expr:
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + (first + (second + third / degrees) / degrees) / degrees
+    share = inverse(degrees)
+    return z + (first + (second + third * share) * share) * share

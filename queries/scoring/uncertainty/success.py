@@ -3,7 +3,7 @@
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame
-from queries.scoring.uncertainty.moments import Z_95, covariance
+from queries.scoring.uncertainty.moments import Z_95, covariance, inverse, square_root
 
 CONTINUITY = 0.25
 """By how many events the interval is wider than Wilson's at both ends."""
@@ -20,10 +20,8 @@ def wilson_interval(share: nw.Expr, n: nw.Expr, continuity: float = 0.0) -> tupl
     E. B. Wilson, "Probable inference, the law of succession, and statistical
     inference", JASA 22, 1927.
     """
-    return (
-        _wilson_end((share - continuity / n).clip(0.0, 1.0), n, -1),
-        _wilson_end((share + continuity / n).clip(0.0, 1.0), n, 1),
-    )
+    shift = continuity * inverse(n)
+    return _wilson_end((share - shift).clip(0.0, 1.0), n, -1), _wilson_end((share + shift).clip(0.0, 1.0), n, 1)
 
 
 def with_success_interval(groups: NarwhalsFrame) -> NarwhalsFrame:
@@ -31,12 +29,13 @@ def with_success_interval(groups: NarwhalsFrame) -> NarwhalsFrame:
     n, success = nw.col("effective_events"), nw.col("success_rate")
     square = covariance("success_success", success, success).clip(lower_bound=0.0)
     groups = groups.with_columns(success_square=square, largest_square=n * success * (1 - success))
-    share = (nw.col("success_square") + VARIANCE_PRIOR) / (nw.col("largest_square") + VARIANCE_PRIOR)
-    groups = groups.with_columns(binomial_events=n / share)
+    dispersion = inverse(nw.col("success_square") + VARIANCE_PRIOR) * (nw.col("largest_square") + VARIANCE_PRIOR)
+    groups = groups.with_columns(binomial_events=n * dispersion)
     low, high = wilson_interval(success, nw.col("binomial_events"), CONTINUITY)
     return groups.with_columns(success_low=low, success_high=high)
 
 
 def _wilson_end(share: nw.Expr, n: nw.Expr, side: int) -> nw.Expr:
-    deviation = Z_95 * (share * (1 - share) / n + Z_95**2 / (4 * n * n)).sqrt()
-    return ((share + Z_95**2 / (2 * n) + side * deviation) / (1 + Z_95**2 / n)).clip(0.0, 1.0)
+    part = Z_95**2 * inverse(n)
+    deviation = square_root(part * (share * (1 - share) + 0.25 * part))
+    return ((share + 0.5 * part + side * deviation) * inverse(1 + part)).clip(0.0, 1.0)

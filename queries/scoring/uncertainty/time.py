@@ -5,7 +5,15 @@ import narwhals.stable.v2 as nw
 from queries.engines import NarwhalsFrame
 from queries.filters import AI
 from queries.scoring.scored_events import AI_KEYS
-from queries.scoring.uncertainty.moments import POOL_EVENTS, covariance, network_variance, pooled_variance, t_quantile
+from queries.scoring.uncertainty.moments import (
+    POOL_EVENTS,
+    covariance,
+    inverse,
+    network_variance,
+    pooled_variance,
+    square_root,
+    t_quantile,
+)
 
 DEFAULT_TIME_VARIANCE = 0.25
 """The relative variance of times that counts like one event of the network: half of the mean, squared."""
@@ -26,11 +34,11 @@ def with_time_interval(groups: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
     groups = _with_slope_and_variance(_with_relative_moments(groups, job_type))
     load, success = nw.col("load"), nw.col("success_rate")
     groups = groups.with_columns(
-        variance_of_mean=nw.col("time_variance") / nw.col("effective_events"),
+        variance_of_mean=nw.col("time_variance") * inverse(nw.col("effective_events")),
         quantile=t_quantile(nw.col("time_degrees") + POOL_EVENTS),
         # the times of failed jobs say nothing of successful ones, which may take no time at all
         slope=nw.when(success > 0).then(nw.col("time_slope")).otherwise(nw.lit(-1.0)),
-    ).with_columns(distance=nw.col("quantile") * nw.col("variance_of_mean").sqrt())
+    ).with_columns(distance=nw.col("quantile") * square_root(nw.col("variance_of_mean")))
     distance, variance, slope = nw.col("distance"), nw.col("variance_of_mean"), nw.col("slope")
     at_success = {
         f"load_at_{end}": load * (1 + slope * (nw.col(end) - success)).clip(lower_bound=MIN_LOAD_SHARE)
@@ -47,17 +55,19 @@ def with_time_interval(groups: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
 def _with_relative_moments(groups: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
     """Adds load, time_square (the events' sum of squares) and time_covariance (with success), both relative to it."""
     success, seconds = nw.col("success_rate"), nw.when(nw.col("round_trip_time") > 0).then(nw.col("round_trip_time"))
-    square = covariance("time_time", seconds, seconds) / seconds / seconds
-    with_success = covariance("success_time", success, seconds) / seconds
+    per_second = inverse(seconds)
+    square = covariance("time_time", seconds, seconds) * per_second * per_second
+    with_success = covariance("success_time", success, seconds) * per_second
     if job_type == AI:
-        load = nw.col("round_trip_time") / nw.col("median_round_trip_time")
+        load = nw.col("round_trip_time") * inverse(nw.col("median_round_trip_time"))
     else:
         duration = nw.when(nw.col("seg_duration") > 0).then(nw.col("seg_duration"))
-        load = seconds / duration
+        per_duration = inverse(duration)
+        load = seconds * per_duration
         # of the difference of the relative deviations of both
-        square = square + covariance("duration_duration", duration, duration) / duration / duration
-        square = square - 2 * (covariance("time_duration", seconds, duration) / seconds / duration)
-        with_success = with_success - covariance("success_duration", success, duration) / duration
+        square = square + covariance("duration_duration", duration, duration) * per_duration * per_duration
+        square = square - 2 * covariance("time_duration", seconds, duration) * per_second * per_duration
+        with_success = with_success - covariance("success_duration", success, duration) * per_duration
     return groups.with_columns(
         load.alias("load"),
         square.clip(lower_bound=0.0).fill_null(0.0).alias("time_square"),
@@ -71,11 +81,11 @@ def _with_slope_and_variance(groups: NarwhalsFrame) -> NarwhalsFrame:
     # the slope takes a degree of freedom where jobs differ in success
     parameters = nw.when(square > MIN_LOAD_SHARE).then(nw.lit(2.0)).otherwise(nw.lit(1.0))
     groups = groups.with_columns(
-        own_slope=with_success / (square + SLOPE_PRIOR),
-        network_slope=with_success.sum().over(*AI_KEYS) / (square.sum().over(*AI_KEYS) + 1),
+        own_slope=with_success * inverse(square + SLOPE_PRIOR),
+        network_slope=with_success.sum().over(*AI_KEYS) * inverse(square.sum().over(*AI_KEYS) + 1),
         time_degrees=(nw.col("effective_events") - parameters).clip(lower_bound=0.0),
     )
-    pulled = (with_success + SLOPE_PRIOR * nw.col("network_slope")) / (square + SLOPE_PRIOR)
+    pulled = (with_success + SLOPE_PRIOR * nw.col("network_slope")) * inverse(square + SLOPE_PRIOR)
     groups = groups.with_columns(_residual("own_slope").alias("own_residual"), time_slope=pulled)
     groups = groups.with_columns(
         _residual("time_slope").alias("residual"),
