@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from leaderboard.services import service
-from queries import EventWindow, Formula, StoreUnavailable
+from queries import EventFilter, EventWindow, Formula, StoreUnavailable
 from queries.times import TimeRange, last_hours
 
 WEEK_HOURS = 7 * 24
@@ -19,14 +19,16 @@ def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
     return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
 
 
-def select_events(results: pl.LazyFrame, events: pl.LazyFrame, orchestrator: str) -> pl.LazyFrame:
-    """The results of an orchestrator that are among these events.
+def select_events(results: pl.LazyFrame, events: pl.LazyFrame, event_filter: EventFilter) -> pl.LazyFrame:
+    """The results of the filter's orchestrator that are among these events, warm or cold ones if it asks for them.
 
     Results are read after the events. Those that arrived in between would make
     two parts of one answer disagree.
     """
-    ids = events.filter(pl.col("orchestrator") == orchestrator).select("id")
-    return results.join(ids, on="id", how="semi")
+    matches = pl.col("orchestrator") == event_filter.orchestrator
+    if event_filter.warm is not None:
+        matches &= pl.col("warm") == event_filter.warm
+    return results.join(events.filter(matches).select("id"), on="id", how="semi")
 
 
 def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:

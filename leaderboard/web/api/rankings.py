@@ -57,7 +57,7 @@ def orchestrator(address: str) -> Response:
                 service().events.results(address, *time_range, AI),
             )
         )
-        same_results = select_events(results.load(), events, address)
+        same_results = select_events(results.load(), events, event_filter)
         errors = queries.collect(queries.orchestrator_errors(same_results, event_filter))
         classes = queries.collect(queries.orchestrator_error_classes(same_results, event_filter))
         nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula))

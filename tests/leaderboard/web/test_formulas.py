@@ -76,6 +76,14 @@ def test_orchestrator_says_what_was_not_scored(posted: FlaskClient) -> None:
     assert posted.get(f"/api/orchestrators/0x{'e' * 40}").json["jobs"] == []
 
 
+def test_orchestrator_by_warm_models_has_their_errors_only(post: Any, client: FlaskClient) -> None:
+    for name in ("result-ai-batch-2026", "result-ai-transport-error"):
+        assert post(json.loads((DATA / f"{name}.json").read_text()) | {"orchestrator": GOOD}).status_code == 200
+    for warm, error in (("true", "503"), ("false", "connection refused")):
+        (job,) = client.get(f"/api/orchestrators/{GOOD}?warm={warm}").json["jobs"]
+        assert [error in found["error_code"] for found in job["errors"]] == [True]
+
+
 def test_busy_orchestrator_is_not_blamed_if_asked(posted: FlaskClient) -> None:
     def success(query: str) -> float:
         return posted.get(f"/api/aggregated_stats{query}").json[CAPPED]["MDW"]["success_rate"]
