@@ -63,7 +63,8 @@ def aggregated_stats(
     network = network_jobs(events, event_filter, formula)
     own = match_columns(select_jobs(network, event_filter), event_filter, "orchestrator")
     scores = score_groups(own, network, job_type, formula, ("orchestrator", "region"))
-    if job_type == AI:
+    names_one_job = event_filter.pipeline is not None and event_filter.model is not None
+    if job_type == AI and not names_one_job:
         scores = mean_over_models(scores)
     return (
         scores.filter(~nw.col("score").is_null())

@@ -35,8 +35,8 @@ def score_groups(
     ``median_columns``. Columns: the group's, pipeline, model, events (scored
     ones), succeeded and unscored (Int64), last_seen (Datetime), the sums and
     means of the measures and the quality, quality_events (Int64),
-    median_round_trip_time, round_trip_score, score. The means and scores are null without scored
-    events. For transcoding, pipeline, model, the quality and the median are
+    median_round_trip_time, round_trip_score, score. The means and scores are
+    null without scored events. For transcoding, pipeline, model, the quality and the median are
     null; for AI the median is null where no job succeeded. With ``spreads``
     also the columns that intervals of scores are made of, see ``with_spreads``.
     """
@@ -83,7 +83,8 @@ def _aggregate(
 ) -> NarwhalsFrame:
     """The counts, sums and means of the events by ``keys``, and the means of the ``products``.
 
-    Also effective_events (Float64): how many events of equal weight would tell as much, null for none.
+    With products also effective_events (Float64): how many events of equal
+    weight would tell as much, null for none.
     """
     names = (*MEASURES, "quality") if job_type == AI else MEASURES
     aggregations = [*formulas.counts(), *formulas.sums(names)]
@@ -91,11 +92,11 @@ def _aggregate(
         means_of_products = (value.mean().alias(name) for name, value in products.items())
         groups = events.group_by(*keys).agg(*aggregations, *means_of_products)
         totals = {name: "quality_events" if name == "quality" else "events" for name in names}
-        effective_events = nw.when(nw.col("events") > 0).then(nw.col("events").cast(nw.Float64()))
-        return groups.with_columns(
-            *(_divide(f"sum_{name}", total, name) for name, total in totals.items()),
-            effective_events=effective_events,
-        )
+        means = [_divide(f"sum_{name}", total, name) for name, total in totals.items()]
+        if products:
+            effective_events = nw.when(nw.col("events") > 0).then(nw.col("events").cast(nw.Float64()))
+            means.append(effective_events.alias("effective_events"))
+        return groups.with_columns(*means)
     values = {name: formulas.counted_value(name) for name in names} | products
     timed_events = events.with_columns(seconds=_seconds())
     weighted = timed_events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
