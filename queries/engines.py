@@ -7,6 +7,8 @@ from typing import Any, Concatenate, ParamSpec, Protocol
 import narwhals.stable.v2 as nw
 from narwhals.stable.v2.typing import IntoFrameT
 
+from queries.errors import unreadable_as_unavailable
+
 P = ParamSpec("P")
 
 NarwhalsFrame = nw.LazyFrame[Any]
@@ -23,10 +25,14 @@ class QueryFunction(Protocol[P]):
 
 
 def engine_agnostic(function: Callable[Concatenate[NarwhalsFrame, P], NarwhalsFrame]) -> QueryFunction[P]:
-    """Lets ``function`` take and return Polars frames (eager or lazy), DuckDB relations or Spark frames."""
+    """Lets ``function`` take and return Polars frames (eager or lazy), DuckDB relations or Spark frames.
+
+    It raises StoreUnavailable where it needs the columns of a file that cannot be read.
+    """
 
     @wraps(function)
     def run(events: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        return function(nw.from_native(events), *args, **kwargs).to_native()
+        with unreadable_as_unavailable():
+            return function(nw.from_native(events), *args, **kwargs).to_native()
 
     return run

@@ -12,6 +12,9 @@ MAX_QUOTE_CHARACTERS = 100
 """Of a text from outside in a sentence."""
 MAX_LINE_CHARACTERS = 500
 
+UNREADABLE_FILE = ("parquet: ", "unable to decode the encoded schema stored in ARROW:schema")
+"""How the messages of Polars begin when a Parquet file is truncated or corrupt."""
+
 
 class StoreError(Exception):
     """A store of events (a database, a lake or files) did not answer."""
@@ -62,6 +65,26 @@ def panics_as_unavailable(what: str) -> Iterator[None]:
         if is_panic(error):
             raise StoreUnavailable(f"{what}: {first_line(error)}") from error
         raise
+
+
+@contextmanager
+def unreadable_as_unavailable() -> Iterator[None]:
+    """Raises StoreUnavailable where the block cannot read a file of events, or panics.
+
+    The file is missing, truncated or corrupt, or its object store cannot be
+    reached. Other errors rise as they are.
+    """
+    try:
+        with panics_as_unavailable("the events cannot be read"):
+            yield
+    except OSError as error:
+        # missing files and object stores; a frame reads nothing else from outside
+        raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
+    except Exception as error:
+        # the same error means unreadable files and faulty expressions; only the text differs
+        if not str(error).startswith(UNREADABLE_FILE):
+            raise
+        raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -2,11 +2,8 @@
 
 import polars as pl
 
-from queries.errors import StoreUnavailable, first_line, panics_as_unavailable
+from queries.errors import unreadable_as_unavailable
 from queries.sources.object_stores import polars_store_options
-
-UNREADABLE_FILE = ("parquet: ", "unable to decode the encoded schema stored in ARROW:schema")
-"""How the messages of Polars begin when a Parquet file is truncated or corrupt."""
 
 
 def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.LazyFrame:
@@ -27,18 +24,9 @@ def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.Lazy
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     """Collects a frame that may read files of a lake.
 
-    Raises StoreUnavailable where a file is missing, truncated or corrupt, its
-    object store cannot be reached, or Polars panics. Any other failure, such as a mistake
-    in an expression, rises as Polars' own error.
+    Raises StoreUnavailable where a file cannot be read, and where Polars
+    panics. Any other failure, such as a mistake in an expression, rises as
+    Polars' own error.
     """
-    try:
-        with panics_as_unavailable("the events cannot be read"):
-            return frame.collect(engine="streaming")
-    except OSError as error:
-        # missing files and object stores; a frame reads nothing else from outside
-        raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
-    except pl.exceptions.PolarsError as error:
-        # Polars raises ComputeError for unreadable files and for faulty expressions alike; only the text differs
-        if str(error).startswith(UNREADABLE_FILE):
-            raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error
-        raise
+    with unreadable_as_unavailable():
+        return frame.collect(engine="streaming")

@@ -35,8 +35,9 @@ windows = st.tuples(moments, moments | st.integers(0, 3 * DAY_MICROS)).map(lambd
 
 def frame(events: dict[int, int]) -> pl.DataFrame:
     """Events with these ids at these times (µs since 1970), each of another orchestrator."""
+    unposted = (None, "none", None, None, None)
     rows = [
-        (id_, from_micros(at), f"0x{id_}", "FRA", "ai", "LLM" if id_ % 2 else None, None, 1.0, id_ / 8, 0.0)
+        (id_, from_micros(at), f"0x{id_}", "FRA", "ai", "LLM" if id_ % 2 else None, None, 1.0, id_ / 8, 0.0, *unposted)
         for id_, at in events.items()
     ]
     return sort_and_encode(
