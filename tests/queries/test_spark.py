@@ -56,7 +56,6 @@ HALF_LIFE = replace(FORMULA_2, name="half-life", half_life=timedelta(days=3), ig
 CASES = {
     "aggregated_stats, transcoding": (aggregated_stats, EventFilter()),
     "aggregated_stats, AI": (aggregated_stats, EventFilter(**AI_JOB)),
-    "aggregated_stats, AI, one orchestrator": (aggregated_stats, EventFilter(**AI_JOB, orchestrator=ORCHESTRATOR)),
     "aggregated_stats, live, one region": (aggregated_stats, EventFilter(**LIVE, region="FRA")),
     "aggregated_stats, formula 1": (partial(aggregated_stats, formula=FORMULA_1), EventFilter(**AI_JOB, region="LAX")),
     "aggregated_stats, half-life": (partial(aggregated_stats, formula=HALF_LIFE), EventFilter(AI)),
@@ -64,10 +63,7 @@ CASES = {
     "score_history, transcoding": (score_history, EventFilter()),
     "score_history, AI": (score_history, EventFilter(job_type=AI)),
     "score_history, AI, formula 1": (partial(score_history, formula=FORMULA_1), EventFilter(job_type=AI)),
-    "ranking, transcoding": (ranking, EventFilter()),
     "ranking, AI": (ranking, EventFilter(job_type=AI)),
-    "ranking, AI, formula 1": (partial(ranking, formula=FORMULA_1), EventFilter(job_type=AI)),
-    "ranking, AI, cold models": (ranking, EventFilter(job_type=AI, warm=False)),
     "ranking, transcoding, half-life": (partial(ranking, formula=HALF_LIFE), EventFilter()),
     "orchestrator_jobs": (orchestrator_jobs, EventFilter(orchestrator=ORCHESTRATOR)),
     "service_uris": (service_uris, EventFilter()),
