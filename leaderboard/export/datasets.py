@@ -102,7 +102,7 @@ def daily_scores(formula: Formula) -> Dataset:
 
 
 def formula_label(formula: Formula) -> str:
-    """What a row of scores says about its formula: its name, with what was asked for besides, as in HTTP requests."""
+    """The formula in a row of scores: its name and the options of the request, such as ``2 busy=ignore``."""
     return f"{formula.name} busy=ignore" if formula.ignores_busy else formula.name
 
 

@@ -139,7 +139,7 @@ class LakeTable:
     def stage_upgrade(self, progress: Progress) -> StagedChange:
         """Writes the events of the files that are not complete (see LakeSnapshot) to new files, with every column.
 
-        The size of what is held in memory at a time is limited. Raises LakeError.
+        It holds a limited number of events in memory at a time. Raises LakeError.
         """
         files, root = Files(self.url), table_root(self._table)
         older_files = self._data_files().filter(~pl.col("complete"))

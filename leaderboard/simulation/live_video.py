@@ -24,7 +24,7 @@ PROMPTS = (
     ("neon-city", "medium", "a neon-lit city street in the rain at night"),
     ("oil-market", "high", "a crowded market square as an oil painting with thick brush strokes"),
 )
-"""Name, complexity and text of what is asked for in each turn."""
+"""The prompts, one per turn: name, complexity and text."""
 PROMPT_WORK = (1.0, 1.1, 1.3)
 """How much more work each prompt is."""
 

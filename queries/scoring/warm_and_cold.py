@@ -14,7 +14,7 @@ from queries.scoring.scored_events import timed
 TIME_COLUMNS = ("p50_round_trip_time", "p95_round_trip_time")
 _STATE_COLUMNS = ("events", "success_rate", *TIME_COLUMNS)
 WARM_COLUMNS = tuple(f"{state}_{name}" for state in ("warm", "cold") for name in _STATE_COLUMNS)
-"""What with_round_trip_times tells of warm models, then of cold ones."""
+"""The columns of with_round_trip_times, first those of warm models, then those of cold ones."""
 
 
 def with_round_trip_times(

@@ -59,7 +59,7 @@ MAX_SIMPLE_DEPTH = 32
 
 
 def error_kind(errors: pl.Expr) -> pl.Expr:
-    """The error_kind of EVENT_SCHEMA, from the JSON of a result's errors. What is not a list counts as no errors."""
+    """The error_kind of EVENT_SCHEMA, from the JSON of a result's errors. Anything but a list counts as no errors."""
     codes = split_list(_readable(errors)).list.eval(pl.element().str.json_path_match("$.error_code"))
     only_busy = (codes.list.len() > 0) & codes.list.eval(pl.element().is_in(BUSY_CODES).fill_null(False)).list.all()
     has_errors = errors.str.starts_with("[") & (errors != "[]")
