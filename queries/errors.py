@@ -69,14 +69,13 @@ def panics_as_unavailable(what: str) -> Iterator[None]:
 
 @contextmanager
 def unreadable_as_unavailable() -> Iterator[None]:
-    """Raises StoreUnavailable where the block cannot read a file of events, or panics.
+    """Raises StoreUnavailable where the block cannot read a file of events.
 
     The file is missing, truncated or corrupt, or its object store cannot be
     reached. Other errors rise as they are.
     """
     try:
-        with panics_as_unavailable("the events cannot be read"):
-            yield
+        yield
     except OSError as error:
         # missing files and object stores; a frame reads nothing else from outside
         raise StoreUnavailable(f"a file of the lake cannot be read: {first_line(error)}") from error

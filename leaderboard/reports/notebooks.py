@@ -92,9 +92,15 @@ def run(notebook: "NotebookNode", values: Mapping[str, Any]) -> "NotebookNode":
     # the values include the database's password: ipc uses sockets in a folder that only this user can open
     config = Config(KernelManager={"transport": "ipc"})
     # no limit per cell: each source of events limits its own reads
-    client = NotebookClient(notebook, timeout=None, config=config, resources={"metadata": {"path": str(Path.cwd())}})
+    options: dict[str, Any] = {"timeout": None, "config": config, "resources": {"metadata": {"path": str(Path.cwd())}}}
     try:
-        return client.execute()
+        try:
+            return NotebookClient(notebook, **options).execute()
+        except ValueError as error:
+            # on a busy machine jupyter_client rarely refuses a new kernel's first message, before any cell has run
+            if not str(error).startswith("Invalid Signature"):
+                raise
+            return NotebookClient(notebook, **options).execute()
     except CellExecutionError as error:
         raise NotebookError(error.ename, error.evalue) from None
     except DeadKernelError:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from queries.errors import unreadable_as_unavailable
+from queries.errors import panics_as_unavailable, unreadable_as_unavailable
 from queries.sources.object_stores import polars_store_options
 
 
@@ -28,5 +28,5 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     panics. Any other failure, such as a mistake in an expression, rises as
     Polars' own error.
     """
-    with unreadable_as_unavailable():
+    with unreadable_as_unavailable(), panics_as_unavailable("the events cannot be read"):
         return frame.collect(engine="streaming")

@@ -90,7 +90,6 @@ FORMULAS = st.builds(
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "aggregated_stats": aggregated_stats,
     "ranking": ranking,
-    "ranking, min_events": partial(ranking, min_events=2),
     "score_history": score_history,
     "score_history, the network by 7 days": partial(score_history, interval="7d", group_columns=["region"]),
     "orchestrator_jobs": orchestrator_jobs,

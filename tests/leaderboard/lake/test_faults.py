@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from leaderboard.app import create_app
 from leaderboard.export.delta_target import DeltaTarget
@@ -91,15 +92,26 @@ def serving(url: str, lake: str) -> Iterator[FlaskClient]:
         app.extensions["leaderboard"].close()
 
 
+def current_answer(client: FlaskClient, path: str) -> TestResponse:
+    """The answer of the database. On a busy machine that may stall for a moment, in which memory answers."""
+
+    def answer() -> TestResponse | None:
+        response = client.get(path)
+        assert response.status_code == 200, (path, response.json)
+        return None if "X-Data-As-Of" in response.headers else response
+
+    found = eventually(answer)
+    assert found is not None
+    return found
+
+
 def assert_only_the_lake_suffers(client: FlaskClient) -> None:
     assert client.get(ONLY_IN_LAKE).status_code in (503, 504)
     # the service knows of the fault by now
     began = time.monotonic()
     for path in (LAST_DAY, IN_DATABASE, RESULTS) * 2:
-        response = client.get(path)
-        assert response.status_code == 200, (path, response.json)
+        response = current_answer(client, path)
         assert ADDRESS in path or response.json
-        assert "X-Data-As-Of" not in response.headers
     response = client.get(ONLY_IN_LAKE)
     assert response.status_code in (503, 504)
     assert list(response.json) == ["error"]
@@ -109,9 +121,7 @@ def assert_only_the_lake_suffers(client: FlaskClient) -> None:
 
 def assert_everything_works(client: FlaskClient) -> None:
     for path in (LAST_DAY, IN_DATABASE, RESULTS, ONLY_IN_LAKE):
-        response = client.get(path)
-        assert response.status_code == 200, (path, response.json)
-        assert "X-Data-As-Of" not in response.headers
+        current_answer(client, path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
