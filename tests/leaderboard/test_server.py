@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,8 +35,13 @@ both_commands = pytest.mark.parametrize(
 
 def workers(service: RunningService) -> list[psutil.Process]:
     # the embedded server is a child of the master as well
-    children = psutil.Process(service.process.pid).children()
-    return [process for process in children if process.name() != "postgres"]
+    found = []
+    for process in psutil.Process(service.process.pid).children():
+        # a worker that was killed may end meanwhile
+        with suppress(psutil.NoSuchProcess):
+            if process.name() != "postgres":
+                found.append(process)
+    return found
 
 
 @both_commands
