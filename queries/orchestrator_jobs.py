@@ -9,7 +9,7 @@ from queries.filters import AI, TRANSCODING, EventFilter, match_columns
 from queries.scoring import formulas
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
-from queries.scoring.grouping import SCORE_DECIMALS, score_groups
+from queries.scoring.grouping import SCORE_DECIMALS, describe_jobs, score_groups
 from queries.scoring.scored_events import AI_KEYS, network_jobs, with_spellings
 from queries.scoring.warm_and_cold import TIME_COLUMNS, WARM_COLUMNS, with_round_trip_times
 
@@ -81,17 +81,8 @@ def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: For
         .join(_last_times(own_jobs, keys), on=list(keys), how="left")
     )
     scores = with_round_trip_times(scores, own_jobs, job_type, formula, keys)
-    return (
-        with_spellings(scores, events, every_job, formula)
-        .with_columns(
-            nw.lit(job_type).alias("job_type"),
-            (nw.col("events") - nw.col("succeeded")).alias("failed"),
-            formulas.seconds(formula).alias("round_trip_time"),
-            # categorical columns of different frames cannot be concatenated
-            nw.col("orchestrator", "region", *AI_KEYS).cast(nw.String()),
-        )
-        .select(*_COLUMNS)
-    )
+    spelled = with_spellings(scores, events, every_job, formula)
+    return describe_jobs(spelled, job_type, formula, "orchestrator", "region").select(*_COLUMNS)
 
 
 def _last_times(events: NarwhalsFrame, keys: tuple[str, ...]) -> NarwhalsFrame:

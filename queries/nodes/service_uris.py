@@ -7,10 +7,9 @@ import narwhals.stable.v2 as nw
 from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import AI, TRANSCODING, EventFilter, match_columns
 from queries.orchestrator_jobs import JOB_COLUMNS
-from queries.scoring import formulas
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
-from queries.scoring.grouping import score_groups
+from queries.scoring.grouping import describe_jobs, score_groups
 from queries.scoring.scored_events import AI_KEYS, network_jobs, select_jobs, with_spellings
 from queries.scoring.warm_and_cold import TIME_COLUMNS, with_round_trip_times
 
@@ -66,14 +65,5 @@ def _nodes_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: Fo
     scores = score_groups(jobs, network, job_type, formula, keys)
     job_keys = (*keys, *AI_KEYS) if job_type == AI else keys
     rows = with_round_trip_times(scores, jobs, job_type, formula, job_keys)
-    return (
-        with_spellings(rows, events, event_filter, formula)
-        .with_columns(
-            nw.lit(job_type).alias("job_type"),
-            (nw.col("events") - nw.col("succeeded")).alias("failed"),
-            formulas.seconds(formula).alias("round_trip_time"),
-            # categorical columns of different frames cannot be concatenated
-            nw.col(*keys, *AI_KEYS).cast(nw.String()),
-        )
-        .select(*_COLUMNS)
-    )
+    spelled = with_spellings(rows, events, event_filter, formula)
+    return describe_jobs(spelled, job_type, formula, *keys).select(*_COLUMNS)

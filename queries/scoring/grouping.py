@@ -57,6 +57,17 @@ def score_groups(
     return with_spreads(scores, job_type, formula) if spreads else scores
 
 
+def describe_jobs(scores: NarwhalsFrame, job_type: str, formula: Formula, *text_columns: str) -> NarwhalsFrame:
+    """Rows of scores with job_type and failed, with round_trip_time as ``seconds`` has it, and with plain text."""
+    return scores.with_columns(
+        nw.lit(job_type).alias("job_type"),
+        (nw.col("events") - nw.col("succeeded")).alias("failed"),
+        formulas.seconds(formula).alias("round_trip_time"),
+        # categorical columns of different frames cannot be concatenated
+        nw.col(*text_columns, *AI_KEYS).cast(nw.String()),
+    )
+
+
 def mean_over_models(scores: NarwhalsFrame, *, spreads: bool = False) -> NarwhalsFrame:
     """One row per orchestrator and region: the means of its jobs' scores, weighted by their events."""
     weight = nw.when(~nw.col("score").is_null()).then(nw.col("events"))

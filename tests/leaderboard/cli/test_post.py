@@ -146,7 +146,7 @@ def test_refused_results_are_named_and_the_others_are_posted(run: RunCommand, se
     result = run("post", "-", "--url", service_url, "--batch-size", "25", stdin=lines(*results))
     assert result.exit_code == 1
     *refusals, summary = result.stderr.splitlines()
-    # within a batch, what is no result is found before what names an unknown region
+    # a batch is checked for malformed results first, and for unknown regions then
     assert [refusal.partition(":")[0] for refusal in refusals] == [f"line {n}" for n in (11, 1, 2, 31, 60)]
     assert refusals[1].startswith("line 1: region 'XXX' is not registered")
     assert refusals[0].startswith("line 11: the body must be a JSON object")
