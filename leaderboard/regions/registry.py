@@ -43,8 +43,8 @@ class RegionList(NamedTuple):
 class _Snapshot(NamedTuple):
     """The regions at a moment, by their code in upper case and their job type.
 
-    ``names`` are the names, as the database has them, of those that take
-    results. ``began`` is the moment of time.monotonic() before they were read.
+    ``names`` are those that take results, spelled as in the database.
+    ``began`` is the moment of time.monotonic() before they were read.
     """
 
     began: float

@@ -1,5 +1,7 @@
 """A database with its lake, and events for them."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ import psycopg2
 import pytest
 
 from leaderboard.lake.sync import Rewrite, SyncResult, sync
+from leaderboard.storage.files import Files
 from queries import HybridEvents, LakeEvents, PostgresEvents
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
@@ -98,3 +101,17 @@ def writer(database: str) -> Iterator[psycopg2.extensions.cursor]:
     """A cursor in a transaction, which is rolled back unless the test commits it."""
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
         yield cursor
+
+
+def sync_until_killed(url: str, lake: str, limit: int) -> None:
+    """Syncs in this process, which is killed once it has written so many files."""
+    put_file, written = Files.put, []
+
+    def put_or_die(files: Files, path: str, content: bytes) -> None:
+        if len(written) == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+        put_file(files, path, content)
+        written.append(path)
+
+    Files.put = put_or_die
+    sync(PostgresEvents(url), lake, no_progress)

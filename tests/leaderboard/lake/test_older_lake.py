@@ -1,7 +1,6 @@
 """A lake of an older release is read as it is, and upgraded by the next sync."""
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -22,11 +21,10 @@ from leaderboard.lake.sync import Rewrite, sync
 from leaderboard.lake.table import LakeTable
 from leaderboard.lake.upgrade import upgrade
 from leaderboard.lake.verify import compare_days
-from leaderboard.storage.files import Files
 from queries import PostgresEvents, StoreUnavailable, collect
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import conformance, load_events
-from tests.leaderboard.lake.conftest import NOON, Stores, insert_events, no_progress
+from tests.leaderboard.lake.conftest import NOON, Stores, insert_events, no_progress, sync_until_killed
 from tests.support.disks import fill, small_disk
 from tests.support.older_lake import add_older_file, make_older
 
@@ -224,19 +222,6 @@ def test_killed_upgrade_leaves_the_lake_readable(older: Stores, limit: int) -> N
     assert_frame_equal(older.lake_events(), older.database_events())
     older.sync()
     assert_upgraded(older)
-
-
-def sync_until_killed(url: str, lake: str, limit: int) -> None:
-    put_file, written = Files.put, []
-
-    def put_or_die(files: Files, path: str, content: bytes) -> None:
-        if len(written) == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        put_file(files, path, content)
-        written.append(path)
-
-    Files.put = put_or_die
-    sync(PostgresEvents(url), lake, no_progress)
 
 
 def test_upgrade_on_a_full_disk_leaves_the_lake_readable(

@@ -1,7 +1,6 @@
 """A sync adds every settled event to the lake once, whatever happens meanwhile."""
 
 import multiprocessing
-import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +15,16 @@ from leaderboard.lake import chunks, settle
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.sync import sync
 from leaderboard.lake.table import LakeTable
-from leaderboard.storage.files import Files
 from queries import EVENT_SCHEMA, PostgresEvents
 from tests.conftest import conformance, load_events, rows
-from tests.leaderboard.lake.conftest import NOON, Stores, insert_events, insert_uncommitted, no_progress
+from tests.leaderboard.lake.conftest import (
+    NOON,
+    Stores,
+    insert_events,
+    insert_uncommitted,
+    no_progress,
+    sync_until_killed,
+)
 
 DAY = timedelta(days=1)
 EVENTS = conformance("events")["events"]
@@ -126,19 +131,6 @@ def test_killed_sync_leaves_the_lake_unchanged(stores: Stores, limit: int) -> No
     # a vacuum deletes the files that it left
     assert LakeTable(stores.lake).vacuum(0) == limit
     assert stores.lake_events().height == 8
-
-
-def sync_until_killed(url: str, lake: str, limit: int) -> None:
-    put_file, written = Files.put, []
-
-    def put_or_die(files: Files, path: str, content: bytes) -> None:
-        if len(written) == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-        put_file(files, path, content)
-        written.append(path)
-
-    Files.put = put_or_die
-    sync(PostgresEvents(url), lake, no_progress)
 
 
 @pytest.mark.slow
