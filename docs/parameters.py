@@ -11,6 +11,7 @@ from docs.markdown import table
 from leaderboard.results.validation import Result
 from leaderboard.web.api.incidents import DEFAULT_HOURS
 from leaderboard.web.media_types import ARROW_STREAM, FORMATS
+from leaderboard.web.params import WINDOWS
 from leaderboard.web.table_params import (
     DEFAULT_LIMIT,
     GATEWAY_MIN_EVENTS,
@@ -43,6 +44,9 @@ SINCE = Parameter(
     "since", "start of the window, inclusive", "`START_TIME_WINDOW` hours ago; with `until`, the first result"
 )
 UNTIL = Parameter("until", "end of the window, inclusive", "now")
+WINDOW = Parameter(
+    "window", f"in place of `since` and `until`: {', '.join(f'`{name}`' for name in WINDOWS)}, all of which end now"
+)
 FORMAT = Parameter("format", ", ".join(f"`{file_format.name}`" for file_format in FORMATS), "what `Accept` prefers")
 INTERVAL_DEFAULT = ", ".join(
     f"`{interval}` for a window of at most {longest.days} days"
@@ -62,7 +66,7 @@ BUSY = Parameter(
 )
 WARM = Parameter("warm", "`true` or `false`: only results of models that were loaded already, or were not", "all")
 SCORING = (FORMULA, BUSY)
-EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, WARM, SINCE, UNTIL)
+EVENTS = (REGION, PIPELINE, MODEL, JOB_TYPE, WARM, SINCE, UNTIL, WINDOW)
 
 PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     "/api/aggregated_stats": (
@@ -74,6 +78,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         WARM,
         SINCE,
         UNTIL,
+        WINDOW,
         *SCORING,
         FORMAT,
     ),
@@ -116,6 +121,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         WARM,
         SINCE,
         UNTIL,
+        WINDOW,
         *SCORING,
         FORMAT,
     ),
@@ -131,17 +137,18 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         *SCORING,
         FORMAT,
     ),
-    "/api/orchestrators/0x…": (WARM, SINCE, UNTIL, *SCORING, FORMAT),
+    "/api/orchestrators/0x…": (WARM, SINCE, UNTIL, WINDOW, *SCORING, FORMAT),
     "/api/top_ai_score": (
         ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),
         *SCORING,
     ),
-    "/api/pipelines": (REGION, SINCE, UNTIL),
+    "/api/pipelines": (REGION, SINCE, UNTIL, WINDOW),
     "/api/incidents": (
         REGION._replace(meaning="a region's code, upper or lower case; only its incidents are answered"),
         JOB_TYPE._replace(default="both"),
         SINCE._replace(default=f"{DEFAULT_HOURS // 24} days ago; with `until`, the first result"),
         UNTIL,
+        WINDOW,
         FORMAT,
     ),
     "/api/exclusions": (Parameter("all", "`true` answers those that were removed as well", "`false`"),),

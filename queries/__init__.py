@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
     from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
     from queries.incidents import incidents as incidents
+    from queries.network_stats import NETWORK_GROUP_COLUMNS as NETWORK_GROUP_COLUMNS
+    from queries.network_stats import network_stats as network_stats
     from queries.nodes.discovery import discovery as discovery
     from queries.nodes.gateway_preview import gateway_preview as gateway_preview
     from queries.nodes.service_uris import service_uris as service_uris
@@ -121,6 +123,8 @@ attach(
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
         "orchestrator_error_classes": "queries.orchestrator_errors",
+        "NETWORK_GROUP_COLUMNS": "queries.network_stats",
+        "network_stats": "queries.network_stats",
         "discovery": "queries.nodes.discovery",
         "gateway_preview": "queries.nodes.gateway_preview",
         "service_uris": "queries.nodes.service_uris",

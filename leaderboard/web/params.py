@@ -1,7 +1,7 @@
 """The query parameters of a request, parsed into what the query functions take."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import Request
 
@@ -9,13 +9,28 @@ from queries import AI, FORMULAS, TRANSCODING, EventFilter, Formula, times
 from queries.errors import quote
 from queries.times import TimeRange
 
+WINDOWS = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "1y": timedelta(days=365),
+}
+"""The windows that end now, by the names that the parameter ``window`` takes."""
+_HOUR = timedelta(hours=1)
+
 
 class InvalidParameter(ValueError):
     """A parameter that cannot be read. The message names it."""
 
 
 def time_range(request: Request, default_hours: float) -> TimeRange:
-    """The window from ``since`` to ``until``, or the last hours if both are missing."""
+    """The window from ``since`` to ``until`` or of the name ``window``, or the last hours if all are missing."""
+    name = choice(request, "window", tuple(WINDOWS))
+    if name is not None:
+        if request.args.get("since") or request.args.get("until"):
+            raise InvalidParameter("window must not be combined with since or until")
+        return times.last_hours(WINDOWS[name] / _HOUR)
     return times.time_range(moment(request, "since"), moment(request, "until"), default_hours)
 
 

@@ -81,7 +81,7 @@ def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
     """The page of the ranking. A cursor brings the window of the first page with it."""
     sort = params.choice(request, "sort", RANKING_COLUMNS) or "score"
     order = params.choice(request, "order", ("asc", "desc")) or ("asc" if sort in ASCENDING_COLUMNS else "desc")
-    ends = request.args.get("since"), request.args.get("until")
+    ends = tuple(request.args.get(name) for name in ("since", "until", "window"))
     query_hash = hash_query(params.model_filter(request), formula, min_events(request), sort, order, ends)
     limit = _integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     first = Paging(sort, order == "desc", limit, query_hash, params.time_range(request, default_hours))

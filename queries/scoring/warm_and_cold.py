@@ -33,7 +33,7 @@ def with_round_trip_times(
     Transcoding has no models, so all columns of WARM_COLUMNS are null.
     """
     timed_jobs = timed(jobs, job_type, formula)
-    groups = groups.join(_percentiles(timed_jobs, keys), on=list(keys), how="left")
+    groups = groups.join(percentiles(timed_jobs, keys), on=list(keys), how="left")
     if job_type != AI:
         return groups.with_columns(*(nw.lit(None).cast(_dtype(name)).alias(name) for name in WARM_COLUMNS))
     by_state = [*keys, "warm"]
@@ -46,7 +46,7 @@ def with_round_trip_times(
             nw.col("success_rate").mean().alias("success_rate"),
         )
         # apart, as percentiles are much faster over rows that all have a time
-        .join(_percentiles(timed_jobs, by_state), on=by_state, how="left")
+        .join(percentiles(timed_jobs, by_state), on=by_state, how="left")
     )
     side_by_side = states.select(*keys, *_columns_of("warm", nw.col("warm")), *_columns_of("cold", ~nw.col("warm")))
     one_row = side_by_side.group_by(*keys).agg(nw.col(*WARM_COLUMNS).max())
@@ -54,7 +54,8 @@ def with_round_trip_times(
     return groups.join(one_row, on=list(keys), how="left").with_columns(*counts)
 
 
-def _percentiles(timed_jobs: NarwhalsFrame, keys: tuple[str, ...] | list[str]) -> NarwhalsFrame:
+def percentiles(timed_jobs: NarwhalsFrame, keys: tuple[str, ...] | list[str]) -> NarwhalsFrame:
+    """The p50 and p95 round trip times, as TIME_COLUMNS, of each group of ``timed`` jobs."""
     seconds, (p50, p95) = nw.col("round_trip_time"), TIME_COLUMNS
     percentiles = (seconds.median().alias(p50), seconds.quantile(0.95, interpolation="linear").alias(p95))
     return timed_jobs.group_by(*keys).agg(*percentiles)

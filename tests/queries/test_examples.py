@@ -14,7 +14,13 @@ import queries
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(queries.__path__, "queries."))
 QUESTIONS = (
-    *(queries.aggregated_stats, queries.ranking, queries.orchestrator_errors, queries.orchestrator_jobs),
+    *(
+        queries.aggregated_stats,
+        queries.network_stats,
+        queries.ranking,
+        queries.orchestrator_errors,
+        queries.orchestrator_jobs,
+    ),
     *(queries.service_uris, queries.discovery, queries.gateway_preview),
     *(queries.pipelines, queries.raw_stats, queries.score_history, queries.top_ai_score),
 )

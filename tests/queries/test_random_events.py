@@ -24,6 +24,7 @@ from queries import (
     EventFilter,
     Formula,
     aggregated_stats,
+    network_stats,
     orchestrator_jobs,
     pipelines,
     ranking,
@@ -89,6 +90,7 @@ FORMULAS = st.builds(
 )
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "aggregated_stats": aggregated_stats,
+    "network_stats": network_stats,
     "ranking": ranking,
     "score_history": score_history,
     "score_history, the network by 7 days": partial(score_history, interval="7d", group_columns=["region"]),

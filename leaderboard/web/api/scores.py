@@ -90,11 +90,13 @@ def pipelines() -> Response:
     """The AI pipelines that were tested, with their models and regions."""
     settings = service().settings
     event_filter = params.pipelines_filter(request)
-    since, until = params.moment(request, "since"), params.moment(request, "until")
+    time_range = params.time_range(request, settings.start_time_window)
 
     def render() -> RenderedResponse:
-        window = service().events.window(*times.time_range(since, until, settings.start_time_window))
+        window = service().events.window(*time_range)
         return render_pipelines(run_query(queries.pipelines, window, event_filter), window.as_of)
 
-    key = ("pipelines", event_filter, since, until)
+    # what the bounds were given as, since a window that ends now is another one for each request
+    given = params.moment(request, "since"), params.moment(request, "until"), request.args.get("window")
+    key = ("pipelines", event_filter, *given)
     return respond(get_readthrough(key, settings.pipelines_cache_timeout, render))

@@ -97,3 +97,22 @@ def test_filter_of_raw_stats(query: str, expected: EventFilter) -> None:
 def test_invalid_filter_of_raw_stats(query: str, sentence: str) -> None:
     with pytest.raises(InvalidParameter, match=sentence):
         params.results_filter(request_with(query))
+
+
+def test_window_names_a_span_that_ends_now() -> None:
+    since, until = params.time_range(request_with("window=7d"), default_hours=24)
+    assert until - since == timedelta(days=7)
+    assert abs(until - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("window=8d", "window must be one of 24h, 7d, 30d, 90d, 1y, not '8d'"),
+        ("window=7d&since=0", "window must not be combined with since or until"),
+        ("window=7d&until=2026-09-01", "window must not be combined with since or until"),
+    ],
+)
+def test_wrong_window_is_refused(query: str, sentence: str) -> None:
+    with pytest.raises(InvalidParameter, match=sentence):
+        params.time_range(request_with(query), default_hours=24)
