@@ -9,10 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from leaderboard.simulation.generator import Simulation
-from queries import EVENT_SCHEMA, charts, conform, ranking
+from queries import EVENT_SCHEMA, EventFilter, charts, conform, ranking
+from queries.times import TimeRange
 
 PICTURE = Path(__file__).parent / "images" / "ranking.svg"
 UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
+WEEK = TimeRange(UNTIL - timedelta(days=7), UNTIL)
 FIELDS = pl.Struct(
     {
         "pipeline": pl.String,
@@ -26,7 +28,7 @@ FIELDS = pl.Struct(
 
 def simulated_events() -> pl.DataFrame:
     """A week of 20,000 results of 15 orchestrators, with the columns of EVENT_SCHEMA."""
-    simulation = Simulation(20_000, UNTIL - timedelta(days=7), UNTIL, orchestrators=15)
+    simulation = Simulation(20_000, *WEEK, orchestrators=15)
     results = pl.concat(simulation.frames()).with_row_index("id")
     fields = results["payload"].str.json_decode(FIELDS).struct.unnest()
     return conform(pl.concat([results, fields], how="horizontal")).select(*EVENT_SCHEMA)
@@ -35,7 +37,7 @@ def simulated_events() -> pl.DataFrame:
 def main() -> None:
     """Writes the picture."""
     PICTURE.parent.mkdir(exist_ok=True)
-    charts.ranking(ranking(simulated_events())).save(PICTURE)
+    charts.ranking(ranking(simulated_events()), EventFilter(), window=WEEK).save(PICTURE)
 
 
 if __name__ == "__main__":

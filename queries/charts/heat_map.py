@@ -6,14 +6,37 @@ import altair as alt
 import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
-from queries.charts.theme import SCORE_SCALE, chart_title, collect_rows, inline_data, shorten_expression
+from queries.charts.theme import (
+    IS_FEW,
+    PLAIN_AXIS,
+    SCORE_SCALE,
+    SURFACE,
+    TEXT,
+    address_axis,
+    chart_title,
+    collect_rows,
+    few_note,
+    inline_data,
+    shorten_expression,
+)
+from queries.filters import EventFilter
+from queries.times import TimeRange
 
 
-def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round_trip_score"] = "score") -> alt.Chart:
+def heat_map(
+    frame: IntoFrame,
+    event_filter: EventFilter | None = None,
+    *,
+    window: TimeRange | None = None,
+    field: Literal["score", "success_rate", "round_trip_score"] = "score",
+) -> alt.LayerChart:
     """One row per orchestrator and one column per region, from the rows of ``aggregated_stats``.
 
     The colour shows ``field`` on a scale from 0 to 1. Rows and columns are sorted
-    by its mean, the best at the top and on the left. White means that there is no score.
+    by its mean, the best at the top and on the left. No cell means that there is
+    no score. If the frame has a column ``events``, the number of scored tests, a
+    dot marks cells of few. The title names the jobs of ``event_filter``, and the
+    subtitle the ``window``.
 
     >>> from queries import aggregated_stats, charts, sample_data
     >>> charts.heat_map(aggregated_stats(sample_data.events())).save("heat_map.svg")
@@ -24,36 +47,24 @@ def heat_map(frame: IntoFrame, *, field: Literal["score", "success_rate", "round
         key: rows.group_by(key).agg(pl.col(field).mean()).sort(field, key, descending=[True, False])[key].to_list()
         for key in ("orchestrator", "region")
     }
-    plain: dict[str, Any] = {"ticks": False, "domain": False, "title": None}
-    chart: alt.Chart = (
-        alt.Chart(inline_data(rows))
-        .mark_rect(stroke="white", strokeWidth=1)
-        .encode(
-            alt.X(
-                "region:N",
-                sort=order["region"],
-                axis=alt.Axis(orient="top", labelAngle=-60, labelOverlap=False, **plain),
-            ),
-            alt.Y(
-                "orchestrator:N",
-                sort=order["orchestrator"],
-                axis=alt.Axis(
-                    labelExpr=shorten_expression("datum.label"), labelFont="monospace", labelLimit=200, **plain
-                ),
-            ),
-            alt.Color(
-                f"{field}:Q",
-                scale=SCORE_SCALE,
-                legend=alt.Legend(
-                    title=name, orient="right", gradientLength=160, values=[0, 0.25, 0.5, 0.75, 1], format=".2f"
-                ),
-            ),
-            tooltip=["orchestrator:N", "region:N", alt.Tooltip(f"{field}:Q", format=".4f", title=name)],
-        )
-        .properties(
-            title=chart_title(f"{name.capitalize()} by region", rows, "White: no score."),
-            width=alt.Step(24),
-            height=alt.Step(14),
-        )
+    addresses = alt.Axis(**address_axis(shorten_expression("datum.label")))
+    regions = alt.Axis(orient="top", labelAngle=-60, labelOverlap=False, **PLAIN_AXIS)
+    counts = [alt.Tooltip("events:Q", format=",", title="scored tests")] if "events" in rows.columns else []
+    hover: list[Any] = ["orchestrator:N", "region:N", alt.Tooltip(f"{field}:Q", format=".4f", title=name), *counts]
+    base = alt.Chart().encode(
+        alt.X("region:N", sort=order["region"], axis=regions),
+        alt.Y("orchestrator:N", sort=order["orchestrator"], axis=addresses),
+        tooltip=hover,
     )
-    return chart
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    legend = alt.Legend(title=name, orient="right", gradientLength=160, values=ticks, format=".2f")
+    cells = base.mark_rect(stroke=SURFACE, strokeWidth=1).encode(
+        alt.Color(f"{field}:Q", scale=SCORE_SCALE, legend=legend)
+    )
+    dots = base.transform_filter(IS_FEW).mark_circle(size=22, opacity=1, color=SURFACE, stroke=TEXT, strokeWidth=1)
+    heading = chart_title(
+        f"{name.capitalize()} by region", rows, event_filter, window, "No cell: no score.", few_note(rows, "Dot")
+    )
+    return alt.LayerChart(layer=[cells, dots], data=inline_data(rows)).properties(
+        title=heading, width=alt.Step(24), height=alt.Step(15)
+    )

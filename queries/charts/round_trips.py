@@ -9,27 +9,35 @@ from narwhals.stable.v2.typing import IntoFrame
 
 from queries.charts.theme import (
     ACCENT,
-    MUTED,
+    IS_FEW,
     PRIMARY,
+    PRIMARY_SOFT,
     chart_title,
     collect_rows,
+    few_note,
     inline_data,
     panel_facet,
-    shorten_address,
 )
+from queries.charts.wording import shorten_address, visible_text
 from queries.filters import AI, EventFilter
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.scored_events import network_jobs, select_jobs, timed, with_spellings
+from queries.times import TimeRange
 
 BINS_PER_DECADE = 12
 """Bars per factor of ten."""
 PANEL_WIDTH = 320
 """Pixels."""
 NETWORK = "network"
+SECONDS = alt.Scale(type="log", nice=False)
 
 
 def round_trip_times(
-    events: IntoFrame, event_filter: EventFilter = EventFilter(), *, formula: Formula = FORMULA_2
+    events: IntoFrame,
+    event_filter: EventFilter = EventFilter(),
+    *,
+    window: TimeRange | None = None,
+    formula: Formula = FORMULA_2,
 ) -> alt.LayerChart | alt.FacetChart:
     """The round trip times of successful jobs (seconds, log scale) with their median, from a frame of events.
 
@@ -37,7 +45,8 @@ def round_trip_times(
     panel per pipeline and model; without a region, its median is the one that
     they are scored against. Live video has no round trip time. With an
     orchestrator in the filter, its jobs are drawn over those of the network,
-    each as a share of their own number.
+    each as a share of their own number, faintly where they are few. The title
+    names the jobs, and the subtitle the ``window``.
 
     >>> from queries import EventFilter, charts, sample_data
     >>> charts.round_trip_times(sample_data.events(), EventFilter(orchestrator="0xaa")).save("round_trip_times.svg")
@@ -47,40 +56,15 @@ def round_trip_times(
     spelled = with_spellings(jobs, nw.from_native(events), event_filter, formula)
     columns = ("orchestrator", "pipeline", "model", "round_trip_time")
     rows = _histograms(collect_rows(spelled.select(*columns).to_native()), event_filter)
-    own = [shorten_address(event_filter.orchestrator)] if event_filter.orchestrator else []
-    colours = alt.Color(
-        "of:N",
-        scale=alt.Scale(domain=[NETWORK, *own], range=[MUTED, ACCENT]),
-        legend=alt.Legend(title=None, orient="top") if own else None,
+    heading = chart_title(
+        "Round trip times of successful jobs",
+        rows,
+        event_filter,
+        window,
+        "Dashed: the median. n: the number of jobs.",
+        few_note(rows, "Faint bars"),
     )
-    seconds = alt.Scale(type="log", nice=False)
-    axis = alt.Axis(title="round trip time (s)", format="~g", labelOverlap=True, grid=False, tickCount=5)
-    bars = (
-        alt.Chart()
-        .transform_filter("isValid(datum.share)")
-        .mark_bar(opacity=0.7)
-        .encode(
-            alt.X("from:Q", scale=seconds, axis=axis),
-            alt.X2("to:Q"),
-            alt.Y("share:Q", stack=None, axis=alt.Axis(title="share of jobs", format="%", tickCount=4)),
-            alt.Y2Datum(0),
-            colours,
-        )
-    )
-    at_median = alt.X("median:Q", scale=seconds)
-    shade = alt.condition(f"datum.of == '{NETWORK}'", alt.value(PRIMARY), alt.value(ACCENT))
-    medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=shade)
-    # the label stands above the bars, on the side of its line that is away from the other median
-    sides: tuple[tuple[Literal["left", "right"], int], ...] = (("left", 2), ("right", -4))
-    labels = [
-        medians.transform_filter(f"datum.side == '{side}'")
-        .mark_text(align=side, dx=dx, dy=-4, baseline="bottom", fontWeight="bold")
-        .encode(y=alt.value(0), text="label:N")
-        for side, dx in sides
-    ]
-    marks = medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5)
-    chart = alt.LayerChart(layer=[bars, marks, *labels])
-    heading = chart_title("Round trip times of successful jobs", rows, "Dashed: the median.")
+    chart = alt.LayerChart(layer=[_bars(event_filter), *_medians()])
     if event_filter.job_type != AI or rows.is_empty():
         return chart.properties(data=inline_data(rows), title=heading, width=640, height=260)
     faceted: alt.FacetChart = (
@@ -91,22 +75,73 @@ def round_trip_times(
     return faceted
 
 
+def _bars(event_filter: EventFilter) -> alt.Chart:
+    own = [shorten_address(visible_text(event_filter.orchestrator))] if event_filter.orchestrator else []
+    colours = alt.Color(
+        "of:N",
+        scale=alt.Scale(domain=[NETWORK, *own], range=[PRIMARY_SOFT, ACCENT]),
+        legend=alt.Legend(title=None, orient="top") if own else None,
+    )
+    axis = alt.Axis(title="round trip time (s)", format="~g", labelOverlap=True, grid=False, tickCount=5)
+    hover = [
+        alt.Tooltip("of:N", title="jobs of"),
+        *(alt.Tooltip(f"{end}:Q", format=".3~f", title=f"{end} (s)") for end in ("from", "to")),
+        alt.Tooltip("share:Q", format=".1%", title="share of jobs"),
+        alt.Tooltip("events:Q", format=",", title="n"),
+    ]
+    bars: alt.Chart = (
+        alt.Chart()
+        .transform_filter("isValid(datum.share)")
+        .mark_bar()
+        .encode(
+            alt.X("from:Q", scale=SECONDS, axis=axis),
+            alt.X2("to:Q"),
+            alt.Y("share:Q", stack=None, axis=alt.Axis(title="share of jobs (%)", format="%", tickCount=4)),
+            alt.Y2Datum(0),
+            colours,
+            opacity=alt.condition(IS_FEW, alt.value(0.3), alt.value(0.75)),
+            tooltip=hover,
+        )
+    )
+    return bars
+
+
+def _medians() -> list[alt.Chart]:
+    """A dashed line per median, and its label above the bars, on the side that is away from the other median."""
+    at_median = alt.X("median:Q", scale=SECONDS)
+    colour = alt.condition(f"datum.of == '{NETWORK}'", alt.value(PRIMARY), alt.value(ACCENT))
+    medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=colour)
+    sides: tuple[tuple[Literal["left", "right"], int], ...] = (("left", 2), ("right", -4))
+    labels = [
+        medians.transform_filter(f"datum.side == '{side}'")
+        .mark_text(align=side, dx=dx, dy=-4, baseline="bottom", fontWeight="bold")
+        .encode(y=alt.value(0), text="label:N")
+        for side, dx in sides
+    ]
+    return [medians.mark_rule(strokeDash=[4, 3], strokeWidth=1.5), *labels]
+
+
 def _histograms(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
-    """Rows for the bars (from, to in seconds; share) and medians, per panel and ``of``: network or orchestrator."""
+    """Rows for the bars (from, to in seconds; share) and medians, per panel and ``of``: network or orchestrator.
+
+    Each has ``events``, the number of jobs of its panel and ``of``.
+    """
     bar = (pl.col("round_trip_time").log10() * BINS_PER_DECADE).floor()
     jobs = jobs.with_columns(
         panel=pl.concat_str("pipeline", "model", separator=" · ", ignore_nulls=True), bar=bar, of=pl.lit(NETWORK)
     )
     if event_filter.orchestrator:
-        own = jobs.filter(pl.col("orchestrator") == event_filter.orchestrator)
-        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shorten_address(event_filter.orchestrator)))])
+        address = visible_text(event_filter.orchestrator)
+        own = jobs.filter(pl.col("orchestrator") == address)
+        jobs = pl.concat([jobs, own.with_columns(of=pl.lit(shorten_address(address)))])
     bars = jobs.group_by("panel", "of", "bar").agg(count=pl.len())
     ends = {"from": 10 ** (pl.col("bar") / BINS_PER_DECADE), "to": 10 ** ((pl.col("bar") + 1) / BINS_PER_DECADE)}
-    bars = bars.select("panel", "of", share=pl.col("count") / pl.col("count").sum().over("panel", "of"), **ends)
-    medians = jobs.group_by("panel", "of").agg(median=pl.col("round_trip_time").median())
+    total = pl.col("count").sum().over("panel", "of")
+    bars = bars.select("panel", "of", share=pl.col("count") / total, events=total, **ends)
+    medians = jobs.group_by("panel", "of").agg(median=pl.col("round_trip_time").median(), events=pl.len())
     rightmost = pl.col("median").rank("ordinal").over("panel") == pl.len().over("panel")
     labelled = medians.with_columns(
-        label=pl.format("median {} s", pl.col("median").round_sig_figs(3)),
+        label=pl.format("{} s, n = {}", pl.col("median").round_sig_figs(3), "events"),
         side=pl.when(rightmost).then(pl.lit("left")).otherwise(pl.lit("right")),
     )
     return pl.concat([bars, labelled], how="diagonal").sort("panel", "of", "from")

@@ -1,9 +1,10 @@
 """The charts show what the questions answered."""
 
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,8 +15,19 @@ import polars as pl
 import pytest
 import vl_convert
 
-from queries import AI, EventFilter, aggregated_stats, charts, orchestrator_errors, ranking, score_history
+from queries import (
+    AI,
+    SUGGESTED_MIN_EVENTS,
+    EventFilter,
+    aggregated_stats,
+    charts,
+    orchestrator_errors,
+    ranking,
+    score_history,
+)
 from queries.charts.history import MAX_COLOURS
+from queries.charts.palette import SCORE_STEPS
+from queries.times import TimeRange
 from tests.queries.conftest import make_events
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -93,8 +105,7 @@ class TestHeatMap:
     def test_heat_map_colours_span_0_to_1(self) -> None:
         svg = drawn(charts.heat_map(aggregated_stats(make_events([job("0xa", success_rate=0.0)]))))
         assert {"0.00", "0.50", "1.00"} < set(texts(svg))
-        # the darkest of the scale
-        assert re.search(r'<path d="M[^"]*" fill="#440154"|fill="rgb\(68, 1, 84\)"', svg)
+        assert re.search(rf'fill="({SCORE_STEPS[0]}|rgb\(0, 34, 78\))"', svg)
 
     def test_heat_map_shows_the_given_field(self) -> None:
         rows = aggregated_stats(make_events([job("0xa")]))
@@ -111,7 +122,7 @@ class TestHistory:
     def test_history_draws_dots_and_a_line(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa"))))
         assert (marks(svg, "line"), marks(svg, "symbol")) == (1, 4)
-        assert {"FRA · 0xa · times in UTC", "03 Sep", "time (UTC)"} < set(texts(svg))
+        assert {"Score over time · transcoding · region FRA · 0xa", "03 Sep", "time (UTC)"} < set(texts(svg))
 
     def test_history_has_a_panel_per_region(self) -> None:
         svg = drawn(charts.history(score_history(self.days("0xa", regions=("FRA", "NYC")))))
@@ -178,19 +189,19 @@ class TestRoundTripTimes:
         )
         svg = drawn(charts.round_trip_times(events))
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 1)
-        assert "median 2.0 s" in texts(svg)
+        assert "2.0 s, n = 3" in texts(svg)
 
     def test_each_model_has_a_panel_with_its_median(self) -> None:
         svg = drawn(
             charts.round_trip_times(make_events([ai("m"), ai("n", round_trip_time=7.0)]), EventFilter(job_type=AI))
         )
-        assert {"llm · m", "llm · n", "median 1.0 s", "median 7.0 s"} < set(texts(svg))
+        assert {"llm · m", "llm · n", "1.0 s, n = 1", "7.0 s, n = 1"} < set(texts(svg))
 
     def test_orchestrator_is_drawn_over_the_network(self) -> None:
         events = make_events([job("0xa"), job("0xb", round_trip_time=3.0)])
         svg = drawn(charts.round_trip_times(events, EventFilter(orchestrator="0xb")))
         assert (marks(svg, "rect"), marks(svg, "rule")) == (3, 2)
-        assert {"network", "0xb", "median 2.0 s", "median 3.0 s"} < set(texts(svg))
+        assert {"network", "0xb", "2.0 s, n = 2", "3.0 s, n = 1"} < set(texts(svg))
 
 
 def test_errors_are_bars_with_counts() -> None:
@@ -201,6 +212,86 @@ def test_errors_are_bars_with_counts() -> None:
     found = texts(svg)
     assert found.index("Timeout") < found.index("no code")
     assert {"4", "2"} < set(found)
+
+
+def test_few_tests_look_different() -> None:
+    """Hollow dots, faint bars and marked cells, which the subtitle explains."""
+    many = [job("0xa", event_time=NOON + timedelta(minutes=minute)) for minute in range(SUGGESTED_MIN_EVENTS)]
+    few, sure = make_events([*many, job("0xb")]), make_events(many)
+    counts = few.group_by("orchestrator", "region").agg(events=pl.len())
+    drawings: dict[str, Callable[[pl.DataFrame], alt.TopLevelMixin]] = {
+        "Hollow dot": lambda events: charts.ranking(ranking(events)),
+        "Hollow dot ": lambda events: charts.success_against_latency(ranking(events)),
+        " Hollow dot": lambda events: charts.history(score_history(events)),
+        "Faint bars": lambda events: charts.round_trip_times(events, EventFilter(orchestrator="0xb")),
+        "Dot": lambda events: charts.heat_map(aggregated_stats(events).join(counts, on=["orchestrator", "region"])),
+    }
+    for mark, draw in drawings.items():
+        note = f"{mark.strip()}: fewer than {SUGGESTED_MIN_EVENTS} scored tests."
+        assert note in texts(drawn(draw(few)))
+        assert note not in texts(drawn(draw(sure)))
+    fills = re.findall(
+        r'fill="(#[0-9a-f]{6})"[^>]*stroke="' + charts.theme.PRIMARY, drawn(charts.ranking(ranking(few)))
+    )
+    assert fills.count(charts.theme.SURFACE) == 1
+
+
+WEEK = TimeRange(NOON - timedelta(days=7), NOON)
+
+
+def test_titles_name_jobs_and_window() -> None:
+    llm = EventFilter(AI, region="FRA", pipeline="llm", model="m")
+    rows = ranking(make_events([ai("m")]), llm)
+    for chart, title in (
+        (charts.ranking(rows, llm, window=WEEK), "Ranking · AI · llm · m · region FRA"),
+        (charts.success_against_latency(rows, llm, window=WEEK), "Success against latency · AI · llm · m · region FRA"),
+        (
+            charts.heat_map(aggregated_stats(make_events([job("0xa")])), EventFilter(warm=True), window=WEEK),
+            "Score by region · transcoding · model loaded",
+        ),
+        (
+            charts.round_trip_times(make_events([job(ADDRESS)]), EventFilter(orchestrator=ADDRESS), window=WEEK),
+            "Round trip times of successful jobs · transcoding · 0x10e0a9…7fb7",
+        ),
+        (
+            charts.history(score_history(make_events([ai("m")]), llm), window=WEEK),
+            "Score over time · AI · llm · m · region FRA · 0xa",
+        ),
+    ):
+        assert {title, "2026-08-25 12:00 to 2026-09-01 12:00 UTC"} < set(texts(drawn(chart)))
+
+
+# SVG has none of these, and its renderer ends the process where it meets one
+CONTROLS = "\x00\x07\x1b\x7f\x85\u202e\ufffe\uffff"
+
+
+@pytest.fixture
+def notebook() -> Iterator[None]:
+    """Charts are drawn as a notebook draws them."""
+    charts.draw_as_svg()
+    yield
+    alt.renderers.enable("default")
+
+
+def test_control_characters_are_drawn_as_signs(notebook: None) -> None:
+    odd = f"m{CONTROLS}n"
+    events = make_events([ai(odd, orchestrator=odd, region=odd)])
+    llm = EventFilter(AI, model=odd, orchestrator=odd)
+    found = orchestrator_errors(events.with_columns(payload=pl.lit(json.dumps({"errors": [{"error_code": odd}]}))), llm)
+    own = alt.Chart(pl.DataFrame({"name": [odd]})).mark_text().encode(text="name:N").properties(title=f"{odd}\ud800")
+    for chart in (
+        charts.ranking(ranking(events, llm), llm, highlight=odd),
+        charts.success_against_latency(ranking(events, llm), llm, highlight=odd),
+        charts.heat_map(aggregated_stats(events, llm), llm),
+        charts.history(score_history(events, llm), llm),
+        charts.round_trip_times(events, llm),
+        charts.errors(found, orchestrator=odd),
+    ):
+        found_texts = texts(drawn(chart))
+        assert not re.search(f"[{CONTROLS}]", "".join(found_texts))
+        assert any("m␀␇␛␡" in text for text in found_texts)
+    svg = own._repr_mimebundle_()["image/svg+xml"]
+    assert {"m␀␇␛␡����n", "m␀␇␛␡����n�"} <= set(texts(svg))
 
 
 EMPTY = make_events([])
@@ -237,12 +328,8 @@ def test_charts_take_frames_of_any_engine() -> None:
     assert marks(drawn(of_duckdb), "rect") == 2
 
 
-def test_notebooks_show_charts_as_svg() -> None:
-    charts.draw_as_svg()
-    try:
-        bundle = charts.heat_map(aggregated_stats(make_events([job("0xa")])))._repr_mimebundle_()
-    finally:
-        alt.renderers.enable("default")
+def test_notebooks_show_charts_as_svg(notebook: None) -> None:
+    bundle = charts.heat_map(aggregated_stats(make_events([job("0xa")])))._repr_mimebundle_()
     assert bundle.keys() == {"image/svg+xml", "text/plain"}
     assert "0xa" in texts(bundle["image/svg+xml"])
 
