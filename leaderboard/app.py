@@ -8,6 +8,7 @@ from leaderboard.settings import Settings
 from leaderboard.web import compression, cors, errors, request_body, request_log
 from leaderboard.web.api import health, incidents, nodes, rankings, regions, results, scores
 from leaderboard.web.caching import response_cache
+from leaderboard.web.pages import registration as pages
 from leaderboard.web.panics import PanicSafeFlask
 
 
@@ -35,4 +36,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["leaderboard"] = Service.open(settings)
     for views in (scores, rankings, nodes, results, regions, incidents, health):
         app.register_blueprint(views.bp, url_prefix="/api")
+    if settings.pages:
+        pages.init_app(app)
     return app

@@ -157,6 +157,9 @@ class Settings:
         bool,
         Setting("true or false: whether a correctly signed result registers its region", parsers.switch, "false"),
     ] = False
+    pages: Annotated[
+        bool, Setting("true or false: whether browsers get pages beside the API under /api/", parsers.switch, "true")
+    ] = True
     data_dir: Annotated[
         Path,
         Setting(

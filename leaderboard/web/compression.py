@@ -6,7 +6,10 @@ from flask_compress import Compress
 from leaderboard.web.caching.response_cache import CompressedBodies
 
 CODINGS = ["zstd", "br", "gzip"]
-COMPRESSED_TYPES = ["application/json", "application/x-ndjson", "text/csv", "text/plain"]
+COMPRESSED_TYPES = [
+    *("application/json", "application/x-ndjson", "text/csv", "text/plain"),
+    *("text/html", "text/css", "text/javascript", "image/svg+xml", "application/atom+xml"),
+]
 """Parquet is compressed already, and readers map Arrow files into memory as they are."""
 
 

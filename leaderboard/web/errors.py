@@ -11,6 +11,7 @@ from leaderboard.results.batches import MAX_BATCH_BYTES
 from leaderboard.results.validation import InvalidResult
 from leaderboard.services import service
 from leaderboard.web.error_body import ERROR_HEADERS, error_body
+from leaderboard.web.pages.layout.error_page import error_page, wants_page
 from leaderboard.web.params import InvalidParameter
 from queries import StoreTimeout, StoreUnavailable
 from queries.errors import OutcomeUnknown, ReadOnlyDatabase, first_line
@@ -35,14 +36,19 @@ def init_app(app: Flask) -> None:
 
 
 def error_response(status: int, sentence: str) -> Response:
-    """A response with the error body."""
+    """A response with the error body, or the page about the error if a page was asked for."""
+    if wants_page(request):
+        return _tell_when_to_retry(error_page(status, sentence))
     return uncached_response(status, error_body(sentence))
 
 
 def uncached_response(status: int, body: bytes) -> Response:
     """A response with a JSON body that says what is wrong, and when to try again."""
-    response = Response(body, status, ERROR_HEADERS)
-    if status == 503:
+    return _tell_when_to_retry(Response(body, status, ERROR_HEADERS))
+
+
+def _tell_when_to_retry(response: Response) -> Response:
+    if response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 
@@ -115,7 +121,7 @@ def _http_error(error: HTTPException) -> Response:
 def _sentence(error: HTTPException) -> str:
     match error:
         case NotFound():
-            return "unknown endpoint; see docs/http-api.md"
+            return "there is no such page" if wants_page(request) else "unknown endpoint; see docs/http-api.md"
         case MethodNotAllowed():
             return f"this endpoint takes {', '.join(sorted(error.valid_methods or ()))}"
         case RequestEntityTooLarge() if error.description == RequestEntityTooLarge.description:

@@ -35,7 +35,13 @@ FORMATS = (
 ARROW_STREAM = Format("arrows", "application/vnd.apache.arrow.stream")
 """Arrow for clients that read a response while it arrives. Only the Accept header selects it."""
 
+HTML = Format("html", "text/html; charset=utf-8")
+"""Of pages, which no other endpoint answers."""
+SVG = Format("svg", "image/svg+xml")
+ATOM = Format("atom", "application/atom+xml; charset=utf-8")
+
 ALL_FORMATS = (*FORMATS, ARROW_STREAM)
+PAGE_FORMATS = (HTML, SVG, ATOM)
 
 _BY_NAME = {file_format.name: file_format for file_format in FORMATS}
 _BY_MEDIA_TYPE = {file_format.media_type: file_format for file_format in ALL_FORMATS}

@@ -70,4 +70,4 @@ def respond(rendered: RenderedResponse) -> Response:
 
 def _url_of_page(cursor: str) -> str:
     parameters = [(key, value) for key, value in request.args.items(multi=True) if key != "cursor"]
-    return f"{request.path}?{urlencode([*parameters, ('cursor', cursor)])}"
+    return f"{request.script_root}{request.path}?{urlencode([*parameters, ('cursor', cursor)])}"

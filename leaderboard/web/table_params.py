@@ -72,9 +72,9 @@ def history_filter(request: Request) -> EventFilter:
     return replace(params.model_filter(request), orchestrator=None)
 
 
-def min_events(request: Request) -> int:
+def min_events(request: Request, default: int = 0) -> int:
     """The fewest events with which an orchestrator is ranked."""
-    return _integer(request, "min_events", 0, 0, MAX_MIN_EVENTS)
+    return integer(request, "min_events", default, 0, MAX_MIN_EVENTS)
 
 
 def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
@@ -83,7 +83,7 @@ def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
     order = params.choice(request, "order", ("asc", "desc")) or ("asc" if sort in ASCENDING_COLUMNS else "desc")
     ends = tuple(request.args.get(name) for name in ("since", "until", "window"))
     query_hash = hash_query(params.model_filter(request), formula, min_events(request), sort, order, ends)
-    limit = _integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    limit = integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     first = Paging(sort, order == "desc", limit, query_hash, params.time_range(request, default_hours))
     cursor = request.args.get("cursor")
     return resume(first, cursor) if cursor else first
@@ -99,8 +99,8 @@ def node_options(request: Request) -> NodeOptions:
     """The parameters of discovery beside its filter."""
     return NodeOptions(
         _share(request, "min_score", 0.0),
-        _integer(request, "min_events", 1, 0, MAX_MIN_EVENTS),
-        _integer(request, "limit", MAX_LIMIT, 1, MAX_LIMIT),
+        integer(request, "min_events", 1, 0, MAX_MIN_EVENTS),
+        integer(request, "limit", MAX_LIMIT, 1, MAX_LIMIT),
         params.choice(request, "trusted", ("true", "false")) == "true",
     )
 
@@ -117,7 +117,7 @@ def gateway_options(request: Request) -> GatewayOptions:
     """The parameters of gateway_preview beside its filter."""
     return GatewayOptions(
         _share(request, "min_score", GATEWAY_MIN_SCORE),
-        _integer(request, "min_events", GATEWAY_MIN_EVENTS, 1, MAX_MIN_EVENTS),
+        integer(request, "min_events", GATEWAY_MIN_EVENTS, 1, MAX_MIN_EVENTS),
     )
 
 
@@ -138,7 +138,8 @@ def _default_interval(time_range: TimeRange) -> str:
     return next(interval for interval, max_length in INTERVALS.items() if length <= max_length)
 
 
-def _integer(request: Request, name: str, default: int, minimum: int, maximum: int) -> int:
+def integer(request: Request, name: str, default: int, minimum: int, maximum: int) -> int:
+    """The value of a parameter that takes whole numbers."""
     text = request.args.get(name)
     if not text:
         return default

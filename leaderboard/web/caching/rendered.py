@@ -10,14 +10,14 @@ from typing import Annotated, NamedTuple, cast
 
 import msgspec
 
-from leaderboard.web.media_types import ALL_FORMATS, JSON, Format
+from leaderboard.web.media_types import ALL_FORMATS, JSON, PAGE_FORMATS, Format
 
 VERSION = b"\x01"
 """The first byte of a stored value. Change it whenever the format of stored values changes."""
 ENTRY_OVERHEAD_BYTES = 1024
 """What an entry takes in memory besides its body, at most about."""
 
-_FORMATS = {file_format.name: file_format for file_format in ALL_FORMATS}
+_FORMATS = {file_format.name: file_format for file_format in (*ALL_FORMATS, *PAGE_FORMATS)}
 
 
 class RenderedResponse(NamedTuple):

@@ -10,7 +10,7 @@ ERRORS = {
     "400": ("GET", "/api/raw_stats", 400),
     "403": ("POST", "/api/post_stats", 403),
     "404": ("GET", "/api/nothing", 404),
-    "404 outside": ("GET", "/", 404),
+    "404 outside": ("GET", "/nothing", 404),
     "405": ("PUT", "/api/regions", 405),
     "405 for a GET": ("GET", "/api/post_stats", 405),
 }
@@ -41,7 +41,7 @@ def test_error_sentences_that_clients_read(client: FlaskClient, query: str, sent
     assert client.get(f"/api/{query}").json == {"error": sentence}
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/nothing", "/api/orchestrators"])
+@pytest.mark.parametrize("path", ["/nothing", "/api", "/api/nothing", "/api/orchestrators"])
 def test_unknown_path_names_the_page_that_lists_the_endpoints(client: FlaskClient, path: str) -> None:
     assert client.get(path).json == {"error": "unknown endpoint; see docs/http-api.md"}
 

@@ -1,0 +1,49 @@
+"""The courses of scores over a window, in as many steps as a small picture can show."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+import polars as pl
+
+import queries
+from leaderboard.web.pages.layout.state import PageState
+from queries import EventWindow
+from queries.times import TimeRange
+
+STEPS = {"1h": timedelta(hours=1), "6h": timedelta(hours=6), "1d": timedelta(days=1), "7d": timedelta(days=7)}
+"""The lengths of a step, as score_history takes them."""
+MAX_STEPS = 60
+
+
+def step_of(time_range: TimeRange) -> str:
+    """The shortest step with which a window has at most MAX_STEPS, else the longest."""
+    length = time_range.until - time_range.since
+    return next((name for name, step in STEPS.items() if length / step <= MAX_STEPS), "7d")
+
+
+def histories(window: EventWindow, state: PageState, orchestrators: Collection[str]) -> dict[str, list[float | None]]:
+    """The scores of each orchestrator from the first to the last step that has results, None for a step without.
+
+    The score of a step is the mean over its jobs and regions, weighted by results.
+    """
+    step = step_of(state.time_range)
+    history = window.collect(
+        lambda events: queries.score_history(
+            events,
+            state.event_filter,
+            interval=step,
+            orchestrators=orchestrators,
+            group_columns=("orchestrator",),
+            formula=state.formula,
+        )
+    ).filter(pl.col("events") > 0)
+    if history.is_empty() or not orchestrators:
+        return {}
+    weighted = (pl.col("score") * pl.col("events")).sum() / pl.col("events").sum()
+    scores = history.group_by(pl.col("orchestrator").cast(pl.String), "bucket").agg(score=weighted)
+    steps = scores.select(pl.datetime_range(pl.col("bucket").min(), pl.col("bucket").max(), step)).to_series()
+    positions = {bucket: position for position, bucket in enumerate(steps)}
+    courses: dict[str, list[float | None]] = {}
+    for orchestrator, bucket, score in scores.iter_rows():
+        courses.setdefault(orchestrator, [None] * len(positions))[positions[bucket]] = score
+    return courses

@@ -1,0 +1,210 @@
+"""The ranking: who is best, how sure that is, what changed, and who was not tested."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import polars as pl
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+import queries
+from leaderboard.results.validation import ADDRESS
+from leaderboard.web import params
+from leaderboard.web.caching.incidents import incidents_in
+from leaderboard.web.pages.drawing.small import score_bar, sparkline
+from leaderboard.web.pages.layout import formats
+from leaderboard.web.pages.layout.blueprint import bp
+from leaderboard.web.pages.layout.facets import job_choices, region_choices
+from leaderboard.web.pages.layout.history import histories
+from leaderboard.web.pages.layout.rendering import current_state, page_response
+from leaderboard.web.pages.layout.state import PageState
+from leaderboard.web.pagination import ASCENDING_COLUMNS
+from leaderboard.web.rendering import run_query
+from leaderboard.web.table_params import integer
+from leaderboard.web.windows import scored_window
+from queries import AI, SCORE_DECIMALS, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
+
+ROWS_PER_PAGE = 100
+MAX_PAGE = 10_000
+SORTS = ("score", "rank", "orchestrator", "success_rate", "p50_round_trip_time", "events", "regions", "last_seen")
+"""The columns that sort the table, first the default."""
+HEAT_STEPS = 10
+
+
+class Figure(NamedTuple):
+    """A number with what it rests on, and its change to the window before."""
+
+    label: str
+    value: str
+    basis: str = ""
+    change: str = ""
+
+
+class Sort(NamedTuple):
+    """The column by which the table is sorted, and whether downwards."""
+
+    column: str
+    descending: bool
+
+
+@bp.get("/")
+def ranking() -> Response:
+    """The ranking of a window. A search for a whole address leads to the orchestrator."""
+    state = current_state()
+    search = state.given.get("q", "").strip().lower()
+    if ADDRESS.fullmatch(search):
+        return redirect(state.link("pages.orchestrator", address=search))
+    sort, page = _sort(), integer(request, "page", 1, 1, MAX_PAGE)
+    is_matrix = params.choice(request, "view", ("table", "matrix")) == "matrix"
+    window = scored_window(state.time_range, state.formula)
+    before = scored_window(state.previous_range, state.formula) if state.previous_range else None
+
+    def values() -> dict[str, Any]:
+        ranked = _ranked(window, state)
+        found = ranked.filter(pl.col("orchestrator").cast(pl.String).str.contains(search, literal=True))
+        rows = found.sort(
+            pl.col(sort.column).round(SCORE_DECIMALS) if ranked.schema[sort.column].is_float() else sort.column,
+            "rank",
+            "orchestrator",
+            descending=[sort.descending, False, False],
+            nulls_last=True,
+        ).slice((page - 1) * ROWS_PER_PAGE, ROWS_PER_PAGE)
+        return {
+            "sort": sort,
+            "is_matrix": is_matrix,
+            "search": search,
+            "pages": _pages(page, found.height),
+            "ranked_count": ranked.height,
+            "suggested_min_events": SUGGESTED_MIN_EVENTS,
+            **_summary(window, before, state),
+            **(_matrix(window, state, rows) if is_matrix else _table(window, before, state, rows)),
+            "incidents": incidents_in(state.time_range, state.event_filter.job_type).to_dicts(),
+        }
+
+    return page_response(state, [window, *([before] if before else [])], "ranking.html", values)
+
+
+def _sort() -> Sort:
+    column = params.choice(request, "sort", SORTS) or SORTS[0]
+    order = params.choice(request, "order", ("asc", "desc"))
+    return Sort(column, order == "desc" if order else column not in ASCENDING_COLUMNS)
+
+
+def _pages(page: int, row_count: int) -> dict[str, int]:
+    """The number of this page and of the last one, and how many rows all have."""
+    return {"number": page, "last": max(1, -(-row_count // ROWS_PER_PAGE)), "row_count": row_count}
+
+
+def _ranked(window: EventWindow, state: PageState) -> pl.DataFrame:
+    options = {"min_events": state.min_events, "formula": state.formula}
+    return run_query(queries.ranking, window, state.event_filter, **options)
+
+
+def _stats(window: EventWindow, state: PageState, *group_columns: str, **changes: None) -> pl.DataFrame:
+    event_filter = state.event_filter_with(**changes)
+    return run_query(queries.network_stats, window, event_filter, group_columns=group_columns, formula=state.formula)
+
+
+def _summary(window: EventWindow, before: EventWindow | None, state: PageState) -> dict[str, Any]:
+    """What stands above the table: the network's numbers and their changes, the choices, and who has no rank."""
+    regions = _stats(window, state, "region", region=None)
+    tested = _stats(window, state, "orchestrator").cast({"orchestrator": pl.String})
+    is_unscored = pl.col("events") == 0
+    missing = pl.DataFrame()
+    if before is not None:
+        tested_before = _stats(before, state, "orchestrator").cast({"orchestrator": pl.String})
+        missing = tested_before.join(tested, on="orchestrator", how="anti").sort("orchestrator")
+    kinds, pipelines = job_choices(state, run_query(queries.pipelines, window, EventFilter(job_type=AI)))
+    return {
+        "figures": _figures(_stats(window, state), _stats(before, state) if before else None, state),
+        # of different jobs, times cannot be compared
+        "times_are_comparable": state.names_one_job,
+        "newest_by_region": regions.select("region", "last_seen", "events").to_dicts(),
+        "region_choices": region_choices(state, regions["region"].cast(pl.String).to_list()),
+        "job_kinds": kinds,
+        "pipeline_choices": pipelines,
+        "too_few": tested.filter(pl.col("events") < state.min_events, ~is_unscored).to_dicts(),
+        "only_unscored": tested.filter(is_unscored).to_dicts(),
+        "missing": missing.to_dicts(),
+    }
+
+
+def _figures(totals: pl.DataFrame, totals_before: pl.DataFrame | None, state: PageState) -> list[Figure]:
+    """The network's numbers, each with its change. None where nothing was tested."""
+    if totals.is_empty():
+        return []
+    now = totals.row(0, named=True)
+    has_before = totals_before is not None and not totals_before.is_empty()
+    before = totals_before.row(0, named=True) if totals_before is not None and has_before else {}
+
+    def difference(name: str) -> Any:
+        values = now[name], before.get(name)
+        return None if None in values else values[0] - values[1]
+
+    def changed(name: str, write: Callable[[Any], str]) -> str:
+        return "" if (value := difference(name)) is None else write(value)
+
+    figures = [
+        Figure(
+            "Orchestrators tested",
+            formats.count(now["orchestrators"]),
+            formats.plural(now["events"], "test"),
+            changed("orchestrators", formats.change),
+        ),
+        Figure(
+            "Success rate",
+            formats.percent(now["success_rate"]),
+            formats.plural(now["failed"], "failed test"),
+            changed("success_rate", formats.points),
+        ),
+    ]
+    if state.names_one_job and now["p50_round_trip_time"] is not None:
+        figures.append(
+            Figure(
+                "Median round trip",
+                formats.seconds(now["p50_round_trip_time"]),
+                f"95 % within {formats.seconds(now['p95_round_trip_time'])}",
+                changed("p50_round_trip_time", lambda value: formats.change(1000 * value, 0, " ms")),
+            )
+        )
+    unscored = formats.plural(now["unscored"], "unscored result") if now["unscored"] else ""
+    return [*figures, Figure("Newest result", formats.moment(now["last_seen"]), unscored)]
+
+
+def _table(window: EventWindow, before: EventWindow | None, state: PageState, rows: pl.DataFrame) -> dict[str, Any]:
+    """The rows of the table, with their pictures and changes of rank."""
+    ranked_before = _ranked(before, state).select(pl.col("orchestrator").cast(pl.String), "rank") if before else None
+    ranks = {} if ranked_before is None else dict(ranked_before.drop_nulls().iter_rows())
+    courses = histories(window, state, rows["orchestrator"].cast(pl.String).to_list())
+    pictured = []
+    for row in rows.iter_rows(named=True):
+        rank, rank_before = row["rank"], ranks.get(row["orchestrator"])
+        pictured.append(
+            row
+            | {
+                "bar": score_bar(row["score"], row["score_ci_low"], row["score_ci_high"]),
+                "spark": sparkline(courses.get(row["orchestrator"], ())),
+                "places_gained": None if rank is None or rank_before is None else rank_before - rank,
+            }
+        )
+    return {"has_changes": bool(ranks), "rows": pictured}
+
+
+def _matrix(window: EventWindow, state: PageState, rows: pl.DataFrame) -> dict[str, Any]:
+    """The scores of the rows by region, each with the number of results on which it rests."""
+    stats = _stats(window, state, "orchestrator", "region").select("orchestrator", "region", "events")
+    scores = run_query(queries.aggregated_stats, window, state.event_filter, formula=state.formula)
+    cells = {
+        (orchestrator, region): {"score": score, "events": events, "step": round(score * HEAT_STEPS)}
+        for orchestrator, region, score, events in scores.select("orchestrator", "region", "score")
+        .join(stats, on=("orchestrator", "region"), how="left")
+        .iter_rows()
+    }
+    regions = sorted({region for _, region in cells})
+    return {
+        "matrix_regions": regions,
+        "rows": [
+            row | {"cells": [cells.get((row["orchestrator"], region)) for region in regions]}
+            for row in rows.iter_rows(named=True)
+        ],
+    }

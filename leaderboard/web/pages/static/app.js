@@ -1,0 +1,1 @@
+// What JavaScript adds to the pages. Without it they are whole and usable.
