@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
     from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
     from queries.incidents import incidents as incidents
-    from queries.network_stats import NETWORK_GROUP_COLUMNS as NETWORK_GROUP_COLUMNS
-    from queries.network_stats import network_stats as network_stats
+    from queries.network.pipelines import pipelines as pipelines
+    from queries.network.stats import NETWORK_GROUP_COLUMNS as NETWORK_GROUP_COLUMNS
+    from queries.network.stats import network_stats as network_stats
     from queries.nodes.discovery import discovery as discovery
     from queries.nodes.gateway_preview import gateway_preview as gateway_preview
     from queries.nodes.service_uris import service_uris as service_uris
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
-    from queries.pipelines import pipelines as pipelines
     from queries.ranking import RANKING_COLUMNS as RANKING_COLUMNS
     from queries.ranking import SUGGESTED_MIN_EVENTS as SUGGESTED_MIN_EVENTS
     from queries.ranking import ranking as ranking
@@ -123,15 +123,15 @@ attach(
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
         "orchestrator_error_classes": "queries.orchestrator_errors",
-        "NETWORK_GROUP_COLUMNS": "queries.network_stats",
-        "network_stats": "queries.network_stats",
+        "NETWORK_GROUP_COLUMNS": "queries.network.stats",
+        "network_stats": "queries.network.stats",
         "discovery": "queries.nodes.discovery",
         "gateway_preview": "queries.nodes.gateway_preview",
         "service_uris": "queries.nodes.service_uris",
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",
         "orchestrator_jobs": "queries.orchestrator_jobs",
-        "pipelines": "queries.pipelines",
+        "pipelines": "queries.network.pipelines",
         "RANKING_COLUMNS": "queries.ranking",
         "SUGGESTED_MIN_EVENTS": "queries.ranking",
         "SCORE_DECIMALS": "queries.scoring.grouping",

@@ -1,0 +1,1 @@
+"""What was tested in the network: its pipelines, and how much with what success."""
