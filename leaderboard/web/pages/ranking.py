@@ -1,7 +1,7 @@
 """The ranking: who is best, how sure that is, what changed, and who was not tested."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 from flask import redirect, request
@@ -18,33 +18,14 @@ from leaderboard.web.pages.layout.facets import job_choices, region_choices
 from leaderboard.web.pages.layout.history import histories
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
-from leaderboard.web.pagination import ASCENDING_COLUMNS
+from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.rendering import run_query
-from leaderboard.web.table_params import integer
 from leaderboard.web.windows import scored_window
-from queries import AI, SCORE_DECIMALS, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
+from queries import AI, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
 
-ROWS_PER_PAGE = 100
-MAX_PAGE = 10_000
 SORTS = ("score", "rank", "orchestrator", "success_rate", "p50_round_trip_time", "events", "regions", "last_seen")
 """The columns that sort the table, first the default."""
 HEAT_STEPS = 10
-
-
-class Figure(NamedTuple):
-    """A number with what it rests on, and its change to the window before."""
-
-    label: str
-    value: str
-    basis: str = ""
-    change: str = ""
-
-
-class Sort(NamedTuple):
-    """The column by which the table is sorted, and whether downwards."""
-
-    column: str
-    descending: bool
 
 
 @bp.get("/")
@@ -54,7 +35,7 @@ def ranking() -> Response:
     search = state.given.get("q", "").strip().lower()
     if ADDRESS.fullmatch(search):
         return redirect(state.link("pages.orchestrator", address=search))
-    sort, page = _sort(), integer(request, "page", 1, 1, MAX_PAGE)
+    sort, page = current_sort(SORTS), current_page()
     is_matrix = params.choice(request, "view", ("table", "matrix")) == "matrix"
     window = scored_window(state.time_range, state.formula)
     before = scored_window(state.previous_range, state.formula) if state.previous_range else None
@@ -62,18 +43,12 @@ def ranking() -> Response:
     def values() -> dict[str, Any]:
         ranked = _ranked(window, state)
         found = ranked.filter(pl.col("orchestrator").cast(pl.String).str.contains(search, literal=True))
-        rows = found.sort(
-            pl.col(sort.column).round(SCORE_DECIMALS) if ranked.schema[sort.column].is_float() else sort.column,
-            "rank",
-            "orchestrator",
-            descending=[sort.descending, False, False],
-            nulls_last=True,
-        ).slice((page - 1) * ROWS_PER_PAGE, ROWS_PER_PAGE)
+        rows, pages = take_rows(found, sort, page, ("rank", "orchestrator"))
         return {
             "sort": sort,
             "is_matrix": is_matrix,
             "search": search,
-            "pages": _pages(page, found.height),
+            "pages": pages,
             "ranked_count": ranked.height,
             "suggested_min_events": SUGGESTED_MIN_EVENTS,
             **_summary(window, before, state),
@@ -82,17 +57,6 @@ def ranking() -> Response:
         }
 
     return page_response(state, [window, *([before] if before else [])], "ranking.html", values)
-
-
-def _sort() -> Sort:
-    column = params.choice(request, "sort", SORTS) or SORTS[0]
-    order = params.choice(request, "order", ("asc", "desc"))
-    return Sort(column, order == "desc" if order else column not in ASCENDING_COLUMNS)
-
-
-def _pages(page: int, row_count: int) -> dict[str, int]:
-    """The number of this page and of the last one, and how many rows all have."""
-    return {"number": page, "last": max(1, -(-row_count // ROWS_PER_PAGE)), "row_count": row_count}
 
 
 def _ranked(window: EventWindow, state: PageState) -> pl.DataFrame:
