@@ -50,7 +50,7 @@ def page_response(
         return render_page(template, file_format, **shown)
 
     # during an outage the page says how old it is
-    key = ("page", state.endpoint, dict(state.path_values), sorted(state.given.items()), request.url_root, first.as_of)
+    key = ("page", *state.cache_key, request.url_root, first.as_of)
     return cached_response(key, replace(first, version=version), render)
 
 

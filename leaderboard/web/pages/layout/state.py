@@ -18,6 +18,8 @@ WINDOW_PARAMETERS = ("window", "since", "until")
 FORMULA_PARAMETERS = ("formula", "busy")
 SHARED_PARAMETERS = (*FILTER_PARAMETERS, *WINDOW_PARAMETERS, *FORMULA_PARAMETERS)
 """What a link from one page to another takes along."""
+PAGE_PARAMETERS = ("min_events", "min_score", "sort", "order", "view", "page", "q", "o", "result")
+"""What only some pages take. Everything else in a URL is ignored."""
 WINDOW_NAMES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "a year"}
 
 assert tuple(WINDOW_NAMES) == tuple(WINDOWS)
@@ -27,8 +29,10 @@ assert tuple(WINDOW_NAMES) == tuple(WINDOWS)
 class PageState:
     """What the URL of a page asks for.
 
-    ``given`` are its parameters that are not empty, ``path_values`` the parts
-    of its path. ``endpoint`` is the view's name, ``pages.ranking`` and so on.
+    ``given`` are its parameters that are not empty, the first value of each;
+    ``path_values`` the parts of its path. ``endpoint`` is the view's name,
+    ``pages.ranking`` and so on. ``cache_key`` has all of that, and every value
+    of a parameter that was given several times.
     """
 
     endpoint: str
@@ -38,6 +42,7 @@ class PageState:
     formula: Formula
     time_range: TimeRange
     min_events: int
+    cache_key: tuple[object, ...]
 
     def link(self, endpoint: str | None = None, **changes: object) -> str:
         """The URL of this page with other values; None removes a parameter. Every change leads back to the first page.
@@ -99,7 +104,9 @@ class PageState:
 
 def page_state(request: Request, default_hours: float, default_formula: Formula) -> PageState:
     """The state of a request. Raises InvalidParameter."""
-    given = {name: value for name, value in request.args.items() if value.strip()}
+    known = (*SHARED_PARAMETERS, *PAGE_PARAMETERS)
+    values = [(name, value) for name, value in request.args.items(multi=True) if name in known and value.strip()]
+    given = {name: value for name, value in reversed(values)}
     return PageState(
         endpoint=request.endpoint or "",
         path_values=request.view_args or {},
@@ -108,4 +115,5 @@ def page_state(request: Request, default_hours: float, default_formula: Formula)
         formula=params.formula(request, default_formula),
         time_range=params.time_range(request, default_hours),
         min_events=table_params.min_events(request, SUGGESTED_MIN_EVENTS),
+        cache_key=(request.endpoint, sorted((request.view_args or {}).items()), sorted(values)),
     )
