@@ -106,7 +106,7 @@ def page_state(request: Request, default_hours: float, default_formula: Formula)
     """The state of a request. Raises InvalidParameter."""
     known = (*SHARED_PARAMETERS, *PAGE_PARAMETERS)
     values = [(name, value) for name, value in request.args.items(multi=True) if name in known and value.strip()]
-    given = {name: value for name, value in reversed(values)}
+    given = dict(reversed(values))
     return PageState(
         endpoint=request.endpoint or "",
         path_values=request.view_args or {},
