@@ -138,6 +138,7 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
         FORMAT,
     ),
     "/api/orchestrators/0x…": (WARM, SINCE, UNTIL, WINDOW, *SCORING, FORMAT),
+    "/api/orchestrators/0x…/explanation": (*EVENTS, *SCORING),
     "/api/top_ai_score": (
         ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),
         *SCORING,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 from msgspec import Raw
 
 from leaderboard.exclusions.exclusion_table import StoredExclusion
-from queries import AI, FORMULA_SYMBOLS, FORMULAS, EventFilter, Formula
+from queries import AI, FORMULA_SYMBOLS, FORMULAS, EventFilter, Explanation, Formula
 
 Scores = dict[str, dict[str, dict[str, float]]]
 
@@ -72,6 +73,16 @@ def serialize_orchestrator(
         "jobs": [row | {"errors": Raw(row["errors"].encode())} for row in rows],
         "error_classes": _plain_rows(classes),
         "service_uris": _plain_rows(nodes.drop("orchestrator")),
+    }
+
+
+def serialize_explanation(explanation: Explanation) -> dict[str, Any]:
+    """The document of an explanation: its fields that are not None, and its tables as lists of rows."""
+    fields = {field.name: getattr(explanation, field.name) for field in dataclass_fields(explanation)}
+    return {
+        name: _plain_rows(value) if isinstance(value, pl.DataFrame) else value
+        for name, value in fields.items()
+        if value is not None
     }
 
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from queries.errors import StoreError as StoreError
     from queries.errors import StoreTimeout as StoreTimeout
     from queries.errors import StoreUnavailable as StoreUnavailable
+    from queries.explanation import REASONS as REASONS
+    from queries.explanation import Explanation as Explanation
+    from queries.explanation import explanation as explanation
     from queries.filters import AI as AI
     from queries.filters import TRANSCODING as TRANSCODING
     from queries.filters import EventFilter as EventFilter
@@ -116,6 +119,9 @@ attach(
         "StoreError": "queries.errors",
         "StoreTimeout": "queries.errors",
         "StoreUnavailable": "queries.errors",
+        "REASONS": "queries.explanation",
+        "Explanation": "queries.explanation",
+        "explanation": "queries.explanation",
         "AI": "queries.filters",
         "EventFilter": "queries.filters",
         "TRANSCODING": "queries.filters",

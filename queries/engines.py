@@ -5,12 +5,14 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol
 
 import narwhals.stable.v2 as nw
+import polars as pl
 from narwhals.stable.v2.typing import IntoFrameT
 
 from queries.errors import unreadable_as_unavailable
 
 P = ParamSpec("P")
 
+Schema = dict[str, type[pl.DataType] | pl.DataType]
 NarwhalsFrame = nw.LazyFrame[Any]
 """The type of a frame inside a query function. Eager frames are passed too: use only methods that both kinds have."""
 
@@ -36,3 +38,14 @@ def engine_agnostic(function: Callable[Concatenate[NarwhalsFrame, P], NarwhalsFr
             return function(nw.from_native(events), *args, **kwargs).to_native()
 
     return run
+
+
+def to_polars(frame: NarwhalsFrame) -> pl.DataFrame:
+    """The rows, from any engine, with times in UTC."""
+    native = frame.to_native()
+    if isinstance(native, pl.LazyFrame):
+        rows: pl.DataFrame = native.collect(engine="streaming")
+    else:
+        # an eager frame is passed too
+        rows = frame.lazy().collect(backend="polars").to_native()
+    return rows.with_columns(pl.selectors.datetime().dt.convert_time_zone("UTC").dt.cast_time_unit("us"))

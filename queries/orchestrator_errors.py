@@ -48,7 +48,7 @@ def orchestrator_errors(results: PolarsFrame, event_filter: EventFilter) -> Pola
     """
     messages = pl.col("message").drop_nulls()
     return (
-        _classify(results, event_filter)
+        classified_errors(results, event_filter)
         .group_by(*JOB_COLUMNS, "class", "error_code")
         .agg(*_count_columns(), message=messages.mode().sort().first())
         .with_columns(share=pl.col("count") / pl.col("count").sum().over(JOB_COLUMNS))
@@ -82,7 +82,7 @@ def orchestrator_error_classes(results: PolarsFrame, event_filter: EventFilter) 
     counts_of_codes = pl.col("count").sum().over("class", "error_code")
     codes = pl.col("error_code").sort_by(-pl.col("of_code"), "error_code").unique(maintain_order=True)
     return (
-        _classify(results, event_filter)
+        classified_errors(results, event_filter)
         .with_columns(of_code=counts_of_codes)
         .group_by("class")
         .agg(*_count_columns(), codes=codes)
@@ -95,8 +95,11 @@ def orchestrator_error_classes(results: PolarsFrame, event_filter: EventFilter) 
     )
 
 
-def _classify(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
-    """One row per error of a result: id, event_time, JOB_COLUMNS, class, error_code, message and count."""
+def classified_errors(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
+    """One row per error of the filter's orchestrator: id, event_time, JOB_COLUMNS, class, error_code, message, count.
+
+    ``results`` are those of ``orchestrator_errors``.
+    """
     error = pl.col("error")
     count = error.str.json_path_match("$.count").cast(pl.Float64, strict=False).clip(1, MAX_COUNT).fill_null(1)
     code, message = pl.col("posted_code"), pl.col("posted_message")

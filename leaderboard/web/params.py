@@ -95,17 +95,20 @@ def top_score_filter(request: Request) -> EventFilter:
     return EventFilter(job_type=AI, orchestrator=request.args.get("orchestrator", "").lower())
 
 
-def model_filter(request: Request) -> EventFilter:
-    """The filter of a query that may be about one model, which needs its pipeline."""
-    event_filter = job_filter(request)
+def model_filter(request: Request, address: str | None = None) -> EventFilter:
+    """The filter of a query that may be about one model, which needs its pipeline. See job_filter."""
+    event_filter = job_filter(request, address)
     if event_filter.model and not event_filter.pipeline:
         raise InvalidParameter("pipeline required")
     return event_filter
 
 
-def job_filter(request: Request) -> EventFilter:
-    """The filter from job_type, orchestrator, region, pipeline and model, whatever the query makes of them."""
-    orchestrator = _text(request, "orchestrator")
+def job_filter(request: Request, address: str | None = None) -> EventFilter:
+    """The filter from job_type, orchestrator, region, pipeline and model, whatever the query makes of them.
+
+    ``address`` is the orchestrator where the path names one.
+    """
+    orchestrator = address or _text(request, "orchestrator")
     pipeline, model = _text(request, "pipeline"), _text(request, "model")
     job_type = _text(request, "job_type") or (AI if pipeline or model else TRANSCODING)
     if job_type not in (TRANSCODING, AI):

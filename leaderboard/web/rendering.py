@@ -10,6 +10,7 @@ import polars as pl
 
 from leaderboard.results import completion
 from leaderboard.serializers import (
+    serialize_explanation,
     serialize_gateway_preview,
     serialize_orchestrator,
     serialize_pipelines,
@@ -21,7 +22,7 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import JSON, Format, encode_table
 from leaderboard.web.pagination import Paging, take_page
 from leaderboard.web.params import InvalidParameter
-from queries import JOB_COLUMNS, EventFilter, EventWindow
+from queries import JOB_COLUMNS, EventFilter, EventWindow, Explanation
 
 ETAG_BYTES = 12
 ETAG_DECIMALS = 9
@@ -136,6 +137,20 @@ def _error_as_json() -> pl.Expr:
     bare, full = pl.struct("error_code", "class", *count), pl.struct("error_code", "class", "message", *count)
     has_message = pl.col("message").is_not_null()
     return pl.when(has_message).then(full.struct.json_encode()).otherwise(bare.struct.json_encode())
+
+
+def render_explanation(explanation: Explanation) -> RenderedResponse:
+    """The document of an explanation."""
+    tables = (
+        explanation.causes,
+        explanation.jobs,
+        explanation.what_ifs,
+        explanation.error_classes,
+        explanation.incidents,
+    )
+    words = explanation.orchestrator, explanation.job_type, *explanation.sentences
+    etag = content_hash(pl.DataFrame(), *words, *map(content_hash, tables))
+    return RenderedResponse(encode(serialize_explanation(explanation)), etag)
 
 
 def render_discovery(frame: pl.DataFrame, file_format: Format, *, trusted: bool) -> RenderedResponse:

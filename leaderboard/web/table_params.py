@@ -1,4 +1,4 @@
-"""The query parameters of score_history, leaderboard, orchestrators, discovery, gateway_preview and exclusions."""
+"""The query parameters of the endpoints that return tables, beside their filter and window."""
 
 import re
 from dataclasses import replace
@@ -70,6 +70,11 @@ def history_options(request: Request, time_range: TimeRange) -> HistoryOptions:
 def history_filter(request: Request) -> EventFilter:
     """The filter of score_history, without the orchestrators, which are among the options."""
     return replace(params.model_filter(request), orchestrator=None)
+
+
+def explanation_filter(request: Request, address: str) -> EventFilter:
+    """The filter of the explanation of the orchestrator at this address."""
+    return params.model_filter(request, parse_address(address))
 
 
 def min_events(request: Request, default: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""The events of a response: without the excluded ones, or of several windows."""
+"""The events of a response: without the excluded ones, of several windows, or with what explains a score."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,8 +6,10 @@ from datetime import datetime
 
 import polars as pl
 
+import queries
 from leaderboard.services import service
-from queries import EventFilter, EventWindow, Formula, StoreUnavailable
+from leaderboard.web.caching.incidents import incidents_in
+from queries import EventFilter, EventWindow, Explanation, Formula, StoreUnavailable
 from queries.times import TimeRange, last_hours
 
 WEEK_HOURS = 7 * 24
@@ -61,3 +63,23 @@ def scored_week(recent_hours: float, formula: Formula) -> tuple[EventWindow, dat
     is_known = week.version is not None and recent.version is not None
     version = f"{week.version} {recent.version}" if is_known else None
     return replace(week, version=version), recent_range.since
+
+
+def explain(
+    window: EventWindow, time_range: TimeRange, event_filter: EventFilter, formula: Formula
+) -> tuple[Explanation, datetime | None]:
+    """Why the filter's orchestrator has its score in a window of ``scored_window``, and ``common_as_of`` of its data.
+
+    Raises StoreUnavailable and StoreTimeout.
+    """
+    # loaded first, so that the results have all of its events
+    events = window.load()
+    results = service().events.results(event_filter.orchestrator or "", *time_range, event_filter.job_type)
+    why = queries.explanation(
+        events,
+        event_filter,
+        results=results.load(),
+        incidents=incidents_in(time_range, event_filter.job_type),
+        formula=formula,
+    )
+    return why, common_as_of(window, results)

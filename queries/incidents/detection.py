@@ -5,7 +5,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from queries.engines import NarwhalsFrame
+from queries.engines import to_polars
 from queries.incidents.hours import orchestrator_hours, tester_hours
 from queries.incidents.silences import silences
 from queries.incidents.spans import bad_spans
@@ -64,12 +64,12 @@ def incidents(events: Any, *, region: str | None = None, job_type: str | None = 
     """
     frame = with_optional_columns(nw.from_native(events))
     frame = frame if job_type is None else frame.filter(nw.col("job_type") == job_type)
-    hours = _to_polars(orchestrator_hours(frame)).cast({pl.String: pl.Categorical})
+    hours = to_polars(orchestrator_hours(frame)).cast({pl.String: pl.Categorical})
     hours = hours.with_columns(pl.col("hour").dt.epoch("s") // 3600)
     failed = hours.rename({"failures": "bad", "first_failure": "first_bad", "last_failure": "last_bad"})
     slow = hours.drop("results").filter(pl.col("timed") > 0)
     slow = slow.rename({"timed": "results", "slow": "bad", "first_slow": "first_bad", "last_slow": "last_bad"})
-    found = {FAILURES: bad_spans(failed), SLOWNESS: bad_spans(slow), SILENCE: silences(_to_polars(tester_hours(frame)))}
+    found = {FAILURES: bad_spans(failed), SLOWNESS: bad_spans(slow), SILENCE: silences(to_polars(tester_hours(frame)))}
     rows = pl.concat((_conform(rows, kind) for kind, rows in found.items())).sort("begin", "region", "job_type", "kind")
     return rows if region is None else rows.filter(pl.col("region") == region)
 
@@ -78,10 +78,3 @@ def _conform(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     absent = [pl.lit(None).alias(name) for name in _ROWS if name not in rows.columns]
     named = rows.with_columns(*absent).with_columns(kind=pl.lit(kind), rule=pl.lit(RULES[kind]))
     return named.select(pl.col(name).cast(dtype) for name, dtype in _ROWS.items())
-
-
-def _to_polars(frame: NarwhalsFrame) -> pl.DataFrame:
-    """The rows, from any engine, with times in UTC."""
-    # an eager frame is passed too
-    rows: pl.DataFrame = frame.lazy().collect(backend="polars").to_native()
-    return rows.with_columns(pl.selectors.datetime().dt.convert_time_zone("UTC").dt.cast_time_unit("us"))

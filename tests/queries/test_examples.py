@@ -21,7 +21,7 @@ QUESTIONS = (
         queries.orchestrator_errors,
         queries.orchestrator_jobs,
     ),
-    *(queries.service_uris, queries.discovery, queries.gateway_preview),
+    *(queries.service_uris, queries.discovery, queries.gateway_preview, queries.explanation),
     *(queries.pipelines, queries.raw_stats, queries.score_history, queries.top_ai_score),
 )
 

@@ -1,5 +1,6 @@
 """The ranking of orchestrators, and all about one of them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import polars as pl
@@ -8,12 +9,13 @@ from flask import Blueprint, Response, request
 import queries
 from leaderboard.services import service
 from leaderboard.web import params, table_params
+from leaderboard.web.caching.incidents import incident_range
 from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
-from leaderboard.web.rendering import render_orchestrator, render_ranking
+from leaderboard.web.rendering import render_explanation, render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response
-from leaderboard.web.windows import common_as_of, concat_windows, scored_window, select_events
-from queries import AI, TRANSCODING, EventFilter
+from leaderboard.web.windows import common_as_of, concat_windows, explain, scored_window, select_events
+from queries import AI, TRANSCODING, EventFilter, EventWindow
 
 bp = Blueprint("rankings", __name__)
 
@@ -64,8 +66,26 @@ def orchestrator(address: str) -> Response:
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
 
+    return _with_results(("orchestrators", event_filter, formula, file_format.name), window, render)
+
+
+@bp.get("/orchestrators/<address>/explanation")
+def explanation(address: str) -> Response:
+    """Why an orchestrator has its score."""
+    event_filter = table_params.explanation_filter(request, address)
+    formula = params.formula(request, service().settings.formula)
+    time_range = params.time_range(request, service().settings.start_time_window)
+    window = scored_window(time_range, formula)
+
+    def render() -> RenderedResponse:
+        why, as_of = explain(window, time_range, event_filter, formula)
+        return render_explanation(why)._replace(as_of=as_of)
+
+    return _with_results(("explanation", event_filter, formula, incident_range(time_range)), window, render)
+
+
+def _with_results(key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]) -> Response:
+    """Renders the events of a window and the results that belong to them."""
     # during an outage the results may be older than the window, so the version of the window does not cover them
     version = window.version if window.as_of is None else None
-    return cached_response(
-        ("orchestrators", event_filter, formula, file_format.name), replace(window, version=version), render
-    )
+    return cached_response(key, replace(window, version=version), render)

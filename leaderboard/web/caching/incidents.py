@@ -1,44 +1,73 @@
-"""The incidents that overlap a window, for pages, which announce them beside other things."""
+"""The incidents that overlap a window, for answers that mention them beside other things."""
 
-import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import polars as pl
 
 import queries
 from leaderboard.services import service
 from leaderboard.web.caching.response_cache import get_readthrough
-from queries.times import TimeRange
+from queries.times import EPOCH, MIN_TIME, TimeRange
 
-CACHE_SECONDS = 60
-"""Finding incidents takes longer than most pages, and they are known by the hour."""
-LOOK_BACK = timedelta(days=7)
-"""At least so much before the end of a window is read, since it tells what is usual."""
+REFRESH = timedelta(minutes=5)
+"""Finding incidents takes longer than all else in an answer, and they are known by the hour."""
+USUAL_DAYS, MAX_DAYS = timedelta(days=7), timedelta(days=31)
+"""Of the time before the end of a window, so much is read at least, since it tells what is usual, and at most."""
+
+_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(("begin", "end"), pl.Datetime("us", "UTC")),
+    **dict.fromkeys(("region", "job_type", "kind"), pl.String()),
+    "share_affected": pl.Float64(),
+    **dict.fromkeys(("orchestrators", "events"), pl.Int64()),
+    "rule": pl.String(),
+}
+
+
+class _Incident(msgspec.Struct):
+    begin: datetime
+    end: datetime
+    region: str
+    job_type: str
+    kind: str
+    share_affected: float | None
+    orchestrators: int | None
+    events: int | None
+    rule: str
+
+
+_decoder = msgspec.json.Decoder(list[_Incident])
 
 
 def incidents_in(time_range: TimeRange, job_type: str | None = None) -> pl.DataFrame:
-    """The rows of ``queries.incidents`` that overlap the window, at most CACHE_SECONDS old.
+    """The rows of ``queries.incidents`` that overlap the window, at most REFRESH old.
 
     Raises StoreUnavailable and StoreTimeout.
     """
-    since, until = time_range
-    start = min(since, _earlier(until))
-    # windows that end now are the same one for a minute
-    key = ("incidents in", job_type, *(int(bound.timestamp()) // CACHE_SECONDS for bound in (start, until)))
+    looked_in = incident_range(time_range)
 
     def find() -> bytes:
-        window = service().events.window(start, until)
+        window = service().events.window(*looked_in)
         events = window.collect(lambda events: events.select(queries.INCIDENT_EVENT_COLUMNS))
-        out = io.BytesIO()
-        queries.incidents(events, job_type=job_type).write_ipc(out)
-        return out.getvalue()
+        return msgspec.json.encode(queries.incidents(events, job_type=job_type).to_dicts())
 
-    found = pl.read_ipc(get_readthrough(key, CACHE_SECONDS, find))
-    return found.filter(pl.col("end") >= since, pl.col("begin") <= until)
-
-
-def _earlier(until: datetime) -> datetime:
+    stored = get_readthrough(("incidents in", job_type, looked_in), REFRESH.total_seconds(), find)
     try:
-        return until - LOOK_BACK
-    except OverflowError:
-        return until
+        found = _decoder.decode(stored)
+    except msgspec.MsgspecError:
+        # somebody else may write to a shared cache
+        found = _decoder.decode(find())
+    since, until = _round_down(time_range.since), looked_in.until
+    rows = [msgspec.structs.asdict(one) for one in found if one.begin <= until and one.end >= since]
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def incident_range(time_range: TimeRange) -> TimeRange:
+    """The window in which incidents are looked for. Requests within REFRESH have the same one, so that it is a key."""
+    until = _round_down(min(time_range.until, datetime.now(UTC))) + REFRESH
+    earliest, latest = (until - length if until - MIN_TIME > length else MIN_TIME for length in (MAX_DAYS, USUAL_DAYS))
+    return TimeRange(max(earliest, min(latest, _round_down(time_range.since))), until)
+
+
+def _round_down(moment: datetime) -> datetime:
+    return moment - (moment - EPOCH) % REFRESH if moment - MIN_TIME > REFRESH else MIN_TIME
