@@ -18,10 +18,14 @@ WEEK_HOURS = 7 * 24
 def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
     """The events of all windows, without a version. ``as_of`` is the earliest."""
     moments = [window.as_of for window in windows if window.as_of is not None]
-    return EventWindow(None, lambda: pl.concat([window.load() for window in windows]), min(moments, default=None))
+    return EventWindow(
+        None, lambda: pl.concat([window.load().lazy() for window in windows]), min(moments, default=None)
+    )
 
 
-def select_events(results: pl.LazyFrame, events: pl.LazyFrame, event_filter: EventFilter) -> pl.LazyFrame:
+def select_events(
+    results: pl.DataFrame | pl.LazyFrame, events: pl.DataFrame | pl.LazyFrame, event_filter: EventFilter
+) -> pl.LazyFrame:
     """The results of the filter's orchestrator that are among these events, warm or cold ones if it asks for them.
 
     Results are read after the events. Those that arrived in between would make
@@ -30,7 +34,7 @@ def select_events(results: pl.LazyFrame, events: pl.LazyFrame, event_filter: Eve
     matches = pl.col("orchestrator") == event_filter.orchestrator
     if event_filter.warm is not None:
         matches &= pl.col("warm") == event_filter.warm
-    return results.join(events.filter(matches).select("id"), on="id", how="semi")
+    return results.lazy().join(events.lazy().filter(matches).select("id"), on="id", how="semi")
 
 
 def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:

@@ -21,12 +21,14 @@ def scan_lake_files(files: list[str], options: dict[str, str] | None) -> pl.Lazy
     )
 
 
-def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Collects a frame that may read files of a lake.
+def collect(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Collects a frame that may read files of a lake. A DataFrame is returned as it is.
 
     Raises StoreUnavailable where a file cannot be read, and where Polars
     panics. Any other failure, such as a mistake in an expression, rises as
     Polars' own error.
     """
+    if isinstance(frame, pl.DataFrame):
+        return frame
     with unreadable_as_unavailable(), panics_as_unavailable("the events cannot be read"):
         return frame.collect(engine="streaming")

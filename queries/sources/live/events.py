@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
+from queries.engines import SMALL_FRAME_ROWS
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable, first_line
 from queries.scoring.exclusions import Exclusion, leave_out
 from queries.sources.hybrid import HybridEvents
@@ -23,11 +25,15 @@ from queries.times import to_micros
 
 log = logging.getLogger(__name__)
 
+Load = Callable[[], pl.DataFrame | pl.LazyFrame]
+
 
 @dataclass(frozen=True)
 class EventWindow:
     """The events of a window, which ``load`` reads. Their text is Categorical.
 
+    ``load`` returns a DataFrame where all events are in memory and few: query
+    functions are quicker over such a frame than over a LazyFrame.
     ``version`` is equal for two windows of one database only where they have
     the same events; None where that is unknown. ``as_of`` is None unless the
     database is unavailable or a standby: then the window has every event that
@@ -35,9 +41,9 @@ class EventWindow:
     """
 
     version: str | None
-    load: Callable[[], pl.LazyFrame]
+    load: Load
     as_of: datetime | None = None
-    load_from_database: Callable[[], pl.LazyFrame] | None = None
+    load_from_database: Load | None = None
     """Reads what the database has from there, where a file of the lake is missing or broken. None if it has nothing."""
     exclusions: tuple[Exclusion, ...] = ()
     """Those that were left out of the events."""
@@ -51,7 +57,7 @@ class EventWindow:
         if not left_out:
             return self
 
-        def without(load: Callable[[], pl.LazyFrame]) -> Callable[[], pl.LazyFrame]:
+        def without(load: Load) -> Load:
             return lambda: leave_out(load(), left_out)
 
         spans = sorted((x.region, x.job_type or "", to_micros(x.since), to_micros(x.until)) for x in left_out)
@@ -63,7 +69,7 @@ class EventWindow:
             exclusions=left_out,
         )
 
-    def collect(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+    def collect(self, query: Callable[[Any], pl.DataFrame | pl.LazyFrame]) -> pl.DataFrame:
         """The rows of a query over the events. Raises StoreUnavailable and StoreTimeout."""
         try:
             return collect(query(self.load()))
@@ -108,7 +114,7 @@ class LiveEvents:
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
-        return decode_text(self.at(since, until, timeout=self.timeout).load())
+        return decode_text(self.at(since, until, timeout=self.timeout).load().lazy())
 
     @property
     def timeout(self) -> float:
@@ -142,7 +148,7 @@ class LiveEvents:
             return EventWindow(None, read, as_of, partial(read, prefer_database=True))
         version = cache.fingerprint(first, last)
         if cache.since <= first:
-            return EventWindow(version, lambda: cache.window(first, last).lazy())
+            return EventWindow(version, partial(_cached_events, cache, first, last))
         # the fingerprint does not count events that are older than the cache
         read = partial(self._backfill.window, first, last)
         return EventWindow(f"{version}-{first}-{last}", read, None, partial(read, prefer_database=True))
@@ -160,7 +166,7 @@ class LiveEvents:
         """
         cache, as_of, first, last = self._shared.current, self._refresher.as_of, to_micros(since), to_micros(until)
         if cache is not None and as_of is not None and cache.since <= first and since <= as_of:
-            return EventWindow(cache.fingerprint(first, last), lambda: cache.window(first, last).lazy(), as_of)
+            return EventWindow(cache.fingerprint(first, last), partial(_cached_events, cache, first, last), as_of)
         lake = self._require_lake(since)
         old = encode_text(lake.window(since, until))
         if cache is None or as_of is None or as_of < lake.as_of or not self._overlaps_lake(cache, lake):
@@ -186,3 +192,8 @@ class LiveEvents:
         """Whether the cache has every event that the lake lacks, of the same state of the table."""
         changes = self._refresher.changes
         return lake.watermark >= cache.complete_after_id and changes is not None and lake.changes == hash64(changes)
+
+
+def _cached_events(cache: EventCache, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
+    events = cache.window(first, last)
+    return events if events.height <= SMALL_FRAME_ROWS else events.lazy()
