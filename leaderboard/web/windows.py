@@ -77,7 +77,7 @@ def explain(
     Raises StoreUnavailable and StoreTimeout.
     """
     # loaded first, so that the results have all of its events
-    events = window.load()
+    events = window.load().lazy()
     results = service().events.results(event_filter.orchestrator or "", *time_range, event_filter.job_type)
     why = queries.explanation(
         events,
