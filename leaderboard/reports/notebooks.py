@@ -55,9 +55,13 @@ def load(name: str) -> "NotebookNode":
     """Reads the notebook with this name."""
     import nbformat
 
-    text = (_notebooks_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
-    notebook: NotebookNode = nbformat.reads(text, as_version=4)
+    notebook: NotebookNode = nbformat.reads(read(name), as_version=4)
     return notebook
+
+
+def read(name: str) -> str:
+    """The file of the notebook with this name, as it is."""
+    return (_notebooks_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
 def parameters(notebook: "NotebookNode") -> dict[str, Any]:

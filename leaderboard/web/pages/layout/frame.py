@@ -6,7 +6,11 @@ from leaderboard.web.pages.layout.facets import job_name, window_choices, window
 from leaderboard.web.pages.layout.state import PageState
 from queries import FORMULAS
 
-NAVIGATION = {"pages.ranking": "Ranking"}
+NAVIGATION = {
+    "pages.ranking": "Ranking",
+    "pages.gateway": "Gateway",
+    "pages.formulas": "Formulas",
+}
 """The pages in the navigation, by their endpoints."""
 
 
