@@ -120,7 +120,9 @@ def test_notebook_runs_and_shows_charts(run: Run, name: str) -> None:
 
 
 def differences(notebook: Any) -> list[float]:
-    return [float(last_value(cell)) for cell in tagged(notebook, "difference") if cell.outputs]
+    """The numbers of the sentences about differences."""
+    texts = [cell.outputs[0].data["text/markdown"] for cell in tagged(notebook, "difference") if cell.outputs]
+    return [float(re.search(r"\*\*(.*?)\*\*", text)[1]) for text in texts]
 
 
 @pytest.mark.parametrize(("name", "comparisons"), [("01-reproduce-scores", 4), ("04-your-own-score", 1)])

@@ -13,6 +13,7 @@ from leaderboard.cli.stores import open_migrated_database
 from leaderboard.export.errors import translate_store_errors
 from leaderboard.plain_text import standard_output
 from leaderboard.reports import notebooks
+from leaderboard.reports.facts import report_facts
 from leaderboard.settings import Settings
 from leaderboard.storage.files import Files, split_url
 from queries import Formula
@@ -101,12 +102,13 @@ def report(
         raise click.UsageError(f"{notebook} is about one orchestrator, and needs --orchestrator")
     if unknown := values.keys() - defaults:
         raise click.UsageError(f"{notebook} takes no {', '.join(sorted(unknown))}; it takes {', '.join(defaults)}")
+    values = _source_parameters(settings, database, values["UNTIL"]) | values
     try:
-        executed = notebooks.run(loaded, _source_parameters(settings, database, values["UNTIL"]) | values)
+        executed = notebooks.run(loaded, values)
     except notebooks.NotebookError as error:
         failure = TryAgain if error.retryable else click.ClickException
         raise failure(f"{notebook} failed: {error}") from None
-    _write(render_page(executed, notebook).encode(), to)
+    _write(render_page(executed, report_facts(values, formula if "FORMULA" in defaults else None)).encode(), to)
 
 
 def _time_parameters(since: datetime | None, until: datetime | None) -> dict[str, Any]:

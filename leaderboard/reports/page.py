@@ -2,44 +2,39 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from html import escape
 
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from leaderboard.reports.notebooks import NO_REPORT_TAG
+from leaderboard.reports.style import page_style, with_dark_colours
 
 SVG, HTML = "image/svg+xml", "text/html"
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
-h1, h2, h3 { line-height: 1.2; margin: 2rem 0 .5rem }
-img { max-width: 100%; height: auto; margin: .5rem 0 }
-table { border-collapse: collapse; border: 0; font-size: 13px; margin: .5rem 0 }
-td, th { border: 0; border-bottom: 1px solid #ddd; padding: .25rem .6rem; text-align: right }
-th { border-bottom: 2px solid #999 }
-pre { overflow: auto }
-.output_html { overflow-x: auto }
-.anchor-link { display: none }
-"""
 # the browser fetches nothing and runs no script, whatever the results contain
 CONTENT_SECURITY_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_TITLE = re.compile(r"\A# (.+)\n*")
+_SECTION = re.compile(r'<h2 id="([^"]*)">(.*?)<a class="anchor-link"')
 
 
-def render_page(notebook: NotebookNode, title: str) -> str:
+def render_page(notebook: NotebookNode, facts: Mapping[str, str]) -> str:
     """The text and the outputs of an executed notebook as self-contained HTML.
 
-    The page leaves out the code, and with it the parameters, because the URL of
-    a database holds a password. It also leaves out cells with NO_REPORT_TAG.
+    The page begins with the notebook's title, the ``facts`` and links to the
+    sections. It leaves out the code, and with it the parameters, because the URL
+    of a database holds a password. It also leaves out cells with NO_REPORT_TAG.
     """
     notebook.cells = [cell for cell in notebook.cells if NO_REPORT_TAG not in cell.metadata.get("tags", ())]
+    title = _take_title(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if SVG in data:
                 data[HTML] = _render_picture(data[SVG], data["text/plain"])
             elif HTML in data:
-                data[HTML] = _simplify_table(data[HTML])
+                data[HTML] = _scrollable("Table", data[HTML])
     exporter = HTMLExporter(
         template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
@@ -48,17 +43,37 @@ def render_page(notebook: NotebookNode, title: str) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{CONTENT_SECURITY_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{page_style()}</style>\n</head>\n<body>\n"
+        f"{_render_header(title, facts, _SECTION.findall(body))}\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
-def _simplify_table(html: str) -> str:
-    """A table of Polars with unquoted text, empty cells for nulls, and column names that may wrap."""
-    html = html.replace("<td>null</td>", "<td></td>")
-    html = re.sub("<td>&quot;(.*?)&quot;</td>", r"<td>\1</td>", html)
-    return re.sub("<th>.*?</th>", lambda name: name[0].replace("_", "_<wbr>"), html)
+def _take_title(notebook: NotebookNode) -> str:
+    """The title that the first cell begins with, which is cut out of it."""
+    first = notebook.cells[0]
+    found = _TITLE.match(first.source)
+    if found is None:
+        raise ValueError("the first cell of a notebook must begin with its title")
+    first.source = first.source[found.end() :]
+    return found[1]
+
+
+def _render_header(title: str, facts: Mapping[str, str], sections: list[tuple[str, str]]) -> str:
+    """The title, the facts and the links. ``sections`` are the ids and texts of headings, which are HTML already."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+    links = " ".join(f'<a href="#{anchor}">{text}</a>' for anchor, text in sections)
+    return (
+        f'<header>\n<h1>{escape(title)}</h1>\n<dl class="facts">{rows}</dl>\n'
+        f'<nav aria-label="Sections">{links}</nav>\n</header>'
+    )
 
 
 def _render_picture(svg: str, title: str) -> str:
     """The SVG as an image of its own. Inline SVGs on one page would share the ids of their parts."""
-    return f'<img alt="{escape(title)}" src="data:{SVG};base64,{b64encode(svg.encode()).decode()}">'
+    source = f"data:{SVG};base64,{b64encode(with_dark_colours(svg).encode()).decode()}"
+    return _scrollable("Chart", f'<img alt="{escape(title)}" src="{source}">')
+
+
+def _scrollable(what: str, html: str) -> str:
+    """A box that scrolls by itself where the page is too narrow, with the keyboard as well."""
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="{what}">{html}</div>'

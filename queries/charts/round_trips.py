@@ -80,7 +80,7 @@ def _bars(event_filter: EventFilter) -> alt.Chart:
     colours = alt.Color(
         "of:N",
         scale=alt.Scale(domain=[NETWORK, *own], range=[PRIMARY_SOFT, ACCENT]),
-        legend=alt.Legend(title=None, orient="top") if own else None,
+        legend=alt.Legend(title=None, orient="top", offset=18) if own else None,
     )
     axis = alt.Axis(title="round trip time (s)", format="~g", labelOverlap=True, grid=False, tickCount=5)
     hover = [

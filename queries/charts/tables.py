@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+import polars as pl
 from narwhals.stable.v2.typing import IntoFrame
 
 from queries.charts.theme import FEW_TESTS, collect_rows
@@ -25,7 +26,7 @@ HEADINGS = {
     "success_share": "succeeded (%)",
     "share": "share (%)",
     "share_affected": "affected (%)",
-    "round_trip_time": "mean round trip time (s)",
+    "round_trip_time": "round trip time (s)",
     "median_round_trip_time": "median of the network (s)",
     "p50_round_trip_time": "median round trip time (s)",
     "p95_round_trip_time": "95 % within (s)",
@@ -40,7 +41,11 @@ HEADINGS = {
 PERCENTAGES = {"success_rate", "success_share", "share", "share_affected"}
 """The columns from 0 to 1 that people read as percentages."""
 SECONDS = {"round_trip_time", "median_round_trip_time", "p50_round_trip_time", "p95_round_trip_time", "seg_duration"}
+SIGNED = {"change", "places_gained"}
+"""The columns whose numbers show a plus sign, too."""
 ADDRESSES = {"orchestrator"}
+NAMES = {"class", "rule"}
+"""The columns with names that have underscores."""
 
 _DIGITS = 3
 
@@ -51,15 +56,15 @@ class Table:
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    is_number: tuple[bool, ...]
-    is_address: tuple[bool, ...]
+    kinds: tuple[str, ...]
+    """For each column, its class: number, address, time, or empty for text."""
     is_few: tuple[bool, ...]
     """For each row, whether it rests on few tests."""
     notes: tuple[str, ...]
     """The lines below the table."""
 
     def _repr_html_(self) -> str:
-        """The table as HTML, with the classes ``number``, ``address`` and ``few``."""
+        """The table as HTML, with the classes of ``kinds``, and ``few`` for rows of few tests."""
         head = "".join(map(self._heading, range(len(self.headings))))
         body = "\n".join(self._row(cells, is_few=few) for cells, few in zip(self.rows, self.is_few, strict=True))
         notes = "".join(f'<p class="note">{escape(note)}</p>' for note in self.notes)
@@ -71,8 +76,8 @@ class Table:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         aligned = [
             "  ".join(
-                text.rjust(width) if is_number else text.ljust(width)
-                for text, width, is_number in zip(line, widths, self.is_number, strict=True)
+                text.rjust(width) if kind == "number" else text.ljust(width)
+                for text, width, kind in zip(line, widths, self.kinds, strict=True)
             ).rstrip()
             for line in lines
         ]
@@ -86,11 +91,10 @@ class Table:
         return f'<tr class="few" style="opacity:.65">{inner}</tr>' if is_few else f"<tr>{inner}</tr>"
 
     def _attributes(self, index: int) -> str:
-        if self.is_number[index]:
-            return ' class="number"'
+        kind = self.kinds[index]
         # notebooks align all cells to the right
-        kind = ' class="address"' if self.is_address[index] else ""
-        return f'{kind} style="text-align:left"'
+        left = "" if kind == "number" else ' style="text-align:left"'
+        return f' class="{kind}"{left}' if kind else left
 
 
 def table(
@@ -120,11 +124,18 @@ def table(
     return Table(
         headings=tuple(visible_text(words.get(name, name.replace("_", " "))) for name in columns),
         rows=tuple(tuple(_text(name, value) for name, value in zip(columns, row, strict=True)) for row in rows.rows()),
-        is_number=tuple(dtype.is_numeric() for dtype in rows.dtypes),
-        is_address=tuple(name in ADDRESSES for name in columns),
+        kinds=tuple(map(_kind, columns, rows.dtypes)),
         is_few=tuple(few) or (False,) * rows.height,
         notes=tuple(filter(None, (few_note, cut_note, empty_note))),
     )
+
+
+def _kind(column: str, dtype: pl.DataType) -> str:
+    if dtype.is_numeric():
+        return "number"
+    if isinstance(dtype, pl.Datetime):
+        return "time"
+    return "address" if column in ADDRESSES else ""
 
 
 def _text(column: str, value: Any) -> str:
@@ -135,7 +146,7 @@ def _text(column: str, value: Any) -> str:
         case bool():
             text = "yes" if value else "no"
         case int():
-            text = f"{value:,}"
+            text = f"{value:+,}" if column in SIGNED else f"{value:,}"
         case float():
             text = _float_text(column, value)
         case datetime():
@@ -143,7 +154,7 @@ def _text(column: str, value: Any) -> str:
         case list():
             text = ", ".join(_text(column, part) for part in value)
         case _:
-            text = describe_job_type(str(value)) if column == "job_type" else str(value)
+            text = _name_text(column, str(value))
     return visible_text(text)
 
 
@@ -151,5 +162,13 @@ def _float_text(column: str, value: float) -> str:
     if column in PERCENTAGES:
         return f"{100 * value:.1f}"
     if column in SECONDS:
-        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-    return f"{value:.{_DIGITS}f}"
+        return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
+    if column == "percentile":
+        return f"{value:.1f}"
+    return f"{value:+.{_DIGITS}f}" if column in SIGNED else f"{value:.{_DIGITS}f}"
+
+
+def _name_text(column: str, value: str) -> str:
+    if column == "job_type":
+        return describe_job_type(value)
+    return value.replace("_", " ") if column in NAMES else value

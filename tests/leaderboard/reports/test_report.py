@@ -56,6 +56,16 @@ def page(database: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return text
 
 
+CELL = re.compile(r"<td\b[^>]*>(.*?)</td>")
+
+
+def overview(page: str, job_type: str) -> list[str]:
+    """The counts of a job type in the first table of the network's report."""
+    cells = CELL.findall(page)
+    start = cells.index(job_type) + 1
+    return cells[start : start + 6]
+
+
 class LinkCollector(HTMLParser):
     """The tags of a page, and the URLs that a browser fetches for it."""
 
@@ -80,9 +90,14 @@ def test_page_fetches_nothing_and_runs_no_script(page: str) -> None:
 
 
 def test_page_shows_charts_with_titles(page: str) -> None:
-    pictures = dict(re.findall(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]*)"', page))
-    assert {"Success against latency", "Score over time", "Round trip times of successful jobs"} < pictures.keys()
-    assert all(base64.b64decode(picture).startswith(b"<svg") for picture in pictures.values())
+    found = re.findall(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]*)"', page)
+    pictures = dict(found)
+    assert len(pictures) == len(found)
+    for job_type in ("transcoding", "AI"):
+        for title in ("Success against latency", "Score over time", "Round trip times of successful jobs"):
+            assert [alt for alt in pictures if alt.startswith(f"{title} · {job_type}")]
+    svgs = [base64.b64decode(picture).decode() for picture in pictures.values()]
+    assert all(svg.startswith("<svg") and ">2026-08-25 00:00 to 2026-09-01 00:00 UTC<" in svg for svg in svgs)
 
 
 def test_page_has_no_code_and_no_database_url(page: str, database: str) -> None:
@@ -91,10 +106,21 @@ def test_page_has_no_code_and_no_database_url(page: str, database: str) -> None:
     assert "postgresql://" not in page
 
 
+def test_page_begins_with_title_window_source_time_and_formula(page: str) -> None:
+    header = page.partition("<main>")[0]
+    assert "<title>Report on an orchestrator</title>" in header
+    facts = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", header))
+    assert facts.keys() == {"Window", "Source", "Made at", "Formula"}
+    assert facts["Window"] == "2026-08-25 00:00 to 2026-09-01 00:00 UTC"
+    assert facts["Source"].startswith("the database reports at ")
+
+
 def test_page_has_plain_tables_and_leaves_out_notes_for_notebook_readers(page: str) -> None:
-    assert "<td>transcoding</td>" in page
-    assert re.search("<th>round_<wbr/?>trip_<wbr/?>score</th>", page)
-    assert "<td>null" not in page
+    assert "transcoding" in CELL.findall(page)
+    assert "round trip score" in re.findall(r"<th[^>]*>(.*?)</th>", page)
+    # no name of a column, no size of a frame, and no row or column left out
+    visible = re.sub(r"<(style|head)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert re.findall(r"\b[a-z]+_[a-z_]+\b|shape: |^…$|\bnull\b", visible, re.MULTILINE) == []
     source = (PROJECT / "notebooks" / "02-orchestrator-report.ipynb").read_text(encoding="utf-8")
     for note in ("Change the first cell", "for programs that read this notebook"):
         assert note in source
@@ -110,10 +136,11 @@ def test_report_reads_exported_files_takes_parameters_and_writes_to_stdout(run: 
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.startswith("<!doctype html>")
     # where success alone counts, the score is the success rate
-    assert re.findall(r"<tr><td>(\d)</td><td>(0x..)</td><td>([0-9.]+)</td>", done.stdout)[:2] == [
-        ("1", "0xaa", "1.0000"),
-        ("2", "0xbb", "0.6667"),
-    ]
+    cells = CELL.findall(done.stdout)
+    ranks = [index for index, text in enumerate(cells) if text.startswith("0x")][:2]
+    assert [cells[index - 1 : index + 2] for index in ranks] == [["1", "0xaa", "1.000"], ["2", "0xbb", "0.667"]]
+    assert cells[:8] == ["of the service", "0.650", "0.350", "0.800", "yours", "1.000", "0.000", "0.500"]
+    assert "{'" not in done.stdout
 
 
 def test_report_is_by_the_given_formula(run: Run, tmp_path: Path) -> None:
@@ -127,8 +154,7 @@ def test_report_is_by_the_given_formula(run: Run, tmp_path: Path) -> None:
         (("--formula", "1"), "2", "2 1 6 4 2 0"),
     ):
         page = run(*arguments, *options, FORMULA=setting).stdout
-        (counts,) = re.findall(r"<td>ai</td>((?:<td>\d+</td>){6})", page)
-        assert re.findall(r"\d+", counts) == expected.split()
+        assert overview(page, "AI") == expected.split()
 
 
 def test_busy_orchestrators_can_be_unscored_in_a_report(run: Run, tmp_path: Path) -> None:
@@ -137,8 +163,7 @@ def test_busy_orchestrators_can_be_unscored_in_a_report(run: Run, tmp_path: Path
     window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
     arguments = ("03-network-week", "--database", str(tmp_path / "export.parquet"), *window, "--to", "-")
     page = run(*arguments, "--busy", "ignore").stdout
-    (counts,) = re.findall(r"<td>transcoding</td>((?:<td>\d+</td>){6})", page)
-    assert re.findall(r"\d+", counts) == ["2", "2", "3", "3", "0", "2"]
+    assert overview(page, "transcoding") == ["2", "2", "3", "3", "0", "2"]
 
 
 @pytest.mark.parametrize(
