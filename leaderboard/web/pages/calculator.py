@@ -72,7 +72,7 @@ def newest_event(window: EventWindow, state: PageState, orchestrator: str) -> pl
         conditions.append(pl.col("pipeline_slug") == re.sub("[ _]", "-", job.pipeline.lower()))
     if job.model is not None:
         conditions.append(pl.col("model") == job.model)
-    rows = window.collect(lambda events: events.filter(*conditions).sort("event_time", "id").tail(1))
+    rows = window.collect(lambda events: events.lazy().filter(*conditions).sort("event_time", "id").tail(1))
     return rows.cast({name: pl.String for name, dtype in rows.schema.items() if dtype == pl.Categorical})
 
 
@@ -123,9 +123,9 @@ def _score(event: pl.DataFrame, window: EventWindow, job: EventFilter, formula: 
     moment = event["event_time"][0]
     own = event.with_columns(orchestrator=pl.lit(THIS_RESULT))
 
-    def query(events: pl.LazyFrame) -> pl.LazyFrame:
-        others = events.filter(pl.col("id") != event["id"][0])
-        network = pl.concat([others, own.lazy().cast(events.collect_schema())])
+    def query(events: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+        others = events.lazy().filter(pl.col("id") != event["id"][0])
+        network = pl.concat([others, own.lazy().cast(others.collect_schema())])
         # as if all were received at once: formulas without a half-life do not care, and a bucket then has them all
         return queries.score_history(
             network.with_columns(event_time=pl.lit(moment, dtype=own.schema["event_time"])),
@@ -144,7 +144,7 @@ def _network_jobs(window: EventWindow, own_id: int, job: EventFilter, formula: F
     region = None if formula.uses_network_median else job.region
     job_anywhere = EventFilter(AI, region=region, pipeline=job.pipeline, model=job.model)
 
-    def query(events: pl.LazyFrame) -> pl.LazyFrame:
+    def query(events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
         others = events.filter(pl.col("id") != own_id)
         return queries.network_stats(others, job_anywhere, group_columns=(), formula=formula)
 

@@ -18,7 +18,10 @@ WINDOW_PARAMETERS = ("window", "since", "until")
 FORMULA_PARAMETERS = ("formula", "busy")
 SHARED_PARAMETERS = (*FILTER_PARAMETERS, *WINDOW_PARAMETERS, *FORMULA_PARAMETERS)
 """What a link from one page to another takes along."""
-PAGE_PARAMETERS = ("min_events", "min_score", "sort", "order", "view", "page", "q", "o", "result")
+PAGE_PARAMETERS = (
+    *("min_events", "min_score", "sort", "order", "view", "show", "page"),
+    *("q", "o", "orchestrator", "result"),
+)
 """What only some pages take. Everything else in a URL is ignored."""
 WINDOW_NAMES = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days", "1y": "a year"}
 
