@@ -4,10 +4,12 @@
 """
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 
+from leaderboard.reports.style import with_dark_colours
 from leaderboard.simulation.generator import Simulation
 from queries import EVENT_SCHEMA, EventFilter, charts, conform, ranking
 from queries.times import TimeRange
@@ -37,7 +39,9 @@ def simulated_events() -> pl.DataFrame:
 def main() -> None:
     """Writes the picture."""
     PICTURE.parent.mkdir(exist_ok=True)
-    charts.ranking(ranking(simulated_events()), EventFilter(), window=WEEK).save(PICTURE)
+    drawn = StringIO()
+    charts.ranking(ranking(simulated_events()), EventFilter(), window=WEEK).save(drawn, format="svg")
+    PICTURE.write_text(with_dark_colours(drawn.getvalue()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from queries.charts import FONT_FAMILY, MONOSPACE_FAMILY, PALETTE, SPACES, TEXT_
 
 _RULES = """
 * { box-sizing: border-box }
-body { font: var(--size-body)/1.5 var(--font); color: var(--text); background: var(--surface);
+body { font: var(--text-body)/1.5 var(--font); color: var(--text); background: var(--surface);
   max-width: 1100px; margin: 0 auto; padding: var(--space-4) var(--space-3) }
 h1, h2, h3 { line-height: 1.25; margin: var(--space-5) 0 var(--space-2) }
-h1 { font-size: var(--size-title); margin-top: 0 }
-h2 { font-size: var(--size-subtitle); border-bottom: 1px solid var(--border); padding-bottom: var(--space-1) }
+h1 { font-size: var(--text-title); margin-top: 0 }
+h2 { font-size: var(--text-subtitle); border-bottom: 1px solid var(--border); padding-bottom: var(--space-1) }
 a { color: var(--link) }
 code, pre, td.address { font-family: var(--monospace); font-size: 0.9em }
 pre { background: var(--surface-raised); padding: var(--space-2); overflow-x: auto }
@@ -22,14 +22,14 @@ nav a { display: inline-block; margin-right: var(--space-3); line-height: 2 }
 .scroll { overflow-x: auto; margin: var(--space-2) 0 }
 .scroll:focus-visible { outline: 2px solid var(--link) }
 img { display: block; max-width: 100%; height: auto }
-table { border-collapse: collapse; font-size: 13px }
+table { border-collapse: collapse; font-size: 0.8125rem }
 td, th { border-bottom: 1px solid var(--border); padding: var(--space-1) var(--space-2); vertical-align: top;
   text-align: left; overflow-wrap: break-word }
 th { border-bottom-width: 2px; vertical-align: bottom; font-weight: 600 }
 th.number, td.number { text-align: right; font-variant-numeric: tabular-nums }
 td.address, td.time { white-space: nowrap }
 tbody tr:hover { background: var(--surface-raised) }
-.note { color: var(--text-muted); font-size: var(--size-small); margin: var(--space-1) 0 }
+.note { color: var(--text-muted); font-size: var(--text-small); margin: var(--space-1) 0 }
 .anchor-link { display: none }
 @media (max-width: 640px) {
   body { padding: var(--space-3) var(--space-2) }
@@ -52,15 +52,12 @@ tbody tr:hover { background: var(--surface-raised) }
 
 def page_style() -> str:
     """The style sheet of a page, with the palette as variables, for light and dark by the reader's wish."""
-    sizes = {f"size-{name}": f"{pixels}px" for name, pixels in TEXT_SIZES.items()}
-    spaces = {f"space-{number}": f"{pixels}px" for number, pixels in enumerate(SPACES, 1)}
+    sizes = {f"text-{name}": f"{pixels / 16:g}rem" for name, pixels in TEXT_SIZES.items()}
+    spaces = {f"space-{number}": f"{pixels / 16:g}rem" for number, pixels in enumerate(SPACES, 1)}
     fonts = {"font": FONT_FAMILY, "monospace": MONOSPACE_FAMILY}
-    light = {name: shade.light for name, shade in PALETTE.items()}
-    dark = {name: shade.dark for name, shade in PALETTE.items()}
-    return (
-        f":root {{ color-scheme: light dark; {_variables(fonts | sizes | spaces | light)} }}\n"
-        f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(dark)} }} }}{_RULES}"
-    )
+    colours = {name: f"light-dark({shade.light}, {shade.dark})" for name, shade in PALETTE.items()}
+    variables = "\n".join(f"  --{name}: {value};" for name, value in (fonts | sizes | spaces | colours).items())
+    return f":root {{\n  color-scheme: light dark;\n{variables}\n}}{_RULES}"
 
 
 def with_dark_colours(svg: str) -> str:
@@ -73,7 +70,3 @@ def with_dark_colours(svg: str) -> str:
     )
     start, end, rest = svg.partition(">")
     return f"{start}{end}<style>@media (prefers-color-scheme:dark){{{rules}}}</style>{rest}"
-
-
-def _variables(values: dict[str, str]) -> str:
-    return " ".join(f"--{name}: {value};" for name, value in values.items())

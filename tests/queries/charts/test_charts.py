@@ -33,6 +33,7 @@ from tests.queries.conftest import make_events
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 ADDRESS = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
 NOTHING = "No results in this window."
+EMPTY = make_events([])
 
 
 def drawn(chart: alt.TopLevelMixin) -> str:
@@ -217,22 +218,22 @@ def test_errors_are_bars_with_counts() -> None:
 def test_few_tests_look_different() -> None:
     """Hollow dots, faint bars and marked cells, which the subtitle explains."""
     many = [job("0xa", event_time=NOON + timedelta(minutes=minute)) for minute in range(SUGGESTED_MIN_EVENTS)]
-    few, sure = make_events([*many, job("0xb")]), make_events(many)
-    counts = few.group_by("orchestrator", "region").agg(events=pl.len())
-    drawings: dict[str, Callable[[pl.DataFrame], alt.TopLevelMixin]] = {
-        "Hollow dot": lambda events: charts.ranking(ranking(events)),
-        "Hollow dot ": lambda events: charts.success_against_latency(ranking(events)),
-        " Hollow dot": lambda events: charts.history(score_history(events)),
-        "Faint bars": lambda events: charts.round_trip_times(events, EventFilter(orchestrator="0xb")),
-        "Dot": lambda events: charts.heat_map(aggregated_stats(events).join(counts, on=["orchestrator", "region"])),
-    }
-    for mark, draw in drawings.items():
-        note = f"{mark.strip()}: fewer than {SUGGESTED_MIN_EVENTS} scored tests."
-        assert note in texts(drawn(draw(few)))
-        assert note not in texts(drawn(draw(sure)))
-    fills = re.findall(
-        r'fill="(#[0-9a-f]{6})"[^>]*stroke="' + charts.theme.PRIMARY, drawn(charts.ranking(ranking(few)))
-    )
+    events = make_events([*many, job("0xb")])
+    counts = events.group_by("orchestrator", "region").agg(events=pl.len())
+    ranked = ranking(events)
+    own = EventFilter(orchestrator="0xb")
+    drawings: list[tuple[str, Callable[[pl.DataFrame], alt.TopLevelMixin], pl.DataFrame]] = [
+        ("Hollow dot", charts.ranking, ranked),
+        ("Hollow dot", charts.success_against_latency, ranked),
+        ("Hollow dot", charts.history, score_history(events)),
+        ("Faint bars", lambda rows: charts.round_trip_times(rows, own), events),
+        ("Dot", charts.heat_map, aggregated_stats(events).join(counts, on=["orchestrator", "region"])),
+    ]
+    for mark, draw, rows in drawings:
+        note = f"{mark}: fewer than {SUGGESTED_MIN_EVENTS} scored tests."
+        assert note in texts(drawn(draw(rows)))
+        assert note not in texts(drawn(draw(rows.filter(orchestrator="0xa"))))
+    fills = re.findall(r'fill="(#[0-9a-f]{6})"[^>]*stroke="' + charts.theme.PRIMARY, drawn(charts.ranking(ranked)))
     assert fills.count(charts.theme.SURFACE) == 1
 
 
@@ -241,16 +242,16 @@ WEEK = TimeRange(NOON - timedelta(days=7), NOON)
 
 def test_titles_name_jobs_and_window() -> None:
     llm = EventFilter(AI, region="FRA", pipeline="llm", model="m")
-    rows = ranking(make_events([ai("m")]), llm)
+    rows = ranking(EMPTY, llm)
     for chart, title in (
         (charts.ranking(rows, llm, window=WEEK), "Ranking · AI · llm · m · region FRA"),
         (charts.success_against_latency(rows, llm, window=WEEK), "Success against latency · AI · llm · m · region FRA"),
         (
-            charts.heat_map(aggregated_stats(make_events([job("0xa")])), EventFilter(warm=True), window=WEEK),
+            charts.heat_map(aggregated_stats(EMPTY), EventFilter(warm=True), window=WEEK),
             "Score by region · transcoding · model loaded",
         ),
         (
-            charts.round_trip_times(make_events([job(ADDRESS)]), EventFilter(orchestrator=ADDRESS), window=WEEK),
+            charts.round_trip_times(EMPTY, EventFilter(orchestrator=ADDRESS), window=WEEK),
             "Round trip times of successful jobs · transcoding · 0x10e0a9…7fb7",
         ),
         (
@@ -279,9 +280,10 @@ def test_control_characters_are_drawn_as_signs(notebook: None) -> None:
     llm = EventFilter(AI, model=odd, orchestrator=odd)
     found = orchestrator_errors(events.with_columns(payload=pl.lit(json.dumps({"errors": [{"error_code": odd}]}))), llm)
     own = alt.Chart(pl.DataFrame({"name": [odd]})).mark_text().encode(text="name:N").properties(title=f"{odd}\ud800")
+    ranked = ranking(events, llm)
     for chart in (
-        charts.ranking(ranking(events, llm), llm, highlight=odd),
-        charts.success_against_latency(ranking(events, llm), llm, highlight=odd),
+        charts.ranking(ranked, llm, highlight=odd),
+        charts.success_against_latency(ranked, llm, highlight=odd),
         charts.heat_map(aggregated_stats(events, llm), llm),
         charts.history(score_history(events, llm), llm),
         charts.round_trip_times(events, llm),
@@ -294,7 +296,6 @@ def test_control_characters_are_drawn_as_signs(notebook: None) -> None:
     assert {"m␀␇␛␡����n", "m␀␇␛␡����n�"} <= set(texts(svg))
 
 
-EMPTY = make_events([])
 CHARTS: dict[str, Callable[[], alt.TopLevelMixin]] = {
     "ranking": partial(charts.ranking, ranking(EMPTY)),
     "heat_map": partial(charts.heat_map, aggregated_stats(EMPTY)),
