@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from leaderboard.postgres.readiness import Readiness
-from queries import REFRESH_PATIENCE_SECONDS, EventWindow, LiveEvents
+from queries import REFRESH_PATIENCE_SECONDS, EventWindow, LiveEvents, MemoryUsage
 from queries.concurrency import OutageLog, run_in_thread
 from queries.errors import StoreError, StoreTimeout
 
@@ -28,6 +28,11 @@ class EventReader:
         self._readiness = readiness
         self._trusts_lake = trusts_lake
         self._outage_log = OutageLog("the database", log)
+
+    @property
+    def memory(self) -> MemoryUsage | None:
+        """What this process has in memory, or None where nothing was read yet."""
+        return self._events.memory
 
     def window(self, since: datetime, until: datetime) -> EventWindow:
         """The events from ``since`` to ``until``.

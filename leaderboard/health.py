@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from leaderboard.postgres.disk_space import is_disk_full
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.migration_files import load
-from queries import EventWindow
+from queries import EventWindow, LakeSnapshot
 from queries.concurrency import BoundedFlight, run_in_thread
 from queries.errors import StoreError
 from queries.times import last_hours
@@ -24,6 +24,30 @@ TOTAL_SECONDS = 1.5
 """The limit for all checks together. They run at the same time, and a check that hangs runs only once."""
 UNAVAILABLE = "the database is not available"
 FOREIGN = "the database does not have the tables of the leaderboard"
+STANDBY = "the database is a standby, which takes no results"
+READ_ONLY = "the database is read-only"
+DISK_FULL = "the disk of DATA_DIR is full"
+WRITE_FAILED = "the last result could not be stored; see the log"
+LAKE_UNAVAILABLE = "the lake is not available"
+MIGRATING = "a migration is running, or was interrupted"
+NEWER_SCHEMA = "a newer release made the schema"
+OTHER_SCHEMA = "the schema is not this release's"
+REMEDIES = {
+    UNAVAILABLE: "Check that PostgreSQL runs and accepts connections from here, and look at this service's log. "
+    "Results up to the moment that the pages name are still answered; the service recovers by itself.",
+    FOREIGN: "POSTGRES names another program's database, or one that was emptied. Name the right one and start the "
+    "service again. An empty one gets its tables within seconds.",
+    STANDBY: "Nothing, if this service is only to answer questions. To take results, point POSTGRES at the primary.",
+    READ_ONLY: "Find out why PostgreSQL refuses writes: default_transaction_read_only, or a failover that goes on.",
+    DISK_FULL: "Free space where DATA_DIR is. The service stores results again by itself when there is room.",
+    WRITE_FAILED: "The service's log has the reason. This goes away with the next result that is stored.",
+    LAKE_UNAVAILABLE: "Check LAKE_URL, the store behind it and its credentials. Until then, requests about results "
+    "that were pruned from the database are refused.",
+    MIGRATING: "Wait for it. If it does not end, run: leaderboard migrate status",
+    NEWER_SCHEMA: "Nothing during a rolling upgrade. Else upgrade this service.",
+    OTHER_SCHEMA: "Run: leaderboard migrate up",
+}
+"""What an operator can do about each fault and warning of a report."""
 
 OK, DEGRADED, DOWN = "ok", "degraded", "down"
 
@@ -34,10 +58,15 @@ _EXPECTED_ERRORS = (StoreError, MigrationError)
 
 @dataclass(frozen=True)
 class HealthReport:
-    """``status`` is OK, DEGRADED (questions are still answered) or DOWN. ``document`` is what the endpoint answers."""
+    """``status`` is OK, DEGRADED (questions are still answered) or DOWN. ``document`` is what the endpoint answers.
+
+    ``facts`` and ``lake`` are what was read of the database and the lake, None where that failed or there is none.
+    """
 
     status: str
     document: dict[str, Any]
+    facts: "DatabaseFacts | None" = None
+    lake: LakeSnapshot | None = None
 
 
 class HealthCheck:
@@ -78,7 +107,7 @@ class HealthCheck:
         if known is not None:
             document["database"] = self._describe(known)
         if isinstance(lake, Exception):
-            document["lake"] = {"ok": False, "error": "the lake is not available"}
+            document["lake"] = {"ok": False, "error": LAKE_UNAVAILABLE}
         elif lake is not None:
             document["lake"] = {"ok": True}
         if isinstance(window, Exception):
@@ -86,7 +115,8 @@ class HealthCheck:
         else:
             is_whole = is_current and all(part.get("ok", True) for part in document.values())
             status = OK if is_whole else DEGRADED
-        return HealthReport(status, {"status": status} | document)
+        snapshot = None if isinstance(lake, Exception) else lake
+        return HealthReport(status, {"status": status} | document, known, snapshot)
 
     def _window(self) -> EventWindow:
         return self._service.events.window(*last_hours(self._service.settings.start_time_window))
@@ -95,14 +125,14 @@ class HealthCheck:
         if not available:
             return {"ok": False, "error": UNAVAILABLE}
         if facts is not None and facts.is_standby:
-            return {"ok": False, "error": "the database is a standby, which takes no results"}
+            return {"ok": False, "error": STANDBY}
         if facts is not None and facts.is_read_only:
-            return {"ok": False, "error": "the database is read-only"}
+            return {"ok": False, "error": READ_ONLY}
         settings = self._service.settings
         if settings.postgres is None and is_disk_full(settings.data_dir):
-            return {"ok": False, "error": "the disk of DATA_DIR is full"}
+            return {"ok": False, "error": DISK_FULL}
         if self._service.last_write_failed():
-            return {"ok": False, "error": "the last result could not be stored; see the log"}
+            return {"ok": False, "error": WRITE_FAILED}
         return {"ok": True}
 
     def _describe(self, facts: "DatabaseFacts") -> dict[str, Any]:
@@ -116,11 +146,11 @@ class HealthCheck:
         if facts.replayed_until is not None:
             found["replayed_until"] = facts.replayed_until.isoformat()
         if facts.record.dirty:
-            found["warning"] = "a migration is running, or was interrupted"
+            found["warning"] = MIGRATING
         elif version > self._expected_version:
-            found["warning"] = "a newer release made the schema"
+            found["warning"] = NEWER_SCHEMA
         elif version < self._expected_version or facts.missing:
-            found["warning"] = "the schema is not this release's"
+            found["warning"] = OTHER_SCHEMA
         return found
 
 

@@ -21,6 +21,7 @@ from leaderboard.regions.registry import READ_SECONDS, RegionList, RegionRegistr
 from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import MIN_CONNECTIONS, Settings
+from leaderboard.status.reader import StatusReader
 from queries import HybridEvents, LakeEvents, LakeSnapshot, LiveEvents, PostgresEvents
 from queries.db import DirectConnection
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable
@@ -67,6 +68,7 @@ class Service:
         self.readiness = Readiness(url, self._check_database, timeout, self._start)
         self.events = EventReader(self._live_events, self.readiness, trusts_lake=settings.lake_is_of_database)
         self.health = HealthCheck(self)
+        self.status = StatusReader(self)
         self.refusal_log = RefusalLog()
         self.refused_regions = RefusedRegions(self._database)
         self.failure_log = CountedLog(logging.getLogger("leaderboard.web.errors"))

@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from queries.sources.lake_snapshot import table_root as table_root
     from queries.sources.live.events import EventWindow as EventWindow
     from queries.sources.live.events import LiveEvents as LiveEvents
+    from queries.sources.live.events import MemoryUsage as MemoryUsage
     from queries.sources.live.refresher import REFRESH_PATIENCE_SECONDS as REFRESH_PATIENCE_SECONDS
     from queries.sources.object_stores import STORE_SCHEMES as STORE_SCHEMES
     from queries.sources.object_stores import is_local_path as is_local_path
@@ -177,6 +178,7 @@ attach(
         "table_root": "queries.sources.lake_snapshot",
         "EventWindow": "queries.sources.live.events",
         "LiveEvents": "queries.sources.live.events",
+        "MemoryUsage": "queries.sources.live.events",
         "REFRESH_PATIENCE_SECONDS": "queries.sources.live.refresher",
         "STORE_SCHEMES": "queries.sources.object_stores",
         "is_local_path": "queries.sources.object_stores",

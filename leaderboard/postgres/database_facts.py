@@ -29,7 +29,8 @@ _FACTS = f"""
             WHERE NOT EXISTS (SELECT FROM pg_attribute
                 WHERE attrelid = to_regclass(t) AND attname = c AND NOT attisdropped)),
         current_setting('search_path'),
-        to_regclass('public.schema_migrations') IS NOT NULL AND to_regclass('public.events') IS NOT NULL"""  # noqa: S608
+        to_regclass('public.schema_migrations') IS NOT NULL AND to_regclass('public.events') IS NOT NULL,
+        current_setting('server_version')"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class DatabaseFacts:
     missing: tuple[str, ...]
     search_path: str
     is_in_public: bool
+    server_version: str
 
     @property
     def record(self) -> Record:
@@ -115,9 +117,8 @@ class DatabaseFacts:
 def read_facts(cursor: Cursor) -> DatabaseFacts:
     """The facts. It needs no table of ours and waits for no lock of theirs. Raises psycopg2's errors."""
     cursor.execute(_FACTS)
-    ((name, encoding, is_standby, replayed, is_read_only, columns, tables, missing, search_path, in_public),) = (
-        cursor.fetchall()
-    )
+    ((name, encoding, is_standby, replayed, is_read_only, columns, tables, missing, *rest),) = cursor.fetchall()
+    search_path, is_in_public, server_version = rest
     records: list[Record] = []
     if columns is not None and set(columns) >= RECORD_COLUMNS:
         cursor.execute("SELECT version, dirty FROM schema_migrations LIMIT 2")
@@ -133,5 +134,6 @@ def read_facts(cursor: Cursor) -> DatabaseFacts:
         tables=tuple(sorted(tables)),
         missing=tuple(missing),
         search_path=search_path,
-        is_in_public=in_public,
+        is_in_public=is_in_public,
+        server_version=server_version,
     )

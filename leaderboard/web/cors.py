@@ -1,4 +1,4 @@
-"""Cross-origin access: pages of any origin may read the responses."""
+"""Cross-origin access: pages of any origin may read the responses, but for what only operators read."""
 
 from flask import Flask, Response, request
 
@@ -14,15 +14,19 @@ EXPOSED_HEADERS = (
     "Retry-After, Vary, X-Data-As-Of, X-Exclusions"
 )
 MAX_AGE_SECONDS = 86400
+PRIVATE_ENDPOINTS = {"pages.status"}
+"""What a page of another origin must not read through the browser of somebody inside a private network."""
 
 
 def init_app(app: Flask) -> None:
-    """Allows every response of the app, errors included, and answers preflights."""
+    """Allows the responses of the app, errors included, and answers preflights."""
     app.after_request(allow_any_origin)
 
 
 def allow_any_origin(response: Response) -> Response:
-    """The response with the headers that let pages of any origin read it."""
+    """The response with the headers that let pages of any origin read it, unless it is a private one."""
+    if request.endpoint in PRIVATE_ENDPOINTS:
+        return response
     response.headers["Access-Control-Allow-Origin"] = "*"
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS

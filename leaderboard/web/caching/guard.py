@@ -33,6 +33,11 @@ class GuardedCalls:
         self._retry_at: float | None = None
         self._retry: Future[None] | None = None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether calls fail at once, because the last one failed."""
+        return self._retry_at is not None
+
     def __call__(self, seconds: float, function: Callable[..., T], *args: object) -> T:
         """What ``function(*args)`` returns or raises. Raises StoreTimeout after ``seconds``, and StoreUnavailable."""
         if self._retry_at is not None:

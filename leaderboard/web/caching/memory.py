@@ -37,6 +37,12 @@ class MemoryCache(BaseCache):
         )
         self._frees_expired = False
 
+    @property
+    def usage(self) -> tuple[int, int]:
+        """How many values it keeps, and how many bytes they take."""
+        with self._lock:
+            return len(self._entries), int(self._entries.currsize)
+
     @classmethod
     def factory(cls, _app: Flask, config: dict[str, Any], _args: list[Any], kwargs: dict[str, Any]) -> Self:
         """The cache of the app's settings. Flask-Caching calls this."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from hashlib import blake2b
 from importlib.metadata import version
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from flask import Flask, current_app, g
 from flask_caching import Cache
 
 from leaderboard.settings import Settings, SettingsError
 from leaderboard.web.caching.guard import GuardedCalls
+from leaderboard.web.caching.memory import MemoryCache
 from leaderboard.web.caching.rendered import CachedValue, size
 from queries.concurrency import KeyedSingleFlight
 
@@ -35,6 +36,14 @@ MAX_REQUEST_SECONDS = 1.0
 """How long a request waits for a shared cache in all."""
 COMPUTATION_TIMEOUTS = 3
 """How many times DB_TIMEOUT a request waits for another one that computes its response."""
+
+
+class CacheStatus(NamedTuple):
+    """Whether a shared cache fails, and what the cache of a worker holds; None where it has none of its own."""
+
+    is_failing: bool
+    entries: int | None
+    bytes: int | None
 
 
 class ResponseCache:
@@ -92,6 +101,11 @@ class ResponseCache:
             return value
 
         return cast("Value", self._flights(name, compute_and_store))
+
+    def status(self) -> CacheStatus:
+        """How the cache does now. Asks no other process."""
+        entries, held = self._backend.usage if isinstance(self._backend, MemoryCache) else (None, None)
+        return CacheStatus(self._reads.is_failing or self._writes.is_failing, entries, held)
 
     def get(self, key: object) -> CachedValue | None:
         """The cached value, or None."""
@@ -159,6 +173,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 def get_readthrough(key: object, seconds: float | None, compute: Callable[[], Value]) -> Value:
     """``ResponseCache.get_readthrough`` of the current app."""
     return _current().get_readthrough(key, seconds, compute)
+
+
+def cache_status() -> CacheStatus:
+    """``ResponseCache.status`` of the current app."""
+    return _current().status()
 
 
 def _current() -> ResponseCache:

@@ -1,6 +1,7 @@
 """Formulas: what each version is, how they differ, and a calculator that scores a real result by each of them."""
 
 from dataclasses import replace
+from hashlib import blake2b
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,7 @@ from leaderboard.reports import notebooks
 from leaderboard.results import validation
 from leaderboard.results.validation import InvalidResult
 from leaderboard.services import service
+from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import Format
 from leaderboard.web.pages.calculator import Calculation, calculate, event_of, newest_event, result_of
 from leaderboard.web.pages.drawing.notation import formula_lines
@@ -18,6 +20,8 @@ from leaderboard.web.pages.layout.blueprint import bp
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.params import InvalidParameter
+from leaderboard.web.rendering import ETAG_BYTES
+from leaderboard.web.responses import respond
 from leaderboard.web.table_params import parse_address
 from leaderboard.web.windows import scored_window
 from queries import FORMULA_SYMBOLS, FORMULAS, EventWindow, Formula
@@ -40,6 +44,7 @@ EXAMPLES = {
 }
 """Results to begin with, by what the page calls them."""
 TEXT = Format("txt", "text/plain; charset=utf-8")
+NOTEBOOK_FORMAT = Format("ipynb", "application/x-ipynb+json")
 _NOTHING_ASKED = EventWindow("no results", pl.LazyFrame)
 
 
@@ -80,7 +85,7 @@ def formula_source(name: str) -> Response:
     """One of the files that make scores, as this release has it."""
     if name not in SOURCES:
         abort(404)
-    return Response((files(SOURCE_PACKAGE) / name).read_bytes(), content_type=TEXT.media_type)
+    return _send((files(SOURCE_PACKAGE) / name).read_bytes(), TEXT)
 
 
 @bp.get("/formulas/notebook.ipynb")
@@ -88,8 +93,14 @@ def formula_notebook() -> Response:
     """The notebook that computes scores by hand."""
     if NOTEBOOK not in notebooks.names():
         abort(404)
-    headers = {"Content-Disposition": f'attachment; filename="{NOTEBOOK}{notebooks.SUFFIX}"'}
-    return Response(notebooks.read(NOTEBOOK), content_type="application/x-ipynb+json", headers=headers)
+    response = _send(notebooks.read(NOTEBOOK).encode(), NOTEBOOK_FORMAT)
+    response.headers["Content-Disposition"] = f'attachment; filename="{NOTEBOOK}{notebooks.SUFFIX}"'
+    return response
+
+
+def _send(content: bytes, file_format: Format) -> Response:
+    etag = blake2b(content, digest_size=ETAG_BYTES).hexdigest()
+    return respond(RenderedResponse(content, etag, file_format))
 
 
 def _event(state: PageState, window: EventWindow) -> tuple[str, pl.DataFrame | None]:

@@ -69,7 +69,12 @@ class EventCache:
     @property
     def bytes(self) -> int:
         """About how much memory the events take."""
-        return EVENT_BYTES * sum(frame.height for frame in self._frames())
+        return EVENT_BYTES * self.event_count
+
+    @property
+    def event_count(self) -> int:
+        """How many events it has."""
+        return sum(frame.height for frame in self._frames())
 
     def window(self, since: int, until: int) -> pl.DataFrame:
         """The events with since ≤ event_time ≤ until, without copying any.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -16,12 +16,12 @@ from queries.scoring.exclusions import Exclusion, leave_out
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.live.backfill import Backfill
-from queries.sources.live.cache import EventCache
+from queries.sources.live.cache import NEVER_MICROS, EventCache
 from queries.sources.live.refresher import Refresher
 from queries.sources.live.shared_cache import SharedCache
 from queries.sources.parquet_files import collect
 from queries.sources.text_encoding import decode_text, encode_text
-from queries.times import to_micros
+from queries.times import from_micros, to_micros
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,14 @@ class EventWindow:
         return collect(query(self.load_from_database()))
 
 
+class MemoryUsage(NamedTuple):
+    """How many events are in memory, about how many bytes they take, and from when on they are complete."""
+
+    events: int
+    bytes: int
+    since: datetime
+
+
 class LiveEvents:
     """Events of a database and its lake, cached in memory as far back as requests have asked for.
 
@@ -120,6 +128,13 @@ class LiveEvents:
     def timeout(self) -> float:
         """The limit in seconds for a request that needs the database."""
         return self._source.timeout + CLIENT_MARGIN_SECONDS
+
+    @property
+    def memory(self) -> MemoryUsage | None:
+        """What the cache holds, or None where it was not filled yet."""
+        cache = self._shared.current
+        is_filled = cache is not None and cache.since < NEVER_MICROS
+        return MemoryUsage(cache.event_count, cache.bytes, from_micros(cache.since)) if cache and is_filled else None
 
     @property
     def is_overdue(self) -> bool:

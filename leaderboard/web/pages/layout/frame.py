@@ -10,6 +10,7 @@ NAVIGATION = {
     "pages.ranking": "Ranking",
     "pages.gateway": "Gateway",
     "pages.formulas": "Formulas",
+    "pages.status": "Status",
 }
 """The pages in the navigation, by their endpoints."""
 
