@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from queries.filters import AI as AI
     from queries.filters import TRANSCODING as TRANSCODING
     from queries.filters import EventFilter as EventFilter
+    from queries.filters import slug_of as slug_of
     from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
     from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
     from queries.incidents import incidents as incidents
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from queries.nodes.discovery import discovery as discovery
     from queries.nodes.gateway_preview import gateway_preview as gateway_preview
     from queries.nodes.service_uris import service_uris as service_uris
+    from queries.orchestrator_errors import daily_error_classes as daily_error_classes
     from queries.orchestrator_errors import orchestrator_error_classes as orchestrator_error_classes
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
@@ -125,10 +127,12 @@ attach(
         "explanation": "queries.explanation",
         "AI": "queries.filters",
         "EventFilter": "queries.filters",
+        "slug_of": "queries.filters",
         "TRANSCODING": "queries.filters",
         "INCIDENT_EVENT_COLUMNS": "queries.incidents",
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
+        "daily_error_classes": "queries.orchestrator_errors",
         "orchestrator_error_classes": "queries.orchestrator_errors",
         "NETWORK_GROUP_COLUMNS": "queries.network.stats",
         "network_stats": "queries.network.stats",

@@ -95,6 +95,31 @@ def orchestrator_error_classes(results: PolarsFrame, event_filter: EventFilter) 
     )
 
 
+def daily_error_classes(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
+    """The errors of all jobs by day of UTC: one row per day and class, sorted by both.
+
+    Takes what ``orchestrator_errors`` takes. Columns: day (Date), class
+    (String), results (UInt32, the number of results with such an error).
+
+    >>> from queries import EventFilter, daily_error_classes, sample_data
+    >>> daily_error_classes(sample_data.results(), EventFilter(orchestrator="0xbb"))
+    shape: (1, 3)
+    ┌────────────┬─────────┬─────────┐
+    │ day        ┆ class   ┆ results │
+    │ ---        ┆ ---     ┆ ---     │
+    │ date       ┆ str     ┆ u32     │
+    ╞════════════╪═════════╪═════════╡
+    │ 2026-09-02 ┆ timeout ┆ 2       │
+    └────────────┴─────────┴─────────┘
+    """
+    return (
+        classified_errors(results, event_filter)
+        .group_by(pl.col("event_time").dt.date().alias("day"), "class")
+        .agg(pl.col("id").n_unique().alias("results"))
+        .sort("day", "class")
+    )
+
+
 def classified_errors(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
     """One row per error of the filter's orchestrator: id, event_time, JOB_COLUMNS, class, error_code, message, count.
 

@@ -103,7 +103,7 @@ def discovery_filter(request: Request) -> EventFilter:
 def node_options(request: Request) -> NodeOptions:
     """The parameters of discovery beside its filter."""
     return NodeOptions(
-        _share(request, "min_score", 0.0),
+        share(request, "min_score", 0.0),
         integer(request, "min_events", 1, 0, MAX_MIN_EVENTS),
         integer(request, "limit", MAX_LIMIT, 1, MAX_LIMIT),
         params.choice(request, "trusted", ("true", "false")) == "true",
@@ -121,7 +121,7 @@ def gateway_filter(request: Request) -> EventFilter:
 def gateway_options(request: Request) -> GatewayOptions:
     """The parameters of gateway_preview beside its filter."""
     return GatewayOptions(
-        _share(request, "min_score", GATEWAY_MIN_SCORE),
+        share(request, "min_score", GATEWAY_MIN_SCORE),
         integer(request, "min_events", GATEWAY_MIN_EVENTS, 1, MAX_MIN_EVENTS),
     )
 
@@ -153,7 +153,8 @@ def integer(request: Request, name: str, default: int, minimum: int, maximum: in
     return int(text)
 
 
-def _share(request: Request, name: str, default: float) -> float:
+def share(request: Request, name: str, default: float) -> float:
+    """The value of a parameter that takes numbers from 0 to 1."""
     text = request.args.get(name)
     if not text:
         return default

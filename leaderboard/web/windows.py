@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
@@ -69,10 +70,16 @@ def scored_week(recent_hours: float, formula: Formula) -> tuple[EventWindow, dat
     return replace(week, version=version), recent_range.since
 
 
-def explain(
-    window: EventWindow, time_range: TimeRange, event_filter: EventFilter, formula: Formula
-) -> tuple[Explanation, datetime | None]:
-    """Why the filter's orchestrator has its score in a window of ``scored_window``, and ``common_as_of`` of its data.
+class Explained(NamedTuple):
+    """Why an orchestrator has its score, its results, and the ``common_as_of`` of the data."""
+
+    why: Explanation
+    results: pl.LazyFrame
+    as_of: datetime | None
+
+
+def explain(window: EventWindow, time_range: TimeRange, event_filter: EventFilter, formula: Formula) -> Explained:
+    """Why the filter's orchestrator has its score in a window of ``scored_window``.
 
     Raises StoreUnavailable and StoreTimeout.
     """
@@ -86,4 +93,4 @@ def explain(
         incidents=incidents_in(time_range, event_filter.job_type),
         formula=formula,
     )
-    return why, common_as_of(window, results)
+    return Explained(why, results.load(), common_as_of(window, results))

@@ -17,6 +17,7 @@ from queries.filters import AI
 
 NOTICEABLE = 0.005
 """A smaller part of a score is not worth a sentence: it is 0.00 with two decimals."""
+PARTIAL_SUCCESS = 1e-6
 _NAMES = {FAILURES: "failures", SLOWNESS: "slowness", QUALITY: "low quality"}
 _MEANINGS = {found.name: found.meaning for found in ERROR_CLASSES}
 
@@ -135,7 +136,10 @@ def _sum_of_costs(facts: Explanation) -> str:
 
 def _about_job(job: Row, cause: str, job_type: str) -> str:
     if cause == FAILURES:
+        # a job that succeeded in part counts as failed, and as a part of a success
+        is_partial = job["success_rate"] * job["events"] > job["events"] - job["failed"] + PARTIAL_SUCCESS
         begin = f"For {_name(job)}, {job['failed']} of {job['events']} results failed"
+        begin += " at least in part" if is_partial else ""
     elif cause == QUALITY:
         begin = f"For {_name(job)}, the mean quality is {job['round_trip_score']:.2f}, with 0 for a failed stream"
     else:

@@ -21,7 +21,13 @@ QUESTIONS = (
         queries.orchestrator_errors,
         queries.orchestrator_jobs,
     ),
-    *(queries.service_uris, queries.discovery, queries.gateway_preview, queries.explanation),
+    *(
+        queries.service_uris,
+        queries.discovery,
+        queries.gateway_preview,
+        queries.explanation,
+        queries.daily_error_classes,
+    ),
     *(queries.pipelines, queries.raw_stats, queries.score_history, queries.top_ai_score),
 )
 

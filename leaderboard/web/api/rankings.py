@@ -78,8 +78,8 @@ def explanation(address: str) -> Response:
     window = scored_window(time_range, formula)
 
     def render() -> RenderedResponse:
-        why, as_of = explain(window, time_range, event_filter, formula)
-        return render_explanation(why)._replace(as_of=as_of)
+        explained = explain(window, time_range, event_filter, formula)
+        return render_explanation(explained.why)._replace(as_of=explained.as_of)
 
     return _with_results(("explanation", event_filter, formula, incident_range(time_range)), window, render)
 

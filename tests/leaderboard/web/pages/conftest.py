@@ -13,6 +13,7 @@ from tests.conftest import clone, load_events
 
 FIRST, SECOND, QUIET = (f"0x{digit * 40}" for digit in "abc")
 """An orchestrator that is good, one that fails and is slow, and one that was tested the day before only."""
+ONLY_AI = f"0x{'12' * 20}"
 ODD_MODEL = "<script>alert(1)</script>/\N{PILE OF POO}\N{RIGHT-TO-LEFT OVERRIDE}'\"&" + "x" * 150
 
 
@@ -28,6 +29,7 @@ def network_events(now: int) -> list[list[object]]:
             events.append([moment, SECOND, region, "transcoding", bad])
         job = {"pipeline": "text-to-image", "model": ODD_MODEL if hour % 2 else "a/b", "seg_duration": 0}
         events.append([moment, FIRST, "FRA", "ai", {"success_rate": 1, "round_trip_time": 3, **job}])
+    events.append([now - 600, ONLY_AI, "FRA", "ai", {"success_rate": 1, "round_trip_time": 3, **job}])
     quiet = {"success_rate": 1, "round_trip_time": 1, "seg_duration": 2}
     return [*events, [now - 30 * 3600, QUIET, "FRA", "transcoding", quiet]]
 

@@ -1,0 +1,1 @@
+"""The page of one orchestrator, its badge and its feed."""
