@@ -84,13 +84,13 @@ def explain(window: EventWindow, time_range: TimeRange, event_filter: EventFilte
     Raises StoreUnavailable and StoreTimeout.
     """
     # loaded first, so that the results have all of its events
-    events = window.load().lazy()
+    events = window.load()
     results = service().events.results(event_filter.orchestrator or "", *time_range, event_filter.job_type)
     why = queries.explanation(
         events,
         event_filter,
-        results=results.load(),
+        results=results.load().lazy(),
         incidents=incidents_in(time_range, event_filter.job_type),
         formula=formula,
     )
-    return Explained(why, results.load(), common_as_of(window, results))
+    return Explained(why, results.load().lazy(), common_as_of(window, results))

@@ -1,11 +1,12 @@
 """Why an orchestrator has its score: the query function."""
 
+from dataclasses import replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from queries.engines import NarwhalsFrame, Schema, to_polars
+from queries.engines import NarwhalsFrame, Schema, engine_agnostic, to_polars
 from queries.error_texts import ERROR_CLASSES
 from queries.errors import unreadable_as_unavailable
 from queries.explanation.costs import KEY_COLUMNS, causes, highest_score, own_jobs, total_costs, with_losses
@@ -108,11 +109,14 @@ def explanation(
     """
     if event_filter.orchestrator is None:
         raise ValueError("event_filter must name an orchestrator")
-    frame, job_type = nw.from_native(events), event_filter.job_type
+    job_type = event_filter.job_type
+    # the same for every orchestrator, so that calls share a plan
+    groups = _job_scores(events, replace(event_filter, orchestrator=None), formula=formula)
     with unreadable_as_unavailable():
+        groups = to_polars(nw.from_native(groups)).with_columns(pl.col("orchestrator", *KEY_COLUMNS).cast(pl.String))
+        frame = nw.from_native(events).lazy()
         network = network_jobs(frame, event_filter, formula)
         selected = select_jobs(network, event_filter)
-        groups = _groups(frame, network, selected, event_filter, formula)
         trouble = own_trouble(incidents, selected, network, event_filter, formula)
         errors = _error_classes(results, selected, event_filter) if results is not None else None
         own = groups.filter(pl.col("orchestrator") == event_filter.orchestrator)
@@ -147,21 +151,17 @@ def explanation(
     )
 
 
-def _groups(
-    events: NarwhalsFrame,
-    network: NarwhalsFrame,
-    selected: NarwhalsFrame,
-    event_filter: EventFilter,
-    formula: Formula,
-) -> pl.DataFrame:
-    """The scores of every orchestrator's jobs, as text and without the sums."""
-    scores = score_groups(selected, network, event_filter.job_type, formula, ("orchestrator", "region"))
+@engine_agnostic
+def _job_scores(events: NarwhalsFrame, event_filter: EventFilter, *, formula: Formula) -> NarwhalsFrame:
+    """The scores of every orchestrator's jobs, without the sums."""
+    network = network_jobs(events, event_filter, formula)
+    jobs = select_jobs(network, event_filter)
+    scores = score_groups(jobs, network, event_filter.job_type, formula, ("orchestrator", "region"))
     scores = scores.with_columns(
         live=formulas.is_live().fill_null(value=False),
         round_trip_time=formulas.seconds(formula),
     )
-    spelled = with_spellings(scores, events, event_filter, formula).select(*_GROUP_COLUMNS)
-    return to_polars(spelled).with_columns(pl.col("orchestrator", *KEY_COLUMNS).cast(pl.String))
+    return with_spellings(scores, events, event_filter, formula).select(*_GROUP_COLUMNS)
 
 
 def _has_events(events: NarwhalsFrame, orchestrator: str) -> bool:

@@ -92,6 +92,6 @@ def _changes(
     yield from changes_of_tests(job, set(own["event_time"].dt.date()), every_day)
     results = service().events.results(event_filter.orchestrator or "", *days, event_filter.job_type)
     failed = own.filter(pl.col("success_rate") < 1, ~pl.col("is_unscored")).select("id").lazy()
-    posted = results.load().join(failed, on="id", how="semi")
+    posted = results.load().lazy().join(failed, on="id", how="semi")
     errors = queries.collect(queries.daily_error_classes(posted, event_filter))
     yield from changes_of_errors(job, errors, {found.name: found.what_to_do for found in ERROR_CLASSES})
