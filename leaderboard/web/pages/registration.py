@@ -4,10 +4,9 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 # each of them adds its view to the blueprint
-from leaderboard.web.pages import formulas, gateway, network, ranking, status  # noqa: F401
+from leaderboard.web.pages import formulas, gateway, network, orchestrator, ranking, status  # noqa: F401
 from leaderboard.web.pages.layout import assets, formats, headers
 from leaderboard.web.pages.layout.blueprint import bp
-from leaderboard.web.pages.orchestrator import badge, feed, page  # noqa: F401
 
 
 def init_app(app: Flask) -> None:
