@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from queries.incidents import INCIDENT_EVENT_COLUMNS as INCIDENT_EVENT_COLUMNS
     from queries.incidents import INCIDENT_KINDS as INCIDENT_KINDS
     from queries.incidents import incidents as incidents
+    from queries.network.job_measures import job_measures as job_measures
     from queries.network.pipelines import pipelines as pipelines
     from queries.network.stats import NETWORK_GROUP_COLUMNS as NETWORK_GROUP_COLUMNS
     from queries.network.stats import network_stats as network_stats
+    from queries.network.testers import tester_stats as tester_stats
     from queries.nodes.discovery import discovery as discovery
     from queries.nodes.gateway_preview import gateway_preview as gateway_preview
     from queries.nodes.service_uris import service_uris as service_uris
@@ -129,6 +131,7 @@ attach(
         "EventFilter": "queries.filters",
         "slug_of": "queries.filters",
         "TRANSCODING": "queries.filters",
+        "slug_of": "queries.filters",
         "INCIDENT_EVENT_COLUMNS": "queries.incidents",
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
@@ -136,6 +139,8 @@ attach(
         "orchestrator_error_classes": "queries.orchestrator_errors",
         "NETWORK_GROUP_COLUMNS": "queries.network.stats",
         "network_stats": "queries.network.stats",
+        "job_measures": "queries.network.job_measures",
+        "tester_stats": "queries.network.testers",
         "discovery": "queries.nodes.discovery",
         "gateway_preview": "queries.nodes.gateway_preview",
         "service_uris": "queries.nodes.service_uris",

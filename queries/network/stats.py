@@ -14,8 +14,9 @@ from queries.scoring.warm_and_cold import TIME_COLUMNS, percentiles
 NETWORK_GROUP_COLUMNS = ("orchestrator", "region", *AI_KEYS)
 _COLUMNS = (
     *("job_type", *NETWORK_GROUP_COLUMNS, "orchestrators", "events", "succeeded", "failed", "unscored"),
-    *("success_rate", *TIME_COLUMNS, "last_seen"),
+    *("success_rate", *TIME_COLUMNS, "quality", "warm_events", "cold_events", "last_seen"),
 )
+_AI_COLUMNS = {"quality": nw.Float64(), "warm_events": nw.Int64(), "cold_events": nw.Int64()}
 
 
 @engine_agnostic
@@ -38,6 +39,9 @@ def network_stats(
     - success_rate (Float64, 0..1): the mean over the scored events; null without any
     - p50_round_trip_time, p95_round_trip_time (Float64, seconds): over the jobs
       that succeeded and took time, as in ``ranking``
+    - quality (Float64, 0..1): the mean of live video; null without any
+    - warm_events, cold_events (Int64): the scored events whose model was
+      loaded already, and those whose model was not; null for transcoding
     - last_seen (Datetime, UTC): the time of the last event
 
     >>> from queries import network_stats, sample_data
@@ -63,10 +67,25 @@ def network_stats(
         *formulas.counts(),
         formulas.counted_value("success_rate").mean().alias("success_rate"),
         nw.col("orchestrator").n_unique().cast(nw.Int64()).alias("orchestrators"),
+        *(_ai_aggregations() if job_type == AI else ()),
     )
+    if job_type != AI:
+        groups = groups.with_columns(nw.lit(None).cast(dtype).alias(name) for name, dtype in _AI_COLUMNS.items())
     rows = groups.join(percentiles(timed(jobs, job_type, formula), keys), on=keys, how="left")
     rows = rows.with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"))
     if "pipeline" in keys:
         rows = with_spellings(rows, events, event_filter, formula)
     kept = [name for name in _COLUMNS if name in keys or name not in NETWORK_GROUP_COLUMNS]
     return rows.select(*kept).sort(*keys)
+
+
+def _ai_aggregations() -> list[nw.Expr]:
+    """Aggregations: the columns of _AI_COLUMNS."""
+    is_scored, is_warm = ~nw.col("success_rate").is_null(), nw.col("warm")
+    return [
+        nw.col("quality").mean(),
+        *(
+            (is_scored & condition).fill_null(value=False).cast(nw.Int64()).sum().cast(nw.Int64()).alias(name)
+            for name, condition in (("warm_events", is_warm), ("cold_events", ~is_warm))
+        ),
+    ]

@@ -109,7 +109,7 @@ def _aggregate(
             means.append(effective_events.alias("effective_events"))
         return groups.with_columns(*means)
     values = {name: formulas.counted_value(name) for name in names} | products
-    timed_events = events.with_columns(seconds=_seconds())
+    timed_events = events.with_columns(seconds=event_seconds())
     weighted = timed_events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(
         *(nw.when(~value.is_null()).then(nw.col("weight")).alias(f"weight_{name}") for name, value in values.items()),
         *((value * nw.col("weight")).alias(f"weighted_{name}") for name, value in values.items()),
@@ -128,10 +128,10 @@ def _weight(half_life: timedelta, keys: tuple[str, ...]) -> nw.Expr:
     """What an event counts: 1 for the newest scored one of its group, and half after each half-life before it."""
     # relative to the group, as not all of its weights may be too small for a float
     newest = nw.when(~nw.col("success_rate").is_null()).then(nw.col("seconds")).max().over(*keys)
-    return (log(2) / half_life.total_seconds() * (nw.col("seconds") - newest)).exp()
+    return (log(2) / half_life.totalevent_seconds() * (nw.col("seconds") - newest)).exp()
 
 
-def _seconds() -> nw.Expr:
+def event_seconds() -> nw.Expr:
     """The event_time in seconds since the year 1, to a few microseconds. Spark has no differences of times."""
     time = nw.col("event_time").dt
     years = time.year() - 1

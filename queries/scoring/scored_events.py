@@ -64,9 +64,13 @@ def with_spellings(
 
 
 def timed(jobs: NarwhalsFrame, job_type: str, formula: Formula) -> NarwhalsFrame:
-    """The jobs that succeeded and took time. Live video has a quality instead, where the formula knows of it."""
-    successful_jobs = jobs.filter(successful())
-    return successful_jobs.filter(~_is_live()) if job_type == AI and formula.rates_live_video else successful_jobs
+    """The jobs of ``is_timed``."""
+    return jobs.filter(is_timed(job_type, formula))
+
+
+def is_timed(job_type: str, formula: Formula) -> nw.Expr:
+    """Whether a job succeeded and took time. Live video has a quality instead, where the formula knows of it."""
+    return successful() & ~_is_live() if job_type == AI and formula.rates_live_video else successful()
 
 
 def successful() -> nw.Expr:

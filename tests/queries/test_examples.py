@@ -17,6 +17,8 @@ QUESTIONS = (
     *(
         queries.aggregated_stats,
         queries.network_stats,
+        queries.tester_stats,
+        queries.job_measures,
         queries.ranking,
         queries.orchestrator_errors,
         queries.orchestrator_jobs,

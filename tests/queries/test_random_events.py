@@ -24,11 +24,13 @@ from queries import (
     EventFilter,
     Formula,
     aggregated_stats,
+    job_measures,
     network_stats,
     orchestrator_jobs,
     pipelines,
     ranking,
     score_history,
+    tester_stats,
     top_ai_score,
 )
 from queries.schema import ERROR_KINDS
@@ -90,6 +92,7 @@ FORMULAS = st.builds(
 )
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "aggregated_stats": aggregated_stats,
+    "job_measures": job_measures,
     "network_stats": network_stats,
     "ranking": ranking,
     "score_history": score_history,
@@ -123,3 +126,8 @@ def test_scores_are_the_same_on_every_engine(
 @given(rows=EVENTS, event_filter=FILTERS)
 def test_pipelines_are_the_same_on_every_engine(rows: list[dict[str, Any]], event_filter: EventFilter) -> None:
     assert_same_on_all_engines(lambda events: pipelines(events, event_filter), frame_of(rows))
+
+
+@given(rows=EVENTS)
+def test_pauses_of_testers_are_the_same_on_every_engine(rows: list[dict[str, Any]]) -> None:
+    assert_same_on_all_engines(tester_stats, frame_of(rows))
