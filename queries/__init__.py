@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from queries.network.pipelines import pipelines as pipelines
     from queries.network.stats import NETWORK_GROUP_COLUMNS as NETWORK_GROUP_COLUMNS
     from queries.network.stats import network_stats as network_stats
-    from queries.network.testers import tester_stats as tester_stats
+    from queries.network.testers import posting_stats as posting_stats
     from queries.nodes.discovery import discovery as discovery
     from queries.nodes.gateway_preview import gateway_preview as gateway_preview
     from queries.nodes.service_uris import service_uris as service_uris
@@ -131,7 +131,6 @@ attach(
         "EventFilter": "queries.filters",
         "slug_of": "queries.filters",
         "TRANSCODING": "queries.filters",
-        "slug_of": "queries.filters",
         "INCIDENT_EVENT_COLUMNS": "queries.incidents",
         "INCIDENT_KINDS": "queries.incidents",
         "incidents": "queries.incidents",
@@ -140,7 +139,7 @@ attach(
         "NETWORK_GROUP_COLUMNS": "queries.network.stats",
         "network_stats": "queries.network.stats",
         "job_measures": "queries.network.job_measures",
-        "tester_stats": "queries.network.testers",
+        "posting_stats": "queries.network.testers",
         "discovery": "queries.nodes.discovery",
         "gateway_preview": "queries.nodes.gateway_preview",
         "service_uris": "queries.nodes.service_uris",

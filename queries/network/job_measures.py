@@ -24,8 +24,8 @@ def job_measures(
     - success_rate (Float64, 0..1)
     - round_trip_time (Float64, seconds): null unless the job succeeded and took
       time, and for live video
-    - quality (Float64, 0..1): of live video; null for any other job, and where
-      the event does not tell
+    - quality (Float64, 0..1): of a live stream that succeeded; null for any
+      other job, and where the event does not tell
 
     >>> from queries import AI, EventFilter, job_measures, sample_data
     >>> jobs = job_measures(sample_data.events(), EventFilter(job_type=AI))
@@ -51,6 +51,6 @@ def job_measures(
         success_rate=formulas.counted_value("success_rate"),
         round_trip_time=nw.when(is_timed(job_type, formula)).then(nw.col("round_trip_time")),
     )
-    if job_type != AI:
-        measured = measured.with_columns(quality=nw.lit(None).cast(nw.Float64()))
+    quality = nw.when(formulas.succeeded()).then(nw.col("quality")) if job_type == AI else nw.lit(None)
+    measured = measured.with_columns(quality=quality.cast(nw.Float64()))
     return with_spellings(measured, events, event_filter, formula).sort("event_time", "id").select(*_COLUMNS)

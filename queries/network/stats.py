@@ -39,7 +39,7 @@ def network_stats(
     - success_rate (Float64, 0..1): the mean over the scored events; null without any
     - p50_round_trip_time, p95_round_trip_time (Float64, seconds): over the jobs
       that succeeded and took time, as in ``ranking``
-    - quality (Float64, 0..1): the mean of live video; null without any
+    - quality (Float64, 0..1): the mean of the live streams that succeeded; null without any
     - warm_events, cold_events (Int64): the scored events whose model was
       loaded already, and those whose model was not; null for transcoding
     - last_seen (Datetime, UTC): the time of the last event
@@ -83,7 +83,7 @@ def _ai_aggregations() -> list[nw.Expr]:
     """Aggregations: the columns of _AI_COLUMNS."""
     is_scored, is_warm = ~nw.col("success_rate").is_null(), nw.col("warm")
     return [
-        nw.col("quality").mean(),
+        nw.when(formulas.succeeded()).then(nw.col("quality")).mean().alias("quality"),
         *(
             (is_scored & condition).fill_null(value=False).cast(nw.Int64()).sum().cast(nw.Int64()).alias(name)
             for name, condition in (("warm_events", is_warm), ("cold_events", ~is_warm))

@@ -9,7 +9,7 @@ _TESTER = ("region", "job_type")
 
 
 @engine_agnostic
-def tester_stats(events: NarwhalsFrame) -> NarwhalsFrame:
+def posting_stats(events: NarwhalsFrame) -> NarwhalsFrame:
     """One row per tester, which is a region and a job type, sorted by the two.
 
     All events count, unscored ones too. Columns:
@@ -21,8 +21,8 @@ def tester_stats(events: NarwhalsFrame) -> NarwhalsFrame:
       the median over the UTC days of the longest time between two events;
       null where it has one event only
 
-    >>> from queries import sample_data, tester_stats
-    >>> tester_stats(sample_data.events()).select("region", "job_type", "events", "usual_pause")
+    >>> from queries import posting_stats, sample_data
+    >>> posting_stats(sample_data.events()).select("region", "job_type", "events", "usual_pause")
     shape: (3, 4)
     ┌────────┬─────────────┬────────┬─────────────┐
     │ region ┆ job_type    ┆ events ┆ usual_pause │
@@ -45,4 +45,4 @@ def tester_stats(events: NarwhalsFrame) -> NarwhalsFrame:
         nw.col("event_time").max().alias("last_seen"),
     )
     columns = (*_TESTER, "events", "orchestrators", "last_seen", "usual_pause")
-    return counts.join(usual, on=_TESTER, how="left").select(*columns).sort(*_TESTER)
+    return counts.join(usual, on=list(_TESTER), how="left").select(*columns).sort(*_TESTER)

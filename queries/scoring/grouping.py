@@ -128,7 +128,7 @@ def _weight(half_life: timedelta, keys: tuple[str, ...]) -> nw.Expr:
     """What an event counts: 1 for the newest scored one of its group, and half after each half-life before it."""
     # relative to the group, as not all of its weights may be too small for a float
     newest = nw.when(~nw.col("success_rate").is_null()).then(nw.col("seconds")).max().over(*keys)
-    return (log(2) / half_life.totalevent_seconds() * (nw.col("seconds") - newest)).exp()
+    return (log(2) / half_life.total_seconds() * (nw.col("seconds") - newest)).exp()
 
 
 def event_seconds() -> nw.Expr:

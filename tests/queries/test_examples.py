@@ -17,7 +17,7 @@ QUESTIONS = (
     *(
         queries.aggregated_stats,
         queries.network_stats,
-        queries.tester_stats,
+        queries.posting_stats,
         queries.job_measures,
         queries.ranking,
         queries.orchestrator_errors,

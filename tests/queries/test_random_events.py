@@ -28,9 +28,9 @@ from queries import (
     network_stats,
     orchestrator_jobs,
     pipelines,
+    posting_stats,
     ranking,
     score_history,
-    tester_stats,
     top_ai_score,
 )
 from queries.schema import ERROR_KINDS
@@ -130,4 +130,4 @@ def test_pipelines_are_the_same_on_every_engine(rows: list[dict[str, Any]], even
 
 @given(rows=EVENTS)
 def test_pauses_of_testers_are_the_same_on_every_engine(rows: list[dict[str, Any]]) -> None:
-    assert_same_on_all_engines(tester_stats, frame_of(rows))
+    assert_same_on_all_engines(posting_stats, frame_of(rows))

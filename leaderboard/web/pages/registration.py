@@ -4,7 +4,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 # each of them adds its view to the blueprint
-from leaderboard.web.pages import formulas, gateway, network, orchestrator, ranking, status  # noqa: F401
+from leaderboard.web.pages import compare, formulas, gateway, models, network, orchestrator, ranking, status  # noqa: F401
 from leaderboard.web.pages.layout import assets, formats, headers
 from leaderboard.web.pages.layout.blueprint import bp
 

@@ -51,6 +51,11 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value < 100 else f"{value:,.0f} s"
 
 
+def short_seconds(value: float) -> str:
+    """A round time with its unit, as the mark of an axis: 500 ms, 2 s."""
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:,.4g} s"
+
+
 def count(value: int | None) -> str:
     """A number of things."""
     return NOTHING if value is None else f"{value:,}"

@@ -8,7 +8,10 @@ from queries import FORMULAS
 
 NAVIGATION = {
     "pages.ranking": "Ranking",
+    "pages.network": "Network",
+    "pages.models": "Models",
     "pages.gateway": "Gateway",
+    "pages.compare": "Compare",
     "pages.formulas": "Formulas",
     "pages.status": "Status",
 }

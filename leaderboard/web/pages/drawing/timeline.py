@@ -1,0 +1,50 @@
+"""Spans of time side by side: one lane per tester, with what happened there."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from leaderboard.web.pages.drawing.scales import diagram, percent, time_scale
+from leaderboard.web.pages.layout import formats
+from queries.times import TimeRange
+
+LANE_HEIGHT, BAR_HEIGHT = 34, 12
+"""Pixels."""
+_MIN_WIDTH = 0.008
+"""Of a bar, as a share of the window, so that a short span can be seen."""
+
+
+class Span(NamedTuple):
+    """What happened in a lane. ``kind`` is the class of its bar, ``title`` tells the rest."""
+
+    lane: str
+    begin: datetime
+    end: datetime
+    kind: str
+    title: str
+
+
+def timeline(spans: Sequence[Span], time_range: TimeRange) -> Markup:
+    """The spans in their lanes, which are sorted by name. What lies outside of the window is cut off."""
+    lanes = sorted({span.lane for span in spans})
+    summary = f"{formats.plural(len(spans), 'span')} at {formats.plural(len(lanes), 'tester')}. The tables list them."
+    parts = [*_names(lanes), *_bars(spans, lanes, time_range)]
+    return diagram("timeline", summary, LANE_HEIGHT * len(lanes), time_scale(time_range), None, parts)
+
+
+def _names(lanes: Sequence[str]) -> Iterator[Markup]:
+    for number, lane in enumerate(lanes):
+        yield Markup('<text class="lane" x="0" y="{}">{}</text>').format(number * LANE_HEIGHT + 13, lane)
+
+
+def _bars(spans: Sequence[Span], lanes: Sequence[str], time_range: TimeRange) -> Iterator[Markup]:
+    x = time_scale(time_range)
+    rectangle = Markup('<rect class="{}" x="{}" width="{}" y="{}" height="{}"><title>{}</title></rect>')
+    for span in spans:
+        begin, end = x.place(span.begin.timestamp()), x.place(span.end.timestamp())
+        width = max(end - begin, _MIN_WIDTH)
+        top = lanes.index(span.lane) * LANE_HEIGHT + 18
+        across = percent(min(begin, 1 - width)), percent(width)
+        yield rectangle.format(span.kind, *across, top, BAR_HEIGHT, span.title)

@@ -1,0 +1,85 @@
+"""The network as a page."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from leaderboard.app import create_app
+from leaderboard.exclusions.exclusion_table import insert_exclusion
+from leaderboard.settings import Settings
+from queries import Exclusion
+from tests.conftest import load_events
+from tests.leaderboard.web.pages.conftest import ODD_MODEL, QUIET, network_events
+from tests.leaderboard.web.pages.test_ranking_page import text_of
+
+
+def section(html: str, heading: str) -> str:
+    """What stands under a heading of the second order."""
+    return re.split(r"<h2", html.split(f'<h2 id="{heading}"')[1])[0]
+
+
+def test_jobs_have_their_numbers_and_changes(pages: FlaskClient) -> None:
+    jobs = text_of(section(pages.get("/network").text, "jobs"))
+    # 24 hours, two orchestrators in two regions, one of which fails every other job
+    assert re.search(r"Transcoding 2 96 \S+ 75.0 % ", jobs)
+    assert re.search(r"All AI jobs 1 24 \S+ 100 % ", jobs)
+    assert re.search(r"a/b text-to-image 1 12 \S+ 100 % \S+ points 3.00 s", jobs)
+
+
+def test_each_tester_says_when_its_next_result_is_due(pages: FlaskClient) -> None:
+    testers = text_of(section(pages.get("/network").text, "testers"))
+    assert re.search(r"FRA AI on time 1 minute ago 1 hour in 5\d minutes 24 1", testers)
+    assert re.search(r"LAX Transcoding on time 1 minute ago 1 hour in 5\d minutes 48 2", testers)
+
+
+def test_vanished_orchestrators_are_named(pages: FlaskClient) -> None:
+    changes = section(pages.get("/network").text, "changes")
+    assert "New orchestrators (0)" in text_of(changes)
+    assert f"/orchestrators/{QUIET}" in changes
+
+
+def test_window_without_one_before_compares_nothing(pages: FlaskClient) -> None:
+    assert "nothing can be compared" in text_of(pages.get("/network?window=30d").text)
+
+
+@pytest.mark.parametrize("query", ["job_type=ai&window=7d", "region=FRA"])
+def test_each_link_leads_to_a_page(pages: FlaskClient, query: str) -> None:
+    links = {unescape(link) for link in re.findall(r'href="(/[^"]*)', pages.get(f"/network?{query}").text)}
+    assert len(links) > 15
+    for link in links:
+        assert pages.get(link).status_code == 200, link
+
+
+def test_text_of_testers_is_never_html(pages: FlaskClient) -> None:
+    html = pages.get("/network").text
+    assert "<script>alert" not in html
+    assert ODD_MODEL in unescape(html)
+
+
+def test_job_of_the_filter_is_shown_alone(pages: FlaskClient) -> None:
+    jobs = text_of(section(pages.get("/network?pipeline=text-to-image&model=a/b").text, "jobs"))
+    assert "a/b" in jobs
+    assert "Transcoding" not in jobs
+    assert "All AI jobs" not in jobs
+
+
+def test_silent_testers_and_exclusions_are_shown(database: str) -> None:
+    now = datetime.now(UTC)
+    # the last result is from seven hours ago, and the usual pause is one hour
+    load_events(database, network_events(int((now - timedelta(hours=7)).timestamp())))
+    span = (now - timedelta(hours=9), now - timedelta(hours=8))
+    exclusion = Exclusion("FRA", "transcoding", *span, "the tester's <disk> was full")
+    app: Flask = create_app(Settings(postgres=database))
+    service = app.extensions["leaderboard"]
+    service.database.run(lambda cursor: insert_exclusion(cursor, exclusion, "an operator"))
+    service.exclusions.load()
+    html = app.test_client().get("/network").text
+    assert "LAX Transcoding silent 7 hours ago" in text_of(section(html, "testers"))
+    incidents = section(html, "incidents")
+    assert "FRA Transcoding the tester's <disk> was full 9 hours ago 8 hours ago an operator" in text_of(incidents)
+    assert re.search(r'<rect class="excluded" x="[\d.]+%" width="[\d.]+%"', incidents)
+    service.close()
