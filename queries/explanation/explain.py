@@ -94,8 +94,8 @@ def explanation(
 
     >>> from queries import EventFilter, explanation, sample_data
     >>> why = explanation(sample_data.events(), EventFilter(orchestrator="0xbb"), results=sample_data.results())
-    >>> print(why.sentences[3])
-    Most of these errors are of the class timeout (the answer took too long, or none came), in 1 of 1 failed results.
+    >>> print(why.sentences[1])
+    It lacks 0.68 to the highest score: failures 0.50 and slowness 0.18.
     >>> why.jobs.select("region", "weight", "score", "failure_cost", "slowness_cost")
     shape: (2, 5)
     ┌────────┬────────┬──────────┬──────────────┬───────────────┐

@@ -160,7 +160,7 @@ def _about_errors(facts: Explanation, job: Row) -> Iterator[str]:
     is_of_job = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(job[name])) for name in KEY_COLUMNS)
     for error in facts.error_classes.filter(is_of_job).head(1).iter_rows(named=True):
         yield (
-            f"Most of these errors are of the class {error['class']} ({_MEANINGS[error['class']]}), in "
+            f"The most frequent class of their errors is {error['class']} ({_MEANINGS[error['class']]}), in "
             f"{error['results']} of {job['failed']} failed results."
         )
         yield error["what_to_do"]

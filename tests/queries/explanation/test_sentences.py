@@ -110,7 +110,7 @@ def test_failures_are_told_with_their_errors_and_what_to_do() -> None:
         "and the best tenth at most 0.00."
     )
     assert errors == (
-        "Most of these errors are of the class timeout (the answer took too long, or none came), in 1 of 1 failed "
+        "The most frequent class of their errors is timeout (the answer took too long, or none came), in 1 of 1 failed "
         "results."
     )
     assert remedy.startswith("Compare the round trip times")

@@ -1,6 +1,7 @@
 """The page of one orchestrator: why its score is what it is, how it did over time, and what its results were."""
 
 from dataclasses import replace
+from datetime import datetime
 from math import fsum
 from typing import Any
 
@@ -42,7 +43,7 @@ def orchestrator(address: str) -> Response:
         state = with_own_job_type(asked, events)
         event_filter = own_filter(state, address)
         explained = explain(window, state.time_range, event_filter, state.formula)
-        own = matching_events(events, event_filter)
+        own, long_events = matching_events(events, event_filter), events_of(long_window, address)
         causes = explained.why.causes.to_dicts()
         has_quality = any(row["cause"] == "quality" and max(row["cost"], row["median"]) > 0 for row in causes)
         incidents = incidents_in(state.time_range, event_filter.job_type)
@@ -50,7 +51,7 @@ def orchestrator(address: str) -> Response:
             **_choices(events, state, event_filter),
             "address": address,
             "why": explained.why,
-            "figures": _figures(explained.why, own),
+            "figures": _figures(explained.why, own, matching_events(long_events, event_filter)),
             "jobs": job_rows(explained.why, own),
             "causes": [row for row in causes if row["cause"] != "quality" or has_quality],
             "has_quality": has_quality,
@@ -58,7 +59,7 @@ def orchestrator(address: str) -> Response:
             "what_ifs": what_if_rows(explained.why),
             "errors": error_rows(explained.why),
             "chart": score_chart(window, state, event_filter, incidents),
-            "region_bars": region_bars(events_of(long_window, address), days, event_filter, state.formula),
+            "region_bars": region_bars(long_events, days, event_filter, state.formula),
             **_ai_tables(window, events, state, event_filter),
             **latest_results(own, explained.results),
             **_urls(state, address),
@@ -92,10 +93,11 @@ def _urls(state: PageState, address: str) -> dict[str, str]:
     }
 
 
-def _figures(why: Explanation, own: pl.DataFrame) -> list[Figure]:
-    """The orchestrator's numbers. None where it was not tested."""
+def _figures(why: Explanation, own: pl.DataFrame, long_own: pl.DataFrame) -> list[Figure]:
+    """The orchestrator's numbers, or when it was last tested, if that was before the window. None if it never was."""
     if own.is_empty():
-        return []
+        last = long_own["event_time"].max()
+        return [Figure("Last tested", formats.moment(last))] if isinstance(last, datetime) else []
     unscored = formats.plural(why.unscored, "unscored result") if why.unscored else ""
     rank = f"rank {why.rank} of {why.ranked_count}" if why.rank else "no scored results"
     success_rate = fsum(why.jobs["weight"] * why.jobs["success_rate"]) if why.score is not None else None

@@ -72,6 +72,10 @@ def test_orchestrator_without_results_is_told_why(pages: FlaskClient) -> None:
     assert "What each job costs" not in html
 
 
+def test_orchestrator_of_an_earlier_window_has_the_time_of_its_last_test(pages: FlaskClient) -> None:
+    assert "Last tested 1 day ago" in text_of(pages.get(f"/orchestrators/{QUIET}").text)
+
+
 def test_malformed_address_is_named(pages: FlaskClient) -> None:
     response = pages.get("/orchestrators/0x1")
     assert response.status_code == 400
