@@ -47,5 +47,5 @@ def errors(frame: IntoFrame, *, orchestrator: str | None = None, window: TimeRan
     counts = base.mark_text(align="left", dx=4).encode(text=alt.Text("count:Q", format=","))
     title = f"Errors · {shorten_address(orchestrator)}" if orchestrator else "Errors"
     return alt.LayerChart(layer=[bars, counts], data=inline_data(rows)).properties(
-        title=chart_title(title, rows, None, window), width=480, height=alt.Step(18)
+        title=chart_title(title, rows, None, window, what="errors"), width=480, height=alt.Step(18)
     )

@@ -29,6 +29,7 @@ BINS_PER_DECADE = 12
 PANEL_WIDTH = 320
 """Pixels."""
 NETWORK = "network"
+IS_NETWORK = f"datum.of == '{NETWORK}'"
 SECONDS = alt.Scale(type="log", nice=False)
 
 
@@ -80,7 +81,7 @@ def _bars(event_filter: EventFilter) -> alt.Chart:
     colours = alt.Color(
         "of:N",
         scale=alt.Scale(domain=[NETWORK, *own], range=[PRIMARY_SOFT, ACCENT]),
-        legend=alt.Legend(title=None, orient="top", offset=18) if own else None,
+        legend=alt.Legend(title=None, orient="top", offset=18, symbolStrokeWidth=0) if own else None,
     )
     axis = alt.Axis(title="round trip time (s)", format="~g", labelOverlap=True, grid=False, tickCount=5)
     hover = [
@@ -92,13 +93,14 @@ def _bars(event_filter: EventFilter) -> alt.Chart:
     bars: alt.Chart = (
         alt.Chart()
         .transform_filter("isValid(datum.share)")
-        .mark_bar()
+        .mark_bar(strokeWidth=0.7)
         .encode(
             alt.X("from:Q", scale=SECONDS, axis=axis),
             alt.X2("to:Q"),
             alt.Y("share:Q", stack=None, axis=alt.Axis(title="share of jobs (%)", format="%", tickCount=4)),
             alt.Y2Datum(0),
             colours,
+            stroke=alt.condition(IS_NETWORK, alt.value(PRIMARY), alt.value(ACCENT)),
             opacity=alt.condition(IS_FEW, alt.value(0.3), alt.value(0.75)),
             tooltip=hover,
         )
@@ -109,7 +111,7 @@ def _bars(event_filter: EventFilter) -> alt.Chart:
 def _medians() -> list[alt.Chart]:
     """A dashed line per median, and its label above the bars, on the side that is away from the other median."""
     at_median = alt.X("median:Q", scale=SECONDS)
-    colour = alt.condition(f"datum.of == '{NETWORK}'", alt.value(PRIMARY), alt.value(ACCENT))
+    colour = alt.condition(IS_NETWORK, alt.value(PRIMARY), alt.value(ACCENT))
     medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=colour)
     sides: tuple[tuple[Literal["left", "right"], int], ...] = (("left", 2), ("right", -4))
     labels = [
@@ -144,4 +146,6 @@ def _histograms(jobs: pl.DataFrame, event_filter: EventFilter) -> pl.DataFrame:
         label=pl.format("{} s, n = {}", pl.col("median").round_sig_figs(3), "events"),
         side=pl.when(rightmost).then(pl.lit("left")).otherwise(pl.lit("right")),
     )
-    return pl.concat([bars, labelled], how="diagonal").sort("panel", "of", "from")
+    # the orchestrator's bars are drawn last, over those of the network
+    rows = pl.concat([bars, labelled], how="diagonal")
+    return rows.sort("panel", pl.col("of") != NETWORK, "from")

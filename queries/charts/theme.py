@@ -105,13 +105,14 @@ def chart_title(
     event_filter: EventFilter | None = None,
     window: TimeRange | None = None,
     *subtitle: str,
+    what: str = "results",
 ) -> alt.Title:
     """A title that names the jobs and the window, where they are given, above the ``subtitle`` lines.
 
-    Empty lines are left out. Where there are no rows, the subtitle says that.
+    Empty lines are left out. Where there are no rows, the subtitle says that there are no ``what``.
     """
     title = f"{text} · {describe_jobs(event_filter)}" if event_filter else text
-    lines = ["No results in this window."] if rows.is_empty() else [line for line in subtitle if line]
+    lines = [f"No {what} in this window."] if rows.is_empty() else [line for line in subtitle if line]
     lines = [describe_window(window), *lines] if window else lines
     return alt.Title(
         visible_text(title), subtitle=visible_values(lines) or alt.Undefined, anchor="start", offset=12, limit=680

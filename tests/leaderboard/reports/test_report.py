@@ -143,6 +143,15 @@ def test_report_reads_exported_files_takes_parameters_and_writes_to_stdout(run: 
     assert "{'" not in done.stdout
 
 
+def test_report_on_an_orchestrator_says_where_exported_files_tell_no_errors(run: Run, tmp_path: Path) -> None:
+    sample_data.events().write_parquet(tmp_path / "export.parquet")
+    window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
+    arguments = ("--database", str(tmp_path / "export.parquet"), *window, "--orchestrator", "0xaa", "--to", "-")
+    done = run("02-orchestrator-report", *arguments)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "This source of events does not tell the errors." in done.stdout
+
+
 def test_report_is_by_the_given_formula(run: Run, tmp_path: Path) -> None:
     sample_data.events().write_parquet(tmp_path / "export.parquet")
     window = ("--since", "2026-09-01T00:00:00Z", "--until", "2026-09-08T00:00:00Z")
