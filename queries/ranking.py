@@ -11,7 +11,7 @@ from queries.scoring.scored_events import network_jobs, select_jobs
 from queries.scoring.uncertainty.intervals import CENTRE_FIELDS, SQUARE_FIELDS, interval_ends
 from queries.scoring.uncertainty.moments import inverse
 from queries.scoring.uncertainty.ranks import RANK_FIELDS, with_rank_intervals
-from queries.scoring.uncertainty.success import wilson_interval
+from queries.scoring.uncertainty.success import with_wilson_interval
 from queries.scoring.warm_and_cold import TIME_COLUMNS, WARM_COLUMNS, with_round_trip_times
 
 RANKING_COLUMNS = (
@@ -61,7 +61,7 @@ def ranking(
     - last_seen (Datetime, UTC): the time of the last event
     - success_ci_low, success_ci_high (Float64, 0..1): the 95 % confidence
       interval of succeeded/events, in which a partly successful job counts as failed.
-      It is Wilson's, see ``wilson_interval``
+      It is Wilson's, see ``with_wilson_interval``
     - score_ci_low, score_ci_high (Float64, 0..1): the 95 % confidence interval of
       the score, see ``queries.scoring.uncertainty``
     - rank_low, rank_high (Int64): the ranks that the intervals of the scores
@@ -94,9 +94,9 @@ def ranking(
         _mean_over_regions(regional)
         .filter(nw.col("events") >= min_events)
         .with_columns(rank=nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).cast(nw.Int64()))
-        .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *_success_interval())
-        .with_columns(*interval_ends())
+        .with_columns((nw.col("events") - nw.col("succeeded")).alias("failed"), *interval_ends())
     )
+    rows = _with_success_interval(rows)
     rows = with_round_trip_times(rows, selected, job_type, formula, ("orchestrator",))
     rows = with_rank_intervals(rows, [name for name in RANKING_COLUMNS if name not in RANK_FIELDS], SCORE_DECIMALS)
     rows = match_columns(rows, event_filter, "orchestrator")
@@ -116,8 +116,8 @@ def _mean_over_regions(scores: NarwhalsFrame) -> NarwhalsFrame:
     return means.with_columns(nw.col(*SQUARE_FIELDS) * regions**-2.0)
 
 
-def _success_interval() -> list[nw.Expr]:
-    """Wilson's interval of the share of events that succeeded, null without events."""
-    n = nw.when(nw.col("events") > 0).then(nw.col("events"))
-    low, high = wilson_interval(nw.col("succeeded") * inverse(n), n)
-    return [low.alias("success_ci_low"), high.alias("success_ci_high")]
+def _with_success_interval(rows: NarwhalsFrame) -> NarwhalsFrame:
+    """Adds Wilson's interval of the share of events that succeeded, null without events."""
+    rows = rows.with_columns(n=nw.when(nw.col("events") > 0).then(nw.col("events")))
+    share = nw.col("succeeded") * inverse(nw.col("n"))
+    return with_wilson_interval(rows, share, nw.col("n"), ("success_ci_low", "success_ci_high"))

@@ -70,22 +70,21 @@ def describe_jobs(scores: NarwhalsFrame, job_type: str, formula: Formula, *text_
 
 def mean_over_models(scores: NarwhalsFrame, *, spreads: bool = False) -> NarwhalsFrame:
     """One row per orchestrator and region: the means of its jobs' scores, weighted by their events."""
-    weight = nw.when(~nw.col("score").is_null()).then(nw.col("events"))
     fields, squares = ((*SCORE_FIELDS, *CENTRE_FIELDS), SQUARE_FIELDS) if spreads else (SCORE_FIELDS, ())
-    weighted = scores.with_columns(
-        *(nw.col(field) * weight for field in fields),
-        *(nw.col(square) * weight * weight for square in squares),
-        weight=weight,
+    weighted = scores.with_columns(weight=nw.when(~nw.col("score").is_null()).then(nw.col("events")))
+    weighted = weighted.with_columns(
+        *(nw.col(field) * nw.col("weight") for field in fields),
+        *(nw.col(square) * nw.col("weight") * nw.col("weight") for square in squares),
     )
     sums = weighted.group_by("orchestrator", "region").agg(
         nw.col(*fields, *squares, "weight").sum(),
         nw.col("events", "succeeded", "unscored").sum().cast(nw.Int64()),
         nw.col("last_seen").max(),
     )
-    total = nw.col("weight")
+    sums = sums.with_columns(total=nw.when(nw.col("weight") > 0).then(nw.col("weight")))
     return sums.with_columns(
-        *(nw.when(total > 0).then(nw.col(field) / total).alias(field) for field in fields),
-        *(nw.when(total > 0).then(nw.col(square) / total / total).alias(square) for square in squares),
+        *(nw.col(field) / nw.col("total") for field in fields),
+        *(nw.col(square) / nw.col("total") / nw.col("total") for square in squares),
     )
 
 

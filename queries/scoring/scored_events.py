@@ -43,7 +43,8 @@ def _with_counted_values(jobs: NarwhalsFrame, job_type: str, formula: Formula) -
         if formula.skips_double_posts:
             jobs = jobs.filter(~_is_double_post())
     if (unscored := _unscored(job_type, formula)) is not None:
-        jobs = jobs.with_columns(*(nw.when(~unscored).then(nw.col(name)).alias(name) for name in MEASURES))
+        jobs = jobs.with_columns(counts=~unscored)
+        jobs = jobs.with_columns(*(nw.when(nw.col("counts")).then(nw.col(name)).alias(name) for name in MEASURES))
     if job_type != AI:
         return jobs
     jobs = jobs.with_columns(quality=_quality() if formula.rates_live_video else nw.lit(None).cast(nw.Float64()))

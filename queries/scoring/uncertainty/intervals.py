@@ -82,7 +82,7 @@ def _with_spreads_by_quality(groups: NarwhalsFrame, formula: Formula) -> Narwhal
     rated = nw.col("rated_success")
     # what a success adds to the score: where none is known, it may be the best
     known = nw.when(success > 0).then((nw.col("quality") * inverse(success)).fill_null(0.0))
-    groups = groups.with_columns(per_success=formula.success_weight + weight * known.fill_null(1.0))
+    groups = groups.with_columns(per_success=formula.success_weight + weight * known.fill_null(1.0), live=is_live())
     per_success, quality = nw.col("per_success"), nw.col("success_quality")
     spreads = {
         "low_centre": nw.col("score"),
@@ -92,9 +92,8 @@ def _with_spreads_by_quality(groups: NarwhalsFrame, formula: Formula) -> Narwhal
         "high_square": _square(per_success * (nw.col("success_high") - success))
         + _square(weight * rated * (nw.col("quality_high") - quality)).fill_null(0.0),
     }
-    live = is_live()
     return groups.with_columns(
-        *(nw.when(live).then(spread).otherwise(nw.col(name)).alias(name) for name, spread in spreads.items())
+        *(nw.when(nw.col("live")).then(spread).otherwise(nw.col(name)).alias(name) for name, spread in spreads.items())
     )
 
 

@@ -54,15 +54,18 @@ def with_time_interval(groups: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
 
 def _with_relative_moments(groups: NarwhalsFrame, job_type: str) -> NarwhalsFrame:
     """Adds load, time_square (the events' sum of squares) and time_covariance (with success), both relative to it."""
-    success, seconds = nw.col("success_rate"), nw.when(nw.col("round_trip_time") > 0).then(nw.col("round_trip_time"))
-    per_second = inverse(seconds)
+    names = ("round_trip_time",) if job_type == AI else ("round_trip_time", "seg_duration")
+    positive = [nw.when(nw.col(name) > 0).then(nw.col(name)).alias(f"positive_{name}") for name in names]
+    inverses = [inverse(nw.col(f"positive_{name}")).alias(f"per_{name}") for name in names]
+    groups = groups.with_columns(*positive).with_columns(*inverses)
+    success, seconds = nw.col("success_rate"), nw.col("positive_round_trip_time")
+    per_second = nw.col("per_round_trip_time")
     square = covariance("time_time", seconds, seconds) * per_second * per_second
     with_success = covariance("success_time", success, seconds) * per_second
     if job_type == AI:
         load = nw.col("round_trip_time") * inverse(nw.col("median_round_trip_time"))
     else:
-        duration = nw.when(nw.col("seg_duration") > 0).then(nw.col("seg_duration"))
-        per_duration = inverse(duration)
+        duration, per_duration = nw.col("positive_seg_duration"), nw.col("per_seg_duration")
         load = seconds * per_duration
         # of the difference of the relative deviations of both
         square = square + covariance("duration_duration", duration, duration) * per_duration * per_duration
