@@ -19,7 +19,11 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.slow
 
 NO_CACHE = {"REGIONS_CACHE_TIMEOUT": "0", "PIPELINES_CACHE_TIMEOUT": "0"}
-WITHOUT_MEMORY = ("/api/raw_stats?orchestrator=0x1", f"/api/orchestrators/0x{'a' * 40}")
+WITHOUT_MEMORY = (
+    "/api/raw_stats?orchestrator=0x1",
+    f"/api/orchestrators/0x{'a' * 40}",
+    f"/api/orchestrators/0x{'a' * 40}/explanation",
+)
 """What is never in memory and needs the database or a lake."""
 
 
