@@ -4,6 +4,7 @@ import re
 from importlib.resources import files
 
 from queries.charts.palette import FONT_FAMILY, MONOSPACE_FAMILY, PALETTE, SCORE_STEPS, SPACES, TEXT_SIZES
+from tests.support.colours import contrast
 
 STYLE = (files("leaderboard.web.pages") / "static" / "style.css").read_text(encoding="utf-8")
 ROOT = dict(re.findall(r"^  --([\w-]+): (.*);$", STYLE[: STYLE.index("}")], re.MULTILINE))
@@ -20,5 +21,12 @@ def test_names_have_the_values_of_the_charts() -> None:
 
 def test_colours_are_used_by_their_names_only() -> None:
     rules = STYLE[STYLE.index("}") :]
-    inks = {"#ffffff", "#17212a"}
+    inks = {"#ffffff", "#17212a", "#000000"}
     assert set(re.findall(r"#[0-9a-f]{3,8}\b", rules)) <= inks
+
+
+def test_numbers_can_be_read_on_each_colour_of_the_heat_map() -> None:
+    inks = re.findall(r"\.heat-(\d+) \{ background: var\(--score-\1\); --ink: (#\w+) \}", STYLE)
+    contrasts = {int(step): contrast(SCORE_STEPS[int(step)], ink) for step, ink in inks}
+    assert sorted(contrasts) == list(range(len(SCORE_STEPS)))
+    assert min(contrasts.values()) >= 4.5, contrasts
