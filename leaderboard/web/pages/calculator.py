@@ -123,20 +123,29 @@ def _score(event: pl.DataFrame, window: EventWindow, job: EventFilter, formula: 
     moment = event["event_time"][0]
     own = event.with_columns(orchestrator=pl.lit(THIS_RESULT))
 
-    def query(events: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
-        others = events.lazy().filter(pl.col("id") != event["id"][0])
-        network = pl.concat([others, own.lazy().cast(others.collect_schema())])
+    def query(events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+        others = events.filter(pl.col("id") != event["id"][0])
+        network = _append(others, own)
         # as if all were received at once: formulas without a half-life do not care, and a bucket then has them all
-        return queries.score_history(
+        history: pl.DataFrame | pl.LazyFrame = queries.score_history(
             network.with_columns(event_time=pl.lit(moment, dtype=own.schema["event_time"])),
             job,
-            orchestrators=[THIS_RESULT],
+            orchestrators=(THIS_RESULT,),
             group_columns=("orchestrator",),
             formula=formula,
         )
+        return history
 
     rows = window.collect(query)
     return None if rows.is_empty() else rows.row(0, named=True)
+
+
+def _append(events: pl.DataFrame | pl.LazyFrame, rows: pl.DataFrame) -> pl.DataFrame | pl.LazyFrame:
+    """The events and these rows with the events' dtypes; eager where the events are, as plans are kept then."""
+    typed = rows.cast(events.collect_schema())
+    if isinstance(events, pl.DataFrame):
+        return pl.concat([events, typed])
+    return pl.concat([events, typed.lazy()])
 
 
 def _network_jobs(window: EventWindow, own_id: int, job: EventFilter, formula: Formula) -> str:

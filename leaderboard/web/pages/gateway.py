@@ -35,7 +35,8 @@ STATES = {
     "not_tested": "not tested",
 }
 """The states of gateway_preview in words."""
-_DAY = timedelta(days=1)
+REFERENCE = datetime(2026, 1, 1, tzinfo=UTC)
+"""A midnight that stands for now."""
 
 
 @bp.get("/gateway")
@@ -98,36 +99,49 @@ def _choices(state: PageState, regions: pl.DataFrame, window: EventWindow) -> di
 
 def _table(window: EventWindow, since: datetime, state: PageState, options: GatewayOptions) -> pl.DataFrame:
     """The rows of gateway_preview with the scores of each of the last seven days, and how many of them passed."""
+    recent = timedelta(hours=service().settings.start_time_window)
+    moved, shift = _move_to_reference(window, since + recent)
     preview = run_query(
         queries.gateway_preview,
-        window,
+        moved,
         state.event_filter,
-        since=since,
+        since=REFERENCE - recent,
         formula=state.formula,
         **options._asdict(),
-    ).with_columns(pl.col("orchestrator").cast(pl.String))
-    days = _days(window, state).group_by("orchestrator").agg(pl.struct("day", "score", "events").alias("days"))
+    ).with_columns(pl.col("orchestrator").cast(pl.String), pl.col("last_seen") - shift)
+    days = _days(moved, state).group_by("orchestrator").agg(pl.struct("day", "score", "events").alias("days"))
     passed = pl.col("days").list.eval(pl.element().struct.field("score") >= options.min_score).list.sum()
     return preview.join(days, on="orchestrator", how="left").with_columns(
         days_passed=passed.fill_null(0).cast(pl.Int64), days_tested=pl.col("days").list.len().fill_null(0)
     )
 
 
-def _days(window: EventWindow, state: PageState) -> pl.DataFrame:
-    """The score and number of results of each orchestrator in each span of 24 hours (day 6 ends now) that has any."""
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
-    # days that end now: buckets end at midnight, so the events are moved there
-    history = window.collect(
-        lambda events: queries.score_history(
-            events.with_columns(pl.col("event_time") + (midnight - now)),
-            state.event_filter,
-            interval="1d",
-            group_columns=("orchestrator",),
-            formula=state.formula,
-        )
+def _move_to_reference(window: EventWindow, now: datetime) -> tuple[EventWindow, timedelta]:
+    """The window with the time of its events as if REFERENCE were now, and by how much they moved.
+
+    So days that end now end at a midnight, as buckets of scores do. And query
+    functions are asked with the same times again and again, so they plan once.
+    """
+    shift = REFERENCE - now
+    moved_time = pl.col("event_time") + shift
+    load, load_from_database = window.load, window.load_from_database
+    return (
+        replace(
+            window,
+            load=lambda: load().with_columns(moved_time),
+            load_from_database=None
+            if load_from_database is None
+            else lambda: load_from_database().with_columns(moved_time),
+        ),
+        shift,
     )
-    day = DAYS - (midnight - pl.col("bucket")).dt.total_days()
+
+
+def _days(moved: EventWindow, state: PageState) -> pl.DataFrame:
+    """The score and number of results of each orchestrator in each span of 24 hours (day 6 ends now) that has any."""
+    options = {"interval": "1d", "group_columns": ("orchestrator",), "formula": state.formula}
+    history = run_query(queries.score_history, moved, state.event_filter, **options)
+    day = DAYS - (REFERENCE - pl.col("bucket")).dt.total_days()
     scored = history.select(pl.col("orchestrator").cast(pl.String), "score", "events", day=day).drop_nulls("score")
     return scored.filter(pl.col("day").is_between(0, DAYS - 1))
 
