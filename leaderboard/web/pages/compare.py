@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -24,6 +24,7 @@ from leaderboard.web.rendering import run_query
 from leaderboard.web.windows import scored_window
 from queries import AI, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
 from queries.errors import quote
+from queries.times import TimeRange
 
 MAX_ORCHESTRATORS = 6
 """As many lines as there are colours that can be told apart."""
@@ -207,7 +208,8 @@ def _chart(window: EventWindow, state: PageState, addresses: Sequence[str]) -> M
         Band(row["begin"], row["end"], f"{row['kind']} at the tester {row['region']}") for row in incidents.to_dicts()
     ]
     label = f"Score per {step}; hollow dots rest on fewer than {SUGGESTED_MIN_EVENTS} tests, incidents are shaded"
-    return history_chart(label, state.time_range, STEPS[step], series, bands=bands)
+    since, until = state.time_range
+    return history_chart(label, TimeRange(since, min(until, datetime.now(UTC))), STEPS[step], series, bands=bands)
 
 
 def _regions(window: EventWindow, state: PageState, addresses: Sequence[str]) -> list[tuple[str, list[Cell | None]]]:

@@ -8,6 +8,7 @@ import polars as pl
 from werkzeug.wrappers import Response
 
 import queries
+from leaderboard.web.pages.compare import MAX_ORCHESTRATORS
 from leaderboard.web.pages.drawing.distribution import Line, Part, quality_distribution, time_distribution
 from leaderboard.web.pages.drawing.scatter import Dot, success_against_quality, success_against_time
 from leaderboard.web.pages.drawing.small import score_bar
@@ -100,6 +101,9 @@ def _model_page(state: PageState, pipeline: str, model: str) -> Response:
             "warm_choices": _warm_choices(state),
             "suggested_min_events": SUGGESTED_MIN_EVENTS,
             "max_rows": MAX_ROWS,
+            "compare_url": state.link(
+                "pages.compare", job_type=AI, o=",".join(ranked["orchestrator"].head(MAX_ORCHESTRATORS))
+            ),
             "ranked_count": ranked.height,
             "untimed_count": ranked[_speed_column(is_live=is_live)].null_count(),
             "scatter": _scatter(state, ranked, is_live=is_live),

@@ -1,5 +1,6 @@
 """The network: what was tested, how it went, which testers post, what went wrong with them, and what came and went."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -74,7 +75,7 @@ def network() -> Response:
             "jobs": [row for one in found.values() for row in one.jobs()],
             "has_before": windows.before is not None,
             "testers": testers,
-            "incidents": incidents,
+            "incidents": [row | _exclusion_of(row, exclusions) for row in reversed(incidents)],
             "exclusions": exclusions,
             "applies_exclusions": state.formula.applies_exclusions,
             # without a window, the endpoint has another one
@@ -271,6 +272,24 @@ def _exclusions(state: PageState) -> list[StoredExclusion]:
     ]
 
 
+def _exclusion_of(incident: Mapping[str, Any], exclusions: Sequence[StoredExclusion]) -> dict[str, Any]:
+    """Whether the results of an incident are left out of scores, and the command for that; a silence has no results."""
+    region, job_type = incident["region"], incident["job_type"]
+    is_excluded = any(
+        one.region == region
+        and one.job_type in (None, job_type)
+        and one.since <= incident["begin"]
+        and one.until >= incident["end"]
+        for one in (stored.exclusion for stored in exclusions)
+    )
+    if is_excluded or incident["events"] is None:
+        return {"is_excluded": is_excluded, "command": None}
+    since, until = (f"{incident[bound]:%Y-%m-%dT%H:%M:%SZ}" for bound in ("begin", "end"))
+    words = ["leaderboard", "exclusions", "add", "--region", region, "--job-type", job_type]
+    words += ["--since", since, "--until", until, "--reason", f"{KINDS[incident['kind']]} at once"]
+    return {"is_excluded": False, "command": shlex.join(words)}
+
+
 def _timeline(
     state: PageState, incidents: Sequence[Mapping[str, Any]], exclusions: Sequence[StoredExclusion], now: datetime
 ) -> Any:
@@ -291,16 +310,19 @@ def _timeline(
             one.since,
             min(one.until, now),
             EXCLUDED,
-            f"excluded: {one.reason}",
+            f"left out of scores: {one.reason}",
+            is_underline=True,
         )
         for one in (stored.exclusion for stored in exclusions)
         for job_type in _job_types(state)
         if one.job_type in (None, job_type)
     )
     since, until = state.time_range
-    # a window without a beginning has no scale
-    begin = max(since, min(span.begin for span in spans)) if spans else since
-    return timeline(spans, TimeRange(begin if since == MIN_TIME else since, until)) if spans else None
+    if not spans:
+        return None
+    # a window without a beginning would have no scale
+    since = max(since, min(span.begin for span in spans)) if since == MIN_TIME else since
+    return timeline(spans, TimeRange(since, max(since + MIN_SILENCE, min(until, now))))
 
 
 def _changes(state: PageState, found: Sequence[_Found]) -> dict[str, Any]:

@@ -54,4 +54,6 @@ def _months(since: datetime, length: timedelta) -> Iterator[datetime]:
     """The beginnings of every month, third month and so on, the first of them at or before ``since``."""
     step = next((months for months in _MONTHS if length / timedelta(days=30 * months) < MAX_TIME_TICKS), _MONTHS[-1])
     month = 12 * since.year + since.month - 1
-    return (datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC) for months in count(month - month % step, step))
+    # the years that a datetime can hold
+    months = range(max(12, month - month % step), 12 * 10_000, step)
+    return (datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in months)

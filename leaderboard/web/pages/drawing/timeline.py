@@ -10,20 +10,24 @@ from leaderboard.web.pages.drawing.scales import diagram, percent, time_scale
 from leaderboard.web.pages.layout import formats
 from queries.times import TimeRange
 
-LANE_HEIGHT, BAR_HEIGHT = 34, 12
+LANE_HEIGHT, BAR_TOP, BAR_HEIGHT, UNDERLINE_HEIGHT = 38, 18, 12, 4
 """Pixels."""
 _MIN_WIDTH = 0.008
 """Of a bar, as a share of the window, so that a short span can be seen."""
 
 
 class Span(NamedTuple):
-    """What happened in a lane. ``kind`` is the class of its bar, ``title`` tells the rest."""
+    """What happened in a lane. ``kind`` is the class of its bar, ``title`` tells the rest.
+
+    ``is_underline`` draws a thin bar below the others.
+    """
 
     lane: str
     begin: datetime
     end: datetime
     kind: str
     title: str
+    is_underline: bool = False
 
 
 def timeline(spans: Sequence[Span], time_range: TimeRange) -> Markup:
@@ -45,6 +49,6 @@ def _bars(spans: Sequence[Span], lanes: Sequence[str], time_range: TimeRange) ->
     for span in spans:
         begin, end = x.place(span.begin.timestamp()), x.place(span.end.timestamp())
         width = max(end - begin, _MIN_WIDTH)
-        top = lanes.index(span.lane) * LANE_HEIGHT + 18
-        across = percent(min(begin, 1 - width)), percent(width)
-        yield rectangle.format(span.kind, *across, top, BAR_HEIGHT, span.title)
+        top = lanes.index(span.lane) * LANE_HEIGHT + BAR_TOP
+        upwards = (top + BAR_HEIGHT + 1, UNDERLINE_HEIGHT) if span.is_underline else (top, BAR_HEIGHT)
+        yield rectangle.format(span.kind, percent(min(begin, 1 - width)), percent(width), *upwards, span.title)

@@ -18,8 +18,8 @@ from tests.leaderboard.web.pages.test_ranking_page import text_of
 
 def test_each_model_has_its_numbers(pages: FlaskClient) -> None:
     text = text_of(pages.get("/models").text)
-    assert "a/b text-to-image 1 12 100 % 3.00 s 3.00 s" in text
-    assert f"{' '.join(ODD_MODEL.split())} text-to-image 2 13 100 % 3.00 s 3.00 s" in text
+    assert "a/b text-to-image 12 100 % 3.00 s 3.00 s – 1 " in text
+    assert f"{' '.join(ODD_MODEL.split())} text-to-image 13 100 % 3.00 s 3.00 s – 2 " in text
 
 
 def test_models_can_be_sorted_and_filtered(pages: FlaskClient) -> None:

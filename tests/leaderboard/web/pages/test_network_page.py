@@ -25,9 +25,9 @@ def section(html: str, heading: str) -> str:
 def test_jobs_have_their_numbers_and_changes(pages: FlaskClient) -> None:
     jobs = text_of(section(pages.get("/network").text, "jobs"))
     # 24 hours, two orchestrators in two regions, one of which fails every other job
-    assert re.search(r"Transcoding 2 96 \S+ 75.0 % ", jobs)
-    assert re.search(r"All AI jobs 2 25 \S+ 100 % ", jobs)
-    assert re.search(r"a/b text-to-image 1 12 \S+ 100 % \S+ points 3.00 s", jobs)
+    assert re.search(r"Transcoding 96 \S+ 75.0 % \S+ points 5\d\d ms \S+ s 1.50 s 2 ", jobs)
+    assert re.search(r"All AI jobs 25 \S+ 100 % \S+ points by model below 2 ", jobs)
+    assert re.search(r"a/b text-to-image 12 \S+ 100 % \S+ points 3.00 s \S+ s 3.00 s 1 ", jobs)
 
 
 def test_each_tester_says_when_its_next_result_is_due(pages: FlaskClient) -> None:
@@ -71,8 +71,10 @@ def test_job_of_the_filter_is_shown_alone(pages: FlaskClient) -> None:
 
 def test_silent_testers_and_exclusions_are_shown(database: str) -> None:
     now = datetime.now(UTC)
-    # the last result is from seven hours ago, and the usual pause is one hour
-    load_events(database, network_events(int((now - timedelta(hours=7)).timestamp())))
+    # the usual pause is one hour
+    end_of_lax = (now - timedelta(hours=7)).timestamp()
+    events = network_events(int(now.timestamp()))
+    load_events(database, [event for event in events if event[2] != "LAX" or event[0] < end_of_lax])
     span = (now - timedelta(hours=9), now - timedelta(hours=8))
     exclusion = Exclusion("FRA", "transcoding", *span, "the tester's <disk> was full")
     app: Flask = create_app(Settings(postgres=database))
@@ -82,6 +84,8 @@ def test_silent_testers_and_exclusions_are_shown(database: str) -> None:
     html = app.test_client().get("/network").text
     assert "LAX Transcoding silent 7 hours ago" in text_of(section(html, "testers"))
     incidents = section(html, "incidents")
+    assert "LAX Transcoding the tester posted nothing 7 hours ago" in text_of(incidents)
     assert "FRA Transcoding the tester's <disk> was full 9 hours ago 8 hours ago an operator" in text_of(incidents)
+    assert re.search(r'<rect class="silence" x="[\d.]+%" width="[\d.]+%"', incidents)
     assert re.search(r'<rect class="excluded" x="[\d.]+%" width="[\d.]+%"', incidents)
     service.close()
