@@ -27,6 +27,7 @@ class Kind(Enum):
     """What a request needs."""
 
     HEALTH = "health checks"
+    """And the page of the status, which is read when something else hangs."""
     RECENT = "requests about recent events"
     """Answered from memory, as are regions and errors."""
     OLD = "requests about older events"
@@ -43,7 +44,7 @@ def request_kind(request_line: bytes, recent_hours: float) -> Kind:
     if method == "POST":
         return Kind.POST
     path = unquote(path).rstrip("/").lower()
-    if path.endswith("/health"):
+    if path.endswith(("/health", "/status")):
         return Kind.HEALTH
     if path.endswith("/raw_stats") or "/orchestrators/" in path:
         return Kind.RESULTS

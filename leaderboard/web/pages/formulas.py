@@ -75,7 +75,7 @@ def formulas() -> Response:
         }
 
     response = page_response(state, windows, "formulas.html", values)
-    if error:
+    if error and response.status_code == 200:
         response.status_code = 400
     return response
 

@@ -160,7 +160,7 @@ def _select(table: pl.DataFrame, shown: str) -> pl.DataFrame:
 def _summary(table: pl.DataFrame, state: PageState, options: GatewayOptions, shown: str) -> dict[str, Any]:
     """How many pass, and what a gateway makes of that."""
     counts = {name: _select(table, name).height for name in SHOWN}
-    passing, minimum = counts["passes"], f"{options.min_score:g}"
+    passing, minimum = counts["passes"], _decimal(options.min_score)
     of_all = f"of {formats.plural(table.height, 'orchestrator')}"
     week = int(table["passes_week"].sum())
     newest: datetime | None = table.select(pl.col("last_seen").max()).item()
@@ -218,23 +218,26 @@ def _flags(state: PageState, options: GatewayOptions, window: EventWindow, since
         lambda events: queries.discovery(
             events.filter(pl.col("event_time") >= since),
             node_filter,
-            **options._asdict(),
+            min_score=options.min_score,
             formula=state.formula,
         )
     )
-    minimum = f"{options.min_score:g}"
+    minimum = _decimal(options.min_score)
     node_state = state if names_model else replace(state, given=_without(state, "job_type", "busy"))
     return {
         "names_model": names_model,
         "stats_url": state.api_link("aggregated_stats", absolute=True),
         "stats_parameters": {"min_score": minimum, "min_events": options.min_events},
         "min_score": minimum,
-        "discovery_url": node_state.api_link(
-            "discovery", absolute=True, min_score=minimum, min_events=options.min_events, trusted="true"
-        ),
+        "discovery_url": node_state.api_link("discovery", absolute=True, min_score=minimum, trusted="true"),
         "node_count": nodes.height,
     }
 
 
 def _without(state: PageState, *names: str) -> dict[str, str]:
     return {name: value for name, value in state.given.items() if name not in names}
+
+
+def _decimal(share: float) -> str:
+    """A number from 0 to 1 without an exponent, as flags and parameters take it."""
+    return f"{share:.15f}".rstrip("0").rstrip(".")

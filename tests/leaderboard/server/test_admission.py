@@ -10,6 +10,7 @@ HOUR = 3600
 KINDS = [
     ("GET /api/health HTTP/1.1", Kind.HEALTH),
     ("GET /api/health/? HTTP/1.1", Kind.HEALTH),
+    ("GET /status HTTP/1.1", Kind.HEALTH),
     ("GET /api/aggregated_stats HTTP/1.1", Kind.RECENT),
     ("GET /api/score_history?since=2026-01-01T00%3A00%3A00Z HTTP/1.1", Kind.OLD),
     ("GET /api/leaderboard?until=5 HTTP/1.1", Kind.OLD),

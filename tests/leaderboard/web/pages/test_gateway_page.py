@@ -52,7 +52,7 @@ def test_flags_lead_to_this_service(pages: FlaskClient) -> None:
     assert flags["orchPerfStatsUrl"].startswith("http://localhost/api/aggregated_stats?")
     assert "window" not in flags["orchPerfStatsUrl"]
     assert FIRST in pages.get(flags["orchPerfStatsUrl"]).json
-    assert "trusted=true" in flags["orchWebhookUrl"]
+    assert "min_score=0.5&trusted=true" in flags["orchWebhookUrl"]
     assert pages.get(flags["orchWebhookUrl"]).status_code == 200
 
 
@@ -72,6 +72,12 @@ def test_ai_jobs_need_a_model(pages: FlaskClient) -> None:
 
 def test_region_without_tests_says_what_to_do(pages: FlaskClient) -> None:
     assert "no orchestrator was tested for Transcoding in NYC" in text_of(pages.get("/gateway?region=NYC").text)
+
+
+def test_small_demand_has_no_exponent(pages: FlaskClient) -> None:
+    html = unescape(pages.get("/gateway?region=FRA&min_score=0.00001").text)
+    assert "-minPerfScore 0.00001 " in html
+    assert "min_score=0.00001&" in html
 
 
 def test_wrong_demand_is_named(pages: FlaskClient) -> None:
