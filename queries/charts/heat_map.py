@@ -12,6 +12,7 @@ from queries.charts.theme import (
     SCORE_SCALE,
     SURFACE,
     TEXT,
+    TEXT_MUTED,
     address_axis,
     chart_title,
     collect_rows,
@@ -58,7 +59,8 @@ def heat_map(
     )
     ticks = [0, 0.25, 0.5, 0.75, 1]
     legend = alt.Legend(title=name, orient="right", gradientLength=160, values=ticks, format=".2f")
-    cells = base.mark_rect(stroke=SURFACE, strokeWidth=1).encode(
+    # the outline tells the lowest score from no score on a dark background, and the highest on a bright one
+    cells = base.mark_rect(stroke=TEXT_MUTED, strokeWidth=0.5).encode(
         alt.Color(f"{field}:Q", scale=SCORE_SCALE, legend=legend)
     )
     dots = base.transform_filter(IS_FEW).mark_circle(size=22, opacity=1, color=SURFACE, stroke=TEXT, strokeWidth=1)

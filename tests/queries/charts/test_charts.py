@@ -108,6 +108,10 @@ class TestHeatMap:
         assert {"0.00", "0.50", "1.00"} < set(texts(svg))
         assert re.search(rf'fill="({SCORE_STEPS[0]}|rgb\(0, 34, 78\))"', svg)
 
+    def test_cells_have_an_outline_that_sets_them_off_from_no_score(self) -> None:
+        svg = drawn(charts.heat_map(aggregated_stats(make_events([job("0xa", success_rate=0.0), job("0xb")]))))
+        assert len(re.findall(rf'<path[^>]*stroke="{charts.theme.TEXT_MUTED}"', svg)) == 2
+
     def test_heat_map_shows_the_given_field(self) -> None:
         rows = aggregated_stats(make_events([job("0xa")]))
         assert "Success rate by region" in texts(drawn(charts.heat_map(rows, field="success_rate")))
