@@ -11,8 +11,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import polars as pl
 
-FEED_DAYS = timedelta(days=30)
-LOOK_BACK = timedelta(days=14)
+FEED_DAYS = timedelta(days=14)
+LOOK_BACK = timedelta(days=7)
 """So much before a day tells what is new on it."""
 
 

@@ -1,7 +1,6 @@
 """The page of one orchestrator: why its score is what it is, how it did over time, and what its results were."""
 
 from dataclasses import replace
-from datetime import datetime
 from math import fsum
 from typing import Any
 
@@ -20,7 +19,8 @@ from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.pages.layout.tables import Figure
 from leaderboard.web.pages.orchestrator.choice import events_of, own_filter, with_own_job_type
 from leaderboard.web.pages.orchestrator.costs import error_rows, job_rows, what_if_rows
-from leaderboard.web.pages.orchestrator.course import bar_range, region_bars, score_chart
+from leaderboard.web.pages.orchestrator.course import score_chart
+from leaderboard.web.pages.orchestrator.days import RegionDay, region_days, region_rows
 from leaderboard.web.pages.orchestrator.results import latest_results, matching_events, payload_of
 from leaderboard.web.rendering import run_query
 from leaderboard.web.windows import explain, scored_window
@@ -35,15 +35,14 @@ def orchestrator(address: str) -> Response:
     address, asked = table_params.parse_address(address), current_state()
     result_id = table_params.integer(request, "result", 0, 0, MAX_ID)
     window = scored_window(asked.time_range, asked.formula)
-    days = bar_range(asked.time_range)
-    long_window = scored_window(days, asked.formula)
 
     def values() -> dict[str, Any]:
         events = events_of(window, address)
         state = with_own_job_type(asked, events)
         event_filter = own_filter(state, address)
         explained = explain(window, state.time_range, event_filter, state.formula)
-        own, long_events = matching_events(events, event_filter), events_of(long_window, address)
+        own = matching_events(events, event_filter)
+        days = region_days(event_filter, state.time_range, state.formula)
         causes = explained.why.causes.to_dicts()
         has_quality = any(row["cause"] == "quality" and max(row["cost"], row["median"]) > 0 for row in causes)
         incidents = incidents_in(state.time_range, event_filter.job_type)
@@ -51,7 +50,7 @@ def orchestrator(address: str) -> Response:
             **_choices(events, state, event_filter),
             "address": address,
             "why": explained.why,
-            "figures": _figures(explained.why, own, matching_events(long_events, event_filter)),
+            "figures": _figures(explained.why, own, days),
             "jobs": job_rows(explained.why, own),
             "causes": [row for row in causes if row["cause"] != "quality" or has_quality],
             "has_quality": has_quality,
@@ -59,7 +58,7 @@ def orchestrator(address: str) -> Response:
             "what_ifs": what_if_rows(explained.why),
             "errors": error_rows(explained.why),
             "chart": score_chart(window, state, event_filter, incidents),
-            "region_bars": region_bars(long_events, days, event_filter, state.formula),
+            "region_bars": region_rows(days, state.time_range),
             **_ai_tables(window, events, state, event_filter),
             **latest_results(own, explained.results),
             **_urls(state, address),
@@ -67,7 +66,7 @@ def orchestrator(address: str) -> Response:
             "payload": payload_of(explained.results, result_id) if result_id else None,
         }
 
-    return page_response(asked, [window, long_window], "orchestrator.html", values)
+    return page_response(asked, [window], "orchestrator.html", values)
 
 
 def _choices(events: pl.DataFrame, state: PageState, event_filter: EventFilter) -> dict[str, Any]:
@@ -93,11 +92,10 @@ def _urls(state: PageState, address: str) -> dict[str, str]:
     }
 
 
-def _figures(why: Explanation, own: pl.DataFrame, long_own: pl.DataFrame) -> list[Figure]:
+def _figures(why: Explanation, own: pl.DataFrame, days: list[RegionDay]) -> list[Figure]:
     """The orchestrator's numbers, or when it was last tested, if that was before the window. None if it never was."""
     if own.is_empty():
-        last = long_own["event_time"].max()
-        return [Figure("Last tested", formats.moment(last))] if isinstance(last, datetime) else []
+        return [Figure("Last tested", f"{max(one.day for one in days)}")] if days else []
     unscored = formats.plural(why.unscored, "unscored result") if why.unscored else ""
     rank = f"rank {why.rank} of {why.ranked_count}" if why.rank else "no scored results"
     success_rate = fsum(why.jobs["weight"] * why.jobs["success_rate"]) if why.score is not None else None

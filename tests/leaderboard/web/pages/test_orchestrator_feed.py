@@ -84,13 +84,13 @@ def test_only_the_first_day_without_tests_counts() -> None:
     ]
 
 
-def test_errors_are_new_after_two_weeks_without_them() -> None:
+def test_errors_are_new_after_a_week_without_them() -> None:
     rows = [(day(0), "dns", 1), (day(3), "dns", 2), (day(4), "tls", 1), (day(4 + LOOK_BACK.days), "dns", 1)]
     table = pl.DataFrame(rows, schema=["day", "class", "results"], orient="row")
     changes = changes_of_errors("AI", table, {"dns": "Check it.", "tls": "Check that."})
     assert [(change.title, change.text) for change in changes] == [
         ("AI: new errors of the class dns", "1 result of 2026-09-01 had one. Check it."),
-        ("AI: new errors of the class dns", "1 result of 2026-09-19 had one. Check it."),
+        ("AI: new errors of the class dns", "1 result of 2026-09-12 had one. Check it."),
         ("AI: new errors of the class tls", "1 result of 2026-09-05 had one. Check that."),
     ]
 
