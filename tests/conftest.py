@@ -39,7 +39,7 @@ MAX_WORKERS = 8
 MAX_FINISHED_DATABASES = 4
 
 # the same examples in every run; --hypothesis-profile=thorough tries many others
-settings.register_profile("fixed", max_examples=20, derandomize=True, deadline=None)
+settings.register_profile("fixed", max_examples=10, derandomize=True, deadline=None)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile("fixed")
 

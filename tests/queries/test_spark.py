@@ -54,12 +54,9 @@ LIVE = {"job_type": AI, "pipeline": "Live video to_video"}
 ORCHESTRATOR = "0x10e0a91e652b05e9c7449ff457cf2e96c3037fb7"
 HALF_LIFE = replace(FORMULA_2, name="half-life", half_life=timedelta(days=3), ignores_busy=True)
 CASES = {
-    "aggregated_stats, transcoding": (aggregated_stats, EventFilter()),
-    "aggregated_stats, AI": (aggregated_stats, EventFilter(**AI_JOB)),
     "aggregated_stats, live, one region": (aggregated_stats, EventFilter(**LIVE, region="FRA")),
     "aggregated_stats, formula 1": (partial(aggregated_stats, formula=FORMULA_1), EventFilter(**AI_JOB, region="LAX")),
     "pipelines": (pipelines, EventFilter(job_type=AI)),
-    "score_history, transcoding": (score_history, EventFilter()),
     "score_history, AI": (score_history, EventFilter(job_type=AI)),
     "ranking, AI": (ranking, EventFilter(job_type=AI)),
     "ranking, transcoding, half-life": (partial(ranking, formula=HALF_LIFE), EventFilter()),
@@ -96,7 +93,11 @@ def spark_events(lake: LakeSnapshot) -> Iterator[Any]:
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.shuffle.partitions", "1")
+        # to compile a query takes far longer than to answer it over so few events
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.adaptive.enabled", "false")
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
         .getOrCreate()

@@ -29,12 +29,11 @@ KILLS = (
     "kill the master",
     "kill the database",
     "terminate connections",
-    "kill a worker",
     "reload",
 )
 
 
-POOLER_KILLS = ("restart the pooler", "kill a process of the database", "terminate connections", "kill a worker")
+POOLER_KILLS = ("restart the pooler", "kill a process of the database", "terminate connections")
 
 
 PROXY_KILLS = ("kill a worker", "cut connections", "reload")

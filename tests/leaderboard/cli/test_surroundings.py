@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 NOBODY = "http://127.0.0.1:1"
 """Nothing listens there."""
 ENVIRONMENTS: dict[str, dict[str, str]] = {
-    "C locale": {
+    "C locale, libpq": {
         "LC_ALL": "C",
         "PYTHONUTF8": "0",
         "PYTHONCOERCECLOCALE": "0",
@@ -24,9 +24,6 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
         "COLUMNS": "20",
         "TERM": "dumb",
         "NO_COLOR": "1",
-    },
-    "missing locale": {"LC_ALL": "xx_YY.ISO-8859-1", "PYTHONIOENCODING": "latin-1", "PYTHONOPTIMIZE": "2"},
-    "libpq": {
         "PGHOST": "nowhere.invalid",
         "PGHOSTADDR": "127.0.0.1",
         "PGPORT": "1",
@@ -34,11 +31,17 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
         "PGDATABASE": "nothing",
         "PGCLIENTENCODING": "LATIN1",
         "PGDATESTYLE": "German, DMY",
-        "PGTZ": "Asia/Tokyo",
-        "PGOPTIONS": "-c search_path=pg_catalog -c standard_conforming_strings=off",
+        "PGTZ": "Pacific/Marquesas",
+        "PGOPTIONS": "-c search_path=pg_catalog -c standard_conforming_strings=off -c DateStyle=German "
+        "-c TimeZone=America/Caracas -c extra_float_digits=-15 -c statement_timeout=500ms",
+        "PGGEQO": "off",
+        "PGAPPNAME": "odd",
         "PGTARGETSESSIONATTRS": "standby",
     },
-    "libraries": {
+    "missing locale, libraries": {
+        "LC_ALL": "xx_YY.ISO-8859-1",
+        "PYTHONIOENCODING": "latin-1",
+        "PYTHONOPTIMIZE": "2",
         "POLARS_VERBOSE": "1",
         "POLARS_FMT_FLOAT": "full",
         "POLARS_FMT_MAX_ROWS": "1",
