@@ -14,13 +14,15 @@ from leaderboard.web.media_types import ARROW_STREAM, FORMATS
 from leaderboard.web.params import WINDOWS
 from leaderboard.web.table_params import (
     DEFAULT_LIMIT,
+    DEFAULT_NETWORK_GROUPS,
     GATEWAY_MIN_EVENTS,
     GATEWAY_MIN_SCORE,
     INTERVALS,
     MAX_LIMIT,
     MAX_ORCHESTRATORS,
+    UNGROUPED,
 )
-from queries import AI, FORMULAS, RANKING_COLUMNS, TRANSCODING
+from queries import AI, FORMULAS, NETWORK_GROUP_COLUMNS, RANKING_COLUMNS, TRANSCODING
 
 
 class Parameter(NamedTuple):
@@ -139,6 +141,18 @@ PARAMETERS: dict[str, tuple[Parameter, ...]] = {
     ),
     "/api/orchestrators/0x…": (WARM, SINCE, UNTIL, WINDOW, *SCORING, FORMAT),
     "/api/orchestrators/0x…/explanation": (*EVENTS, *SCORING),
+    "/api/network_stats": (
+        Parameter(
+            "group_by",
+            f"any of {', '.join(f'`{name}`' for name in NETWORK_GROUP_COLUMNS)}, with commas between them; "
+            f"`{UNGROUPED}` answers one row",
+            f"`{','.join(DEFAULT_NETWORK_GROUPS)}`",
+        ),
+        *EVENTS,
+        ORCHESTRATOR,
+        *SCORING,
+        FORMAT,
+    ),
     "/api/top_ai_score": (
         ORCHESTRATOR._replace(meaning="an address, upper or lower case", default="answers `{}`"),
         *SCORING,

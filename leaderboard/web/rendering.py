@@ -92,6 +92,13 @@ def render_incidents(frame: pl.DataFrame, file_format: Format) -> RenderedRespon
     return _rendered(body, frame, file_format, "incidents")
 
 
+def render_network_stats(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:
+    """The rows of network_stats as ``{"network_stats": [row, …]}``, or as a file."""
+    is_json = file_format == JSON
+    body = encode({"network_stats": serialize_rows(frame)}) if is_json else encode_table(frame, file_format)
+    return _rendered(body, frame, file_format, "network_stats", job_type)
+
+
 def render_ranking(ranking: pl.DataFrame, paging: Paging, file_format: Format) -> RenderedResponse:
     """One page of the ranking as ``{"leaderboard": [row, …], "total", "next_cursor"}``, or as a file.
 

@@ -11,7 +11,15 @@ from leaderboard.results.validation import ADDRESS
 from leaderboard.web import params
 from leaderboard.web.pagination import ASCENDING_COLUMNS, Paging, hash_query, resume
 from leaderboard.web.params import InvalidParameter
-from queries import AI, GROUP_COLUMNS, RANKING_COLUMNS, SCORE_INTERVALS, EventFilter, Formula
+from queries import (
+    AI,
+    GROUP_COLUMNS,
+    NETWORK_GROUP_COLUMNS,
+    RANKING_COLUMNS,
+    SCORE_INTERVALS,
+    EventFilter,
+    Formula,
+)
 from queries.errors import quote
 from queries.times import TimeRange
 
@@ -22,6 +30,8 @@ MAX_ORCHESTRATORS = 100
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Rows on a page of the ranking."""
 MAX_MIN_EVENTS = 10**15
+DEFAULT_NETWORK_GROUPS, UNGROUPED = ("region", "pipeline", "model"), "none"
+"""How network_stats groups if nothing else is asked for, and what asks for one row."""
 GATEWAY_MIN_SCORE, GATEWAY_MIN_EVENTS = 0.7, 3
 """What gateway_preview takes for a gateway's -minPerfScore, and for enough tests: those of an AI job in one day."""
 
@@ -92,6 +102,21 @@ def paging(request: Request, default_hours: float, formula: Formula) -> Paging:
     first = Paging(sort, order == "desc", limit, query_hash, params.time_range(request, default_hours))
     cursor = request.args.get("cursor")
     return resume(first, cursor) if cursor else first
+
+
+def network_groups(request: Request) -> tuple[str, ...]:
+    """The columns by which network_stats groups; UNGROUPED asks for one row."""
+    texts = ",".join(request.args.getlist("group_by")) or ",".join(DEFAULT_NETWORK_GROUPS)
+    names = [name for text in texts.split(",") if (name := text.strip())]
+    if names == [UNGROUPED]:
+        return ()
+    for name in names:
+        if name not in NETWORK_GROUP_COLUMNS:
+            allowed = ", ".join(NETWORK_GROUP_COLUMNS)
+            raise InvalidParameter(
+                f"group_by takes {allowed} with commas between them, or {UNGROUPED}, not {quote(name)}"
+            )
+    return tuple(name for name in NETWORK_GROUP_COLUMNS if name in names)
 
 
 def discovery_filter(request: Request) -> EventFilter:

@@ -13,6 +13,7 @@ from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import (
     render_document,
     render_history,
+    render_network_stats,
     render_pipelines,
     render_scores,
     render_top_score,
@@ -63,6 +64,22 @@ def score_history() -> Response:
         return render_history(window.collect(query), options.interval, file_format)
 
     return cached_response(("score_history", event_filter, options, formula, file_format.name), window, render)
+
+
+@bp.get("/network_stats")
+def network_stats() -> Response:
+    """How much was tested, and how it went, by region, orchestrator, pipeline and model."""
+    event_filter, file_format = params.model_filter(request), negotiate(request)
+    group_columns = table_params.network_groups(request)
+    formula = params.formula(request, service().settings.formula)
+    window = scored_window(params.time_range(request, service().settings.start_time_window), formula)
+
+    def render() -> RenderedResponse:
+        options = {"group_columns": group_columns, "formula": formula}
+        frame = run_query(queries.network_stats, window, event_filter, **options)
+        return render_network_stats(frame, event_filter.job_type, file_format)
+
+    return cached_response(("network_stats", event_filter, group_columns, formula, file_format.name), window, render)
 
 
 @bp.get("/top_ai_score")

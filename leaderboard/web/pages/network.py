@@ -69,6 +69,7 @@ def network() -> Response:
             "job_choices": _job_choices(state),
             "region_choices": region_choices(state, {tester["region"] for tester in testers}),
             "job_types": JOB_TYPES,
+            "shown_job_types": _job_types(state),
             "kinds": KINDS,
             "suggested_min_events": SUGGESTED_MIN_EVENTS,
             "figures": _figures(list(found.values()), testers, len(incidents)),
