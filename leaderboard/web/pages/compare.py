@@ -168,9 +168,9 @@ def _tests(column: str) -> Callable[[Row], str]:
 
 
 def _cells(measure: Measure, rows: Sequence[Row | None]) -> list[Cell | None]:
-    """A cell per orchestrator, None for one that was not tested."""
+    """A cell per orchestrator, None for one that was not tested. None is the best where all are equal."""
     values = [row[measure.column] for row in rows if row is not None and row[measure.column] is not None]
-    best = measure.best(values) if measure.best is not None and len(values) > 1 else None
+    best = measure.best(values) if measure.best is not None and len(set(values)) > 1 else None
     return [
         None
         if row is None

@@ -56,3 +56,8 @@ def test_wrong_choice_is_answered_with_a_sentence(pages: FlaskClient, query: str
     response = pages.get(f"/compare?{query}")
     assert response.status_code == 400
     assert sentence in text_of(response.text)
+
+
+@pytest.mark.parametrize("window", ["until=9999-12-31", "since=0001-01-01", "since=2026-01-02&until=2026-01-01"])
+def test_any_window_can_be_drawn(pages: FlaskClient, window: str) -> None:
+    assert pages.get(f"/compare?o={FIRST}&{window}").status_code == 200
