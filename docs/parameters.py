@@ -11,7 +11,6 @@ from docs.markdown import table
 from leaderboard.results.validation import Result
 from leaderboard.web.api.incidents import DEFAULT_HOURS
 from leaderboard.web.media_types import ARROW_STREAM, FORMATS
-from leaderboard.web.params import WINDOWS
 from leaderboard.web.table_params import (
     DEFAULT_LIMIT,
     DEFAULT_NETWORK_GROUPS,
@@ -23,6 +22,7 @@ from leaderboard.web.table_params import (
     UNGROUPED,
 )
 from queries import AI, FORMULAS, NETWORK_GROUP_COLUMNS, RANKING_COLUMNS, TRANSCODING
+from queries.times import WINDOWS
 
 
 class Parameter(NamedTuple):

@@ -12,6 +12,14 @@ MICROSECOND = timedelta(microseconds=1)
 """The shortest time between two moments."""
 MIN_TIME, MAX_TIME = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """The first and the last moment that a datetime can hold."""
+WINDOWS = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "1y": timedelta(days=365),
+}
+"""The windows that end now, by their names in URLs."""
 RFC_3339_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 """The format with which Polars writes a UTC time as text."""
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 from urllib.parse import parse_qs, unquote
 
-from queries.times import parse_moment
+from queries.times import WINDOWS, parse_moment
 
 T = TypeVar("T")
 
@@ -53,12 +53,15 @@ def request_kind(request_line: bytes, recent_hours: float) -> Kind:
 
 def _asks_for_old_events(query: str, recent_hours: float) -> bool:
     # most requests name no time; an escaped name is looked at closely
-    if not any(mark in query for mark in ("since", "until", "%")):
+    if not any(mark in query for mark in ("since", "until", "window", "%")):
         return False
     try:
         parameters = parse_qs(query, max_num_fields=MAX_PARAMETERS)
     except ValueError:
         return True
+    window = WINDOWS.get(parameters.get("window", [""])[0])
+    if window is not None:
+        return window > timedelta(hours=recent_hours) + WINDOW_SLACK
     if "since" not in parameters:
         # a window that has only an end begins at the first event
         return "until" in parameters

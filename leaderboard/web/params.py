@@ -7,16 +7,8 @@ from flask import Request
 
 from queries import AI, FORMULAS, TRANSCODING, EventFilter, Formula, times
 from queries.errors import quote
-from queries.times import TimeRange
+from queries.times import WINDOWS, TimeRange
 
-WINDOWS = {
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-    "90d": timedelta(days=90),
-    "1y": timedelta(days=365),
-}
-"""The windows that end now, by the names that the parameter ``window`` takes."""
 _HOUR = timedelta(hours=1)
 
 

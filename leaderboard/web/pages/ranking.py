@@ -139,7 +139,7 @@ def _table(window: EventWindow, before: EventWindow | None, state: PageState, ro
     """The rows of the table, with their pictures and changes of rank."""
     ranked_before = _ranked(before, state).select(pl.col("orchestrator").cast(pl.String), "rank") if before else None
     ranks = {} if ranked_before is None else dict(ranked_before.drop_nulls().iter_rows())
-    courses = histories(window, state, rows["orchestrator"].cast(pl.String).to_list())
+    courses = histories(window, state)
     pictured = []
     for row in rows.iter_rows(named=True):
         rank, rank_before = row["rank"], ranks.get(row["orchestrator"])

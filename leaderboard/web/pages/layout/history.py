@@ -1,6 +1,5 @@
 """The courses of scores over a window, in as many steps as a small picture can show."""
 
-from collections.abc import Collection
 from datetime import timedelta
 
 import polars as pl
@@ -21,8 +20,8 @@ def step_of(time_range: TimeRange) -> str:
     return next((name for name, step in STEPS.items() if length / step <= MAX_STEPS), "7d")
 
 
-def histories(window: EventWindow, state: PageState, orchestrators: Collection[str]) -> dict[str, list[float | None]]:
-    """The scores of each orchestrator from the first to the last step that has results, None for a step without.
+def histories(window: EventWindow, state: PageState) -> dict[str, list[float | None]]:
+    """The scores of every orchestrator from the first to the last step that has results, None for a step without.
 
     The score of a step is the mean over its jobs and regions, weighted by results.
     """
@@ -32,12 +31,11 @@ def histories(window: EventWindow, state: PageState, orchestrators: Collection[s
             events,
             state.event_filter,
             interval=step,
-            orchestrators=orchestrators,
             group_columns=("orchestrator",),
             formula=state.formula,
         )
     ).filter(pl.col("events") > 0)
-    if history.is_empty() or not orchestrators:
+    if history.is_empty():
         return {}
     weighted = (pl.col("score") * pl.col("events")).sum() / pl.col("events").sum()
     scores = history.group_by(pl.col("orchestrator").cast(pl.String), "bucket").agg(score=weighted)

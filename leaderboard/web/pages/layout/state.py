@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 from flask import Request, url_for
 
 from leaderboard.web import params, table_params
-from leaderboard.web.params import WINDOWS
 from queries import SUGGESTED_MIN_EVENTS, TRANSCODING, EventFilter, Formula
-from queries.times import TimeRange
+from queries.times import WINDOWS, TimeRange
 
 FILTER_PARAMETERS = ("job_type", "pipeline", "model", "region", "warm")
 WINDOW_PARAMETERS = ("window", "since", "until")
