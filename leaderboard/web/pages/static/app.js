@@ -90,6 +90,14 @@ function enhance(page) {
   }
 }
 
+// What scrolls sideways and has nothing to focus in it gets the focus itself, so that arrow keys scroll it.
+function focusScrollers() {
+  for (const element of main.querySelectorAll("pre, .table")) {
+    const isStuck = element.scrollWidth > element.clientWidth && !element.querySelector("a, button, [tabindex]");
+    if (isStuck) element.tabIndex = 0;
+  }
+}
+
 // ---- the page, replaced in place ----
 
 const loads = new Map();
@@ -127,7 +135,8 @@ const keepWhatPeopleDid = {
     return true;
   },
   beforeAttributeUpdated(name, element) {
-    const isOfPeople = (name === "open" && element.matches("details")) || (name === "tabindex" && element.matches("tr"));
+    const isOfPeople = (name === "open" && element.matches("details"))
+      || (name === "tabindex" && element.matches("tr, pre, .table"));
     return !isOfPeople && name !== "data-zoomable";
   },
 };
@@ -138,6 +147,7 @@ function replaceMain(html) {
   document.title = page.title;
   Idiomorph.morph(main, page.querySelector("main"), { callbacks: keepWhatPeopleDid });
   for (const table of main.querySelectorAll("table[data-keys]")) chooseRow(table);
+  focusScrollers();
   drawCharts();
 }
 
@@ -525,6 +535,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawChar
 
 document.querySelector("[data-switches]").hidden = false;
 enhance(document);
+focusScrollers();
+window.addEventListener("resize", focusScrollers);
 drawCharts();
 writeStatus();
 refreshLater();

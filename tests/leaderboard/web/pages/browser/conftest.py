@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from benchmarks.browser import PROGRAMS, find_browser, opened_browser
 from tests.conftest import clone, load_events
@@ -24,7 +24,12 @@ ODD_MODELS = (
     "?a=1&b=2#c%41",
     "..",
 )
+TIMEOUT_MS = 60_000
+"""The machine may be busy."""
 SIMULATED_RESULTS, SIMULATED_DAYS = "20000", "3"
+
+
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="package")
@@ -71,6 +76,7 @@ def new_page(browser: Browser, base_url: str) -> Iterator[Callable[..., Page]]:
 
     def make(**options: object) -> Page:
         context = browser.new_context(base_url=base_url, **options)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         context.on("request", lambda request: check_host(request.url))
         context.on("weberror", lambda error: problems.append(str(error.error)))

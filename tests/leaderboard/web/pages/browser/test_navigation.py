@@ -5,8 +5,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.leaderboard.web.pages.browser.conftest import ODD_MODELS
-
 
 @pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
 def page(request: pytest.FixtureRequest, new_page: Callable[..., Page]) -> Page:
@@ -51,11 +49,3 @@ def test_forms_filter_and_search(page: Page) -> None:
     page.get_by_role("searchbox").fill(address)
     page.get_by_role("searchbox").press("Enter")
     page.wait_for_url(lambda url: f"/orchestrators/{address}?" in url)
-
-
-@pytest.mark.parametrize("model", ODD_MODELS)
-def test_odd_names_are_text_and_lead_to_their_page(page: Page, model: str) -> None:
-    page.goto("/?job_type=ai")
-    page.get_by_role("navigation", name="Job").get_by_role("link", name=model, exact=True).click()
-    expect(page.locator("h1 small")).to_contain_text(model)
-    assert len(rows(page)) == 1
