@@ -67,6 +67,11 @@ class MeasuredService:
         """The memory of the largest worker in MiB."""
         return max(float(worker.memory_info().rss) for worker in self._workers()) / 2**20
 
+    def cpu_seconds(self) -> float:
+        """The CPU time that the workers have taken so far."""
+        times = [worker.cpu_times() for worker in self._workers()]
+        return sum(float(one.user + one.system) for one in times)
+
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
