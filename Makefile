@@ -36,9 +36,10 @@ fix: install ## repair formatting, imports and what else ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: install ## write the generated parts of the pages, and the picture
+docs: install ## write the generated parts of the pages, and the pictures
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.picture
+	$(BIN)/python -m docs.screenshots
 
 bench: install ## time the service against plain SQL
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""Draws the picture in the README: the ranking of a simulated network.
+"""Draws the picture in docs/notebooks.md: the ranking of a simulated network.
 
 ``python -m docs.picture`` writes docs/images/ranking.svg. It needs the extra ``notebooks``.
 """

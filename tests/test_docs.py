@@ -42,6 +42,7 @@ SCORES = (PROJECT / "docs" / "scores.md").read_text(encoding="utf-8")
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 HTTP_API = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
 NOTEBOOKS = (PROJECT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+MAX_PICTURE_BYTES = 150_000
 SOURCES = ("leaderboard", "queries", "tests", "docs", "benchmarks")
 PYTHON = [(name(page), block) for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "python")]
 SHELL = [block for page in PAGES for block in blocks(page.read_text(encoding="utf-8"), "sh")]
@@ -307,6 +308,13 @@ def test_the_picture_is_drawn_from_simulated_results(tmp_path: Path, monkeypatch
     for svg in (stored, picture.PICTURE.read_text(encoding="utf-8")):
         assert f"{best[:8]}…{best[-4:]}" in svg
         assert len(svg.encode()) < 60_000
+
+
+def test_each_picture_is_small_and_shown_somewhere() -> None:
+    pictures = sorted((PROJECT / "docs" / "images").iterdir())
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [path.name for path in pictures if f"images/{path.name}" not in text] == []
+    assert [path.name for path in pictures if path.stat().st_size > MAX_PICTURE_BYTES] == []
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
