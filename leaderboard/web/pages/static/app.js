@@ -119,7 +119,10 @@ function loadScript(url) {
 function isBeingEdited(element) {
   if (!element.matches("input:not([type=hidden]), select, textarea")) return false;
   if (element === document.activeElement) return true;
-  if (element.options) return [...element.options].some((option) => option.selected !== option.defaultSelected);
+  if (element.options) {
+    const options = [...element.options];
+    return element.selectedOptions[0] !== (options.find((option) => option.defaultSelected) ?? options[0]);
+  }
   return element.value !== element.defaultValue || element.checked !== element.defaultChecked;
 }
 
