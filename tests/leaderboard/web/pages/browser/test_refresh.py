@@ -15,8 +15,6 @@ COUNT_FETCHES = """() => {
     window.fetches = 0;
     window.fetch = (...all) => (window.fetches++, before(...all));
 }"""
-    "window.fetches = 0; const before = fetch; window.fetch = (...all) => (window.fetches++, before(...all)); 0"
-)
 _numbers = itertools.count(1)
 
 
