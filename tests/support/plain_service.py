@@ -43,9 +43,14 @@ control_socket_disable = True
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Responds with the length of a body, or as the path says; ``?held_until=FILE`` waits until the file exists."""
+    """Responds with the length of a body, or as the path says.
+
+    ``?held_until=FILE`` adds a byte to FILE.begun and waits until FILE exists.
+    """
     body = environ["wsgi.input"].read()
     for file in parse_qs(environ["QUERY_STRING"]).get("held_until", ()):
+        with Path(f"{file}.begun").open("ab") as begun:
+            begun.write(b".")
         while not Path(file).exists():
             time.sleep(0.01)
     response = {"/big": BIG, "/stream": BIG, "/pid": str(os.getpid()).encode()}.get(

@@ -113,16 +113,20 @@ def test_overload_of_posts_is_refused_early_and_recovers(
 
 
 def test_free_worker_serves_what_a_full_one_would_keep_waiting(tmp_path: Path) -> None:
-    release = tmp_path / "release"
+    release, begun = tmp_path / "release", tmp_path / "release.begun"
 
-    def get_held(_: int) -> int:
+    def get_held() -> int:
         return service.get(f"/api/regions?held_until={release}").status
 
     # two workers with two threads for reads each
     with plain_service("--workers", "2") as service, ThreadPoolExecutor(4) as pool:
         pids: set[bytes] = set()
         eventually(lambda: pids.add(service.get("/pid").body) or len(pids) == 2)
-        held = [pool.submit(get_held, number) for number in range(3)]
+        held = []
+        # one after the other, since a worker cannot pass on what it took just before it was full
+        for number in range(1, 4):
+            held.append(pool.submit(get_held))
+            eventually(lambda number=number: begun.exists() and begun.stat().st_size == number)
         try:
             statuses = [service.get("/api/regions").status for _ in range(10)]
         finally:
