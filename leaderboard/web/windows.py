@@ -11,6 +11,7 @@ import queries
 from leaderboard.services import service
 from leaderboard.web.caching.incidents import incidents_in
 from queries import EventFilter, EventWindow, Explanation, Formula, StoreUnavailable
+from queries.errors import StoreError
 from queries.times import TimeRange, last_hours
 
 WEEK_HOURS = 7 * 24
@@ -55,6 +56,21 @@ def scored_window(time_range: TimeRange, formula: Formula) -> EventWindow:
     """The events of a window that a formula scores: without the excluded ones, where it applies exclusions."""
     window = service().events.window(*time_range)
     return window.leave_out(service().exclusions.active(), *time_range) if formula.applies_exclusions else window
+
+
+def window_before(window: EventWindow, time_range: TimeRange | None, formula: Formula) -> EventWindow | None:
+    """The scored events of ``time_range``, with which those of ``window`` are compared.
+
+    None without a time range, and where an outage leaves only ``window`` known.
+    """
+    if time_range is None:
+        return None
+    try:
+        return scored_window(time_range, formula)
+    except StoreError:
+        if window.as_of is None:
+            raise
+        return None
 
 
 def scored_week(recent_hours: float, formula: Formula) -> tuple[EventWindow, datetime]:

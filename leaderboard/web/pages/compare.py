@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import queries
 from leaderboard.results.validation import ADDRESS
-from leaderboard.web.caching.incidents import incidents_in
+from leaderboard.web.caching.incidents import incidents_beside
 from leaderboard.web.pages.drawing.chart import Band, Point, Series, history_chart
 from leaderboard.web.pages.layout import formats
 from leaderboard.web.pages.layout.blueprint import bp
@@ -203,7 +203,7 @@ def _chart(window: EventWindow, state: PageState, addresses: Sequence[str]) -> M
         Series(formats.short_address(address), points[address], _style(position))
         for position, address in enumerate(addresses)
     ]
-    incidents = incidents_in(state.time_range, state.event_filter.job_type)
+    incidents = incidents_beside(window, state.time_range, state.event_filter.job_type)
     bands = [
         Band(row["begin"], row["end"], f"{row['kind']} at the tester {row['region']}") for row in incidents.to_dicts()
     ]

@@ -21,7 +21,7 @@ from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.params import InvalidParameter
 from leaderboard.web.rendering import run_query
-from leaderboard.web.windows import scored_window
+from leaderboard.web.windows import scored_window, window_before
 from queries import AI, SUGGESTED_MIN_EVENTS, EventWindow, slug_of
 
 SORTS = (
@@ -85,7 +85,7 @@ def _model_page(state: PageState, pipeline: str, model: str) -> Response:
     job = {"pipeline": pipeline, "model": model}
     state = replace(_ai_state(state, **job), given=given | job)
     window = scored_window(state.time_range, state.formula)
-    before = scored_window(state.previous_range, state.formula) if state.previous_range else None
+    before = window_before(window, state.previous_range, state.formula)
 
     def values() -> dict[str, Any]:
         ranked = _ranked(window, state)

@@ -22,7 +22,7 @@ from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import WINDOW_PARAMETERS, PageState
 from leaderboard.web.pages.layout.tables import Figure
 from leaderboard.web.rendering import run_query
-from leaderboard.web.windows import scored_window
+from leaderboard.web.windows import scored_window, window_before
 from queries import AI, SUGGESTED_MIN_EVENTS, TRANSCODING, EventWindow, slug_of
 from queries.times import MIN_TIME, TimeRange
 
@@ -54,9 +54,10 @@ def network() -> Response:
     """The network in a window, of all jobs or of those of the filter."""
     state = current_state()
     now = datetime.now(UTC)
+    shown = scored_window(state.time_range, state.formula)
     windows = Windows(
-        scored_window(state.time_range, state.formula),
-        scored_window(state.previous_range, state.formula) if state.previous_range else None,
+        shown,
+        window_before(shown, state.previous_range, state.formula),
         service().events.window(*_usual_range(state)),
     )
 
@@ -86,7 +87,6 @@ def network() -> Response:
         }
 
     # a tester becomes late while nothing else changes
-    shown = windows.now
     minute = f"{now:%Y-%m-%dT%H:%M}"
     first = replace(shown, version=None if shown.version is None else f"{shown.version} {minute}")
     others = [window for window in windows[1:] if window is not None]

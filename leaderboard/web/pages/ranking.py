@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 import queries
 from leaderboard.results.validation import ADDRESS
 from leaderboard.web import params
-from leaderboard.web.caching.incidents import incidents_in
+from leaderboard.web.caching.incidents import incidents_beside
 from leaderboard.web.pages.drawing.small import score_bar, sparkline
 from leaderboard.web.pages.layout import formats
 from leaderboard.web.pages.layout.blueprint import bp
@@ -20,7 +20,7 @@ from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.rendering import run_query
-from leaderboard.web.windows import scored_window
+from leaderboard.web.windows import scored_window, window_before
 from queries import AI, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
 
 SORTS = ("score", "rank", "orchestrator", "success_rate", "p50_round_trip_time", "events", "regions", "last_seen")
@@ -38,7 +38,7 @@ def ranking() -> Response:
     sort, page = current_sort(SORTS), current_page()
     is_matrix = params.choice(request, "view", ("table", "matrix")) == "matrix"
     window = scored_window(state.time_range, state.formula)
-    before = scored_window(state.previous_range, state.formula) if state.previous_range else None
+    before = window_before(window, state.previous_range, state.formula)
 
     def values() -> dict[str, Any]:
         ranked = _ranked(window, state)
@@ -53,7 +53,7 @@ def ranking() -> Response:
             "suggested_min_events": SUGGESTED_MIN_EVENTS,
             **_summary(window, before, state),
             **(_matrix(window, state, rows) if is_matrix else _table(window, before, state, rows)),
-            "incidents": incidents_in(state.time_range, state.event_filter.job_type).to_dicts(),
+            "incidents": incidents_beside(window, state.time_range, state.event_filter.job_type).to_dicts(),
         }
 
     return page_response(state, [window, *([before] if before else [])], "ranking.html", values)
