@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from leaderboard.web.caching.incidents import MAX_DAYS
 from leaderboard.web.pages.layout.facets import job_name, window_choices, window_label
 from leaderboard.web.pages.layout.state import PageState
 from queries import FORMULAS
@@ -30,4 +31,11 @@ def state_values(state: PageState) -> dict[str, Any]:
         "window_label": window_label(state),
         "window_choices": window_choices(state),
         "formula_numbers": tuple(FORMULAS),
+        "incident_window": _incident_window(state),
     }
+
+
+def _incident_window(state: PageState) -> str:
+    """The part of the window in which incidents are looked for, as a sentence has it."""
+    since, until = state.time_range
+    return "this window" if until - since <= MAX_DAYS else f"the last {MAX_DAYS.days} days of this window"
