@@ -109,7 +109,7 @@ def _bars(event_filter: EventFilter) -> alt.Chart:
 
 
 def _medians() -> list[alt.Chart]:
-    """A dashed line per median, and its label above the bars, on the side that is away from the other median."""
+    """A dashed line per median. The label of each stands above the bars, on the side away from the other median."""
     at_median = alt.X("median:Q", scale=SECONDS)
     colour = alt.condition(IS_NETWORK, alt.value(PRIMARY), alt.value(ACCENT))
     medians = alt.Chart().transform_filter("isValid(datum.median)").encode(at_median, color=colour)

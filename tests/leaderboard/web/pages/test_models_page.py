@@ -52,7 +52,7 @@ def test_page_of_a_model_says_who_serves_it_and_how_fast(pages: FlaskClient) -> 
     assert f'id="{FIRST}"' in html
     assert f"{FIRST}: 100 % success, median 3.00 s, 12 tests" in text
     assert "median 3.00 s 95 % within 3.00 s" in text
-    # no result tells whether the model was warm
+    # none of these results says whether the model was warm
     assert "unknown 12 jobs" in text
     assert re.search(r"FRA 1 12 100 % 3.00 s – ", text)
 

@@ -1,4 +1,4 @@
-"""The pages while the database is away."""
+"""The pages during an outage of the database."""
 
 import pytest
 
