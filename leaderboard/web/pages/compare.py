@@ -16,9 +16,10 @@ from leaderboard.web.pages.drawing.chart import Band, Point, Series, history_cha
 from leaderboard.web.pages.layout import formats
 from leaderboard.web.pages.layout.blueprint import bp
 from leaderboard.web.pages.layout.facets import job_choices, region_choices
-from leaderboard.web.pages.layout.history import STEPS, step_of
+from leaderboard.web.pages.layout.history import STEPS, scores_by_step, step_of
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
+from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.params import InvalidParameter
 from leaderboard.web.rendering import run_query
 from leaderboard.web.windows import scored_window
@@ -71,7 +72,7 @@ def compare() -> Response:
         ranked = ranked.cast({"orchestrator": pl.String})
         rows = {row["orchestrator"]: row for row in ranked.iter_rows(named=True)}
         candidates = ranked.head(MAX_CANDIDATES)["orchestrator"].to_list()
-        regions = _regional_stats(window, state, ("region",), region=None)["region"].to_list()
+        regions = network_stats(window, state, "region", region=None)["region"].to_list()
         kinds, pipelines = job_choices(state, run_query(queries.pipelines, window, EventFilter(job_type=AI)))
         return {
             "job_kinds": kinds,
@@ -186,16 +187,7 @@ def _cells(measure: Measure, rows: Sequence[Row | None]) -> list[Cell | None]:
 def _chart(window: EventWindow, state: PageState, addresses: Sequence[str]) -> Markup:
     """The scores over time, with the incidents of the job's testers shaded."""
     step = step_of(state.time_range)
-    options = {
-        "interval": step,
-        "orchestrators": addresses,
-        "group_columns": ("orchestrator",),
-        "formula": state.formula,
-    }
-    history = run_query(queries.score_history, window, state.event_filter, **options).filter(pl.col("events") > 0)
-    scores = history.group_by(pl.col("orchestrator").cast(pl.String), "bucket").agg(
-        score=(pl.col("score") * pl.col("events")).sum() / pl.col("events").sum(), events=pl.col("events").sum()
-    )
+    scores = scores_by_step(window, state, addresses)
     points: dict[str, Points] = {address: {} for address in addresses}
     for address, bucket, score, events in scores.iter_rows():
         points[address][bucket] = (score, events)
@@ -214,7 +206,7 @@ def _chart(window: EventWindow, state: PageState, addresses: Sequence[str]) -> M
 
 def _regions(window: EventWindow, state: PageState, addresses: Sequence[str]) -> list[tuple[str, list[Cell | None]]]:
     """The scores by region, each with its number of tests."""
-    stats = _regional_stats(window, state, ("orchestrator", "region"))
+    stats = network_stats(window, state, "orchestrator", "region")
     scores = run_query(queries.aggregated_stats, window, state.event_filter, formula=state.formula)
     found = (
         scores.select(pl.col("orchestrator", "region").cast(pl.String), "score")
@@ -227,12 +219,3 @@ def _regions(window: EventWindow, state: PageState, addresses: Sequence[str]) ->
         (region, _cells(measure, [rows.get((region, address)) for address in addresses]))
         for region in sorted({region for region, _ in rows})
     ]
-
-
-def _regional_stats(
-    window: EventWindow, state: PageState, group_columns: Sequence[str], **changes: None
-) -> pl.DataFrame:
-    event_filter = state.event_filter_with(**changes)
-    options = {"group_columns": group_columns, "formula": state.formula}
-    stats = run_query(queries.network_stats, window, event_filter, **options)
-    return stats.with_columns(pl.col(*group_columns).cast(pl.String))

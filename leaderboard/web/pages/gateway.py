@@ -16,6 +16,7 @@ from leaderboard.web.pages.layout.blueprint import bp
 from leaderboard.web.pages.layout.facets import Choice, job_choices, job_name, region_choices
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import WINDOW_PARAMETERS, PageState
+from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.rendering import run_query
 from leaderboard.web.table_params import GatewayOptions
@@ -73,9 +74,8 @@ def gateway() -> Response:
 
 def _regions(window: EventWindow, state: PageState) -> pl.DataFrame:
     """The regions that have results of the job, by their number."""
-    event_filter = state.event_filter_with(region=None)
-    stats = run_query(queries.network_stats, window, event_filter, group_columns=("region",), formula=state.formula)
-    return stats.select(pl.col("region").cast(pl.String), "events").sort("events", "region", descending=[True, False])
+    stats = network_stats(window, state, "region", region=None)
+    return stats.select("region", "events").sort("events", "region", descending=[True, False])
 
 
 def _with_region(state: PageState, regions: pl.DataFrame) -> PageState:

@@ -18,6 +18,7 @@ from leaderboard.web.pages.layout.facets import Choice, region_choices
 from leaderboard.web.pages.layout.model_links import model_link
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
+from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.params import InvalidParameter
 from leaderboard.web.rendering import run_query
@@ -51,7 +52,7 @@ def models() -> Response:
 
     def values() -> dict[str, Any]:
         found = _stats(window, state, "pipeline", "model", pipeline=None, model=None)
-        regions = _stats(window, state, "region", pipeline=None, model=None, region=None)["region"].cast(pl.String)
+        regions = _stats(window, state, "region", pipeline=None, model=None, region=None)["region"]
         rows, pages = take_rows(found.filter(_is_of_pipeline(state, found)), sort, page, ("pipeline", "model"))
         return {
             "sort": sort,
@@ -97,7 +98,7 @@ def _model_page(state: PageState, pipeline: str, model: str) -> Response:
             **job,
             "is_live": is_live,
             "figures": _figures(totals, is_live=is_live),
-            "region_choices": region_choices(state, regions["region"].cast(pl.String).to_list()),
+            "region_choices": region_choices(state, regions["region"].to_list()),
             "warm_choices": _warm_choices(state),
             "suggested_min_events": SUGGESTED_MIN_EVENTS,
             "max_rows": MAX_ROWS,
@@ -125,9 +126,7 @@ def _ai_state(state: PageState, **job: str) -> PageState:
 
 
 def _stats(window: EventWindow, state: PageState, *group_columns: str, **changes: None) -> pl.DataFrame:
-    event_filter = state.event_filter_with(**changes)
-    options = {"group_columns": group_columns, "formula": state.formula}
-    return _with_warm_share(run_query(queries.network_stats, window, event_filter, **options))
+    return _with_warm_share(network_stats(window, state, *group_columns, **changes))
 
 
 def _ranked(window: EventWindow, state: PageState) -> pl.DataFrame:

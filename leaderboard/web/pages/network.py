@@ -20,8 +20,8 @@ from leaderboard.web.pages.layout.facets import Choice, region_choices
 from leaderboard.web.pages.layout.model_links import model_link
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import WINDOW_PARAMETERS, PageState
+from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.pages.layout.tables import Figure
-from leaderboard.web.rendering import run_query
 from leaderboard.web.windows import scored_window, window_before
 from queries import AI, SUGGESTED_MIN_EVENTS, TRANSCODING, EventWindow, slug_of
 from queries.times import MIN_TIME, TimeRange
@@ -105,10 +105,7 @@ class _Found:
         self.models, self.models_before = (self._rows(window, *keys) if keys else [] for window in windows[:2])
 
     def _rows(self, window: EventWindow | None, *group_columns: str) -> Sequence[Mapping[str, Any]]:
-        if window is None:
-            return []
-        options = {"group_columns": group_columns, "formula": self.state.formula}
-        return run_query(queries.network_stats, window, self.state.event_filter, **options).to_dicts()
+        return [] if window is None else network_stats(window, self.state, *group_columns).to_dicts()
 
     def jobs(self) -> list[dict[str, Any]]:
         """The rows of the table: the job type, and the models of AI."""

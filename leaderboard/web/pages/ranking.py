@@ -18,6 +18,7 @@ from leaderboard.web.pages.layout.facets import job_choices, region_choices
 from leaderboard.web.pages.layout.history import histories
 from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
+from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
 from leaderboard.web.rendering import run_query
 from leaderboard.web.windows import scored_window, window_before
@@ -64,27 +65,22 @@ def _ranked(window: EventWindow, state: PageState) -> pl.DataFrame:
     return run_query(queries.ranking, window, state.event_filter, **options)
 
 
-def _stats(window: EventWindow, state: PageState, *group_columns: str, **changes: None) -> pl.DataFrame:
-    event_filter = state.event_filter_with(**changes)
-    return run_query(queries.network_stats, window, event_filter, group_columns=group_columns, formula=state.formula)
-
-
 def _summary(window: EventWindow, before: EventWindow | None, state: PageState) -> dict[str, Any]:
     """What stands above the table: the network's numbers and their changes, the choices, and who has no rank."""
-    regions = _stats(window, state, "region", region=None)
-    tested = _stats(window, state, "orchestrator").cast({"orchestrator": pl.String})
+    regions = network_stats(window, state, "region", region=None)
+    tested = network_stats(window, state, "orchestrator")
     is_unscored = pl.col("events") == 0
     missing = pl.DataFrame()
     if before is not None:
-        tested_before = _stats(before, state, "orchestrator").cast({"orchestrator": pl.String})
+        tested_before = network_stats(before, state, "orchestrator")
         missing = tested_before.join(tested, on="orchestrator", how="anti").sort("orchestrator")
     kinds, pipelines = job_choices(state, run_query(queries.pipelines, window, EventFilter(job_type=AI)))
     return {
-        "figures": _figures(_stats(window, state), _stats(before, state) if before else None, state),
+        "figures": _figures(network_stats(window, state), network_stats(before, state) if before else None, state),
         # of different jobs, times cannot be compared
         "times_are_comparable": state.names_one_job,
         "newest_by_region": regions.select("region", "last_seen", "events").to_dicts(),
-        "region_choices": region_choices(state, regions["region"].cast(pl.String).to_list()),
+        "region_choices": region_choices(state, regions["region"].to_list()),
         "job_kinds": kinds,
         "pipeline_choices": pipelines,
         "too_few": tested.filter(pl.col("events") < state.min_events, ~is_unscored).to_dicts(),
@@ -156,11 +152,13 @@ def _table(window: EventWindow, before: EventWindow | None, state: PageState, ro
 
 def _matrix(window: EventWindow, state: PageState, rows: pl.DataFrame) -> dict[str, Any]:
     """The scores of the rows by region, each with the number of results on which it rests."""
-    stats = _stats(window, state, "orchestrator", "region").select("orchestrator", "region", "events")
+    stats = network_stats(window, state, "orchestrator", "region").select("orchestrator", "region", "events")
     scores = run_query(queries.aggregated_stats, window, state.event_filter, formula=state.formula)
     cells = {
         (orchestrator, region): {"score": score, "events": events, "step": round(score * HEAT_STEPS)}
-        for orchestrator, region, score, events in scores.select("orchestrator", "region", "score")
+        for orchestrator, region, score, events in scores.select(
+            pl.col("orchestrator", "region").cast(pl.String), "score"
+        )
         .join(stats, on=("orchestrator", "region"), how="left")
         .iter_rows()
     }
