@@ -54,6 +54,11 @@ def test_form_without_values_leads_to_the_short_url(pages: FlaskClient) -> None:
     assert (response.status_code, response.headers["Location"]) == (302, "/?region=fra&sort=score")
 
 
+@pytest.mark.parametrize("path", ["/?formula=1", "/gateway?region=FRA&formula=1"])
+def test_form_keeps_the_chosen_formula(pages: FlaskClient, path: str) -> None:
+    assert '<select name="formula">\n<option value="1">1' in re.sub(r"\n\s+", "\n", pages.get(path).text)
+
+
 def test_search_for_a_whole_address_leads_to_the_orchestrator(pages: FlaskClient) -> None:
     response = pages.get(f"/?q={FIRST.upper().replace('X', 'x')}&region=FRA")
     assert (response.status_code, response.headers["Location"]) == (302, f"/orchestrators/{FIRST}?region=FRA")
