@@ -13,6 +13,7 @@ from leaderboard.regions.registry import RegionRegistry
 from leaderboard.results import writer
 from leaderboard.settings import Settings
 from leaderboard.simulation.generator import Simulation
+from leaderboard.simulation.lake import write_lake
 
 BATCH_TIMEOUT_SECONDS = 600.0
 """The limit for storing one batch, and for counting all results. No client waits for it."""
@@ -36,6 +37,11 @@ BATCH_TIMEOUT_SECONDS = 600.0
 )
 @click.option("--ai", default=0.2, show_default=True, type=click.FloatRange(0, 1), help="Share of AI jobs.")
 @click.option("--ndjson", is_flag=True, help="Print the results as lines of JSON, and do not use the database.")
+@click.option(
+    "--lake",
+    metavar="URL",
+    help="Write the results to a new lake, in a folder or at s3://, gs:// or az://, and do not use the database.",
+)
 @click.option("--append", is_flag=True, help="Store the results even if the database already holds some.")
 @click.pass_obj
 def simulate(
@@ -49,13 +55,17 @@ def simulate(
     orchestrators: int,
     ai: float,
     ndjson: bool,
+    lake: str | None,
     append: bool,
 ) -> None:
     """Makes results of a simulated network and stores them.
 
     EVENTS is their number: testers of 100 orchestrators post about 7,000 a day. Where the database already
-    holds results, it asks on a terminal, and needs --append elsewhere.
+    holds results, it asks on a terminal, and needs --append elsewhere. With --lake, a large network is there within
+    minutes: the lake is complete by itself, and belongs to no database.
     """
+    if sum((ndjson, lake is not None, append)) > 1:
+        raise click.UsageError("use only one of --ndjson, --lake and --append")
     until = until or datetime.now(UTC)
     try:
         since = until - timedelta(days=days)
@@ -65,6 +75,11 @@ def simulate(
     if ndjson:
         for frame in simulation.frames():
             sys.stdout.writelines(f"{payload}\n" for payload in frame["payload"])
+        return
+    if lake is not None:
+        with show_progress() as progress:
+            write_lake(simulation, lake, progress)
+        click.echo(f"{simulation.events:,} results written to {lake}", err=True)
         return
     database = Database(open_primary(settings), BATCH_TIMEOUT_SECONDS)
     try:

@@ -18,6 +18,20 @@ INCIDENT_FAILURES = 0.92
 """The share of jobs that fail during an incident of the kind ``failures``."""
 INCIDENT_SLOWNESS = 4.0
 """The factor of all times during an incident of the kind ``slowness``."""
+CAPPED, BUSY = "OrchestratorCapped", "OrchestratorBusy"
+"""The error codes with which a gateway says that an orchestrator has no capacity left."""
+POSTED_FIELDS: dict[str, tuple[str, type[pl.DataType]]] = {
+    "pipeline": ("pipeline", pl.String),
+    "model": ("model", pl.String),
+    "success_rate": ("success_rate", pl.Float64),
+    "round_trip_time": ("round_trip_time", pl.Float64),
+    "seg_duration": ("seg_duration", pl.Float64),
+    "outcome": ("test_outcome", pl.String),
+    "error_kind": ("errors", pl.String),
+    "warm": ("model_is_warm", pl.Boolean),
+    "service_uri": ("input_parameters", pl.String),
+}
+"""Columns of EVENT_SCHEMA, each with the field that it follows from, and its type. A field that is absent is null."""
 MAX_DELAY_SECONDS = 20
 """A result is received up to so long after the end of its test."""
 
@@ -53,16 +67,21 @@ def with_conditions(tests: pl.DataFrame, random: Random) -> pl.DataFrame:
 
 
 def to_results(tests: pl.DataFrame, **fields: pl.Expr) -> pl.DataFrame:
-    """The results as they are stored: event_time, orchestrator, region, job_type, payload (JSON as String).
+    """The results: event_time, orchestrator, region, job_type, payload (JSON as String), and POSTED_FIELDS.
 
     The payload has region, orchestrator and these fields.
     """
     result = pl.struct("region", "orchestrator", *(field.alias(name) for name, field in fields.items()))
+    typed = {name: fields.get(field, pl.lit(None)) for name, (field, _) in POSTED_FIELDS.items()}
+    typed["error_kind"] = _error_kind(typed["error_kind"])
+    if "input_parameters" in fields:
+        typed["service_uri"] = typed["service_uri"].str.json_path_match("$.orchestrator")
     return tests.select(
         pl.col("moment").alias("event_time"),
         "orchestrator",
         "region",
         "job_type",
+        *(typed[name].cast(dtype).alias(name) for name, (_, dtype) in POSTED_FIELDS.items()),
         result.struct.json_encode().alias("payload"),
     )
 
@@ -71,3 +90,10 @@ def no_errors(*fields: str) -> pl.Expr:
     """An empty list of errors that have these fields and a count."""
     error = pl.struct(*(pl.lit("").alias(field) for field in fields), pl.lit(0, pl.Int64).alias("count"))
     return pl.concat_list(error).list.head(0)
+
+
+def _error_kind(errors: pl.Expr) -> pl.Expr:
+    """The error_kind of EVENT_SCHEMA, from the errors of a result."""
+    only_busy = errors.list.eval(pl.element().struct.field("error_code").is_in((CAPPED, BUSY))).list.all()
+    kind = pl.when(only_busy).then(pl.lit("busy")).otherwise(pl.lit("other"))
+    return pl.when(errors.list.len() > 0).then(kind).otherwise(pl.lit("none"))

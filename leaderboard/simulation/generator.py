@@ -54,7 +54,7 @@ class Simulation:
         """The results, sorted by time, in frames of at most BATCH_ROWS rows.
 
         Columns: event_time (Datetime(us, UTC)), orchestrator, region,
-        job_type, payload (String, the result as JSON).
+        job_type, payload (String, the result as JSON), and POSTED_FIELDS.
         """
         random = named_random(self.seed, "network")
         network = draw_network(random, self.orchestrators, self.since, self.until)

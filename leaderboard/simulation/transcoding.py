@@ -4,7 +4,7 @@ from random import Random
 
 import polars as pl
 
-from leaderboard.simulation.conditions import no_errors, to_results, with_conditions
+from leaderboard.simulation.conditions import BUSY, CAPPED, no_errors, to_results, with_conditions
 from leaderboard.simulation.draws import choose
 
 SEGMENTS, RENDITIONS, SEGMENT_SECONDS = 15, 2, 2.0
@@ -13,7 +13,7 @@ ALL_RENDITIONS = SEGMENTS * RENDITIONS
 SHARE_WITH_EXTRA = 0.01
 """The share of good streams in which the tester counts a rendition twice: their success_rate is above 1."""
 
-BUSY_CODES = ("OrchestratorCapped", "OrchestratorCapped", "OrchestratorCapped", "OrchestratorBusy")
+BUSY_CODES = (CAPPED, CAPPED, CAPPED, BUSY)
 BROKEN_CODES = (
     *("Download", "Download", "Download", "Timeout", "Timeout", "Transcode", "SessionEnded"),
     *("ReadBody", "SaveData", "UnknownResponse"),

@@ -1,9 +1,12 @@
 """``leaderboard simulate``."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from queries import open_events
+from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import rows
 from tests.leaderboard.cli.conftest import RunCommand
 from tests.support.terminal import Terminal
@@ -37,6 +40,22 @@ def test_printed_results_are_those_that_would_be_stored(run: RunCommand, databas
     stored = [payload for (payload,) in rows(database, "SELECT payload FROM events ORDER BY id")]
     assert len(stored) == 50
     assert [json.loads(line) for line in printed.stdout.splitlines()] == stored
+
+
+def test_lake_is_written_without_the_database(run: RunCommand, tmp_path: Path) -> None:
+    lake, options = str(tmp_path / "lake"), ("--until", "2026-09-01", "--days", "2")
+    written = run("simulate", "200", *options, "--lake", lake, POSTGRES="postgresql://127.0.0.1:1/nothing")
+    assert (written.exit_code, written.stderr) == (0, f"200 results written to {lake}\n")
+    assert open_events(lake).window(MIN_TIME, MAX_TIME).collect().height == 200
+    again = run("simulate", "200", *options, "--lake", lake)
+    assert again.exit_code == 1
+    assert again.stderr == f"Error: there is a lake in {lake} already; simulate to another place\n"
+
+
+@pytest.mark.parametrize("others", [("--ndjson",), ("--append",)])
+def test_lake_excludes_other_places(run: RunCommand, others: tuple[str, ...], tmp_path: Path) -> None:
+    result = run("simulate", "1", "--lake", str(tmp_path), *others)
+    assert (result.exit_code, [*tmp_path.iterdir()]) == (2, [])
 
 
 def test_database_with_results_needs_append(run: RunCommand, database: str) -> None:
