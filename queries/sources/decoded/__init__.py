@@ -1,0 +1,7 @@
+"""The lake's files, decoded once per machine into Arrow files that all of its processes map into memory."""
+
+from queries.sources.decoded.categories import TextCategories
+from queries.sources.decoded.lake import DecodedLake
+from queries.sources.decoded.mapped_events import MappedEvents
+
+__all__ = ["DecodedLake", "MappedEvents", "TextCategories"]
