@@ -131,7 +131,8 @@ class Reader:
     def _get(self, kind: str, path: str) -> Answer | None:
         """A good answer, or None where the service or the connection failed in an allowed way."""
         try:
-            answer = self._client.request("GET", path)
+            # a proxy may keep answers, which lack what was acknowledged meanwhile
+            answer = self._client.request("GET", path, None, **{"Cache-Control": "no-cache"})
         except BrokenConnection as error:
             self._counts.count_broken(kind, error)
             if isinstance(error, Hang):
