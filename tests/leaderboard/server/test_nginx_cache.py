@@ -21,8 +21,12 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
-LIMITED_ADDRESS = "127.0.0.2"
-"""An address of this machine that has no exception from the limits."""
+LIMITED_ADDRESSES = ("127.0.0.2", "127.0.0.3")
+"""Addresses of this machine that have no exception from the limits."""
+MAX_CONNECTIONS = 100
+MAX_REQUESTS = 200
+"""More than these at once are refused."""
+GET_LIMITED = b"GET /api/limited HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -188,15 +192,16 @@ def test_posts_pass_as_they_are(proxy: RunningService, upstream: CountingService
         assert len(response.json["headers"]["authorization"]) == 64
 
 
-def test_address_that_asks_too_much_is_refused_but_may_post(proxy: RunningService) -> None:
+def test_address_with_too_many_connections_is_refused_but_may_post(proxy: RunningService) -> None:
     with ExitStack() as stack:
-        connections = [stack.enter_context(connect_from_limited_address(proxy.port)) for _ in range(400)]
+        connections = [
+            stack.enter_context(connect_from(LIMITED_ADDRESSES[0], proxy.port)) for _ in range(2 * MAX_CONNECTIONS)
+        ]
         for connection in connections:
-            connection.sendall(b"GET /api/limited HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(GET_LIMITED)
         refused = eventually(lambda: first_refusal(connections))
-        # the address has its connections still
-        with connect_from_limited_address(proxy.port) as connection:
-            for _ in range(300):
+        with connect_from(LIMITED_ADDRESSES[0], proxy.port) as connection:
+            for _ in range(100):
                 connection.sendall(b"POST /api/post_stats HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
                 assert read_response(connection).status == 200
     assert list(refused.json) == ["error"]
@@ -205,12 +210,24 @@ def test_address_that_asks_too_much_is_refused_but_may_post(proxy: RunningServic
     assert refused.headers["Access-Control-Allow-Origin"] == "*"
 
 
+def test_address_that_asks_too_often_is_refused(proxy: RunningService) -> None:
+    def is_refused_after_many_requests() -> bool:
+        for _ in range(2 * MAX_REQUESTS):
+            with connect_from(LIMITED_ADDRESSES[1], proxy.port) as connection:
+                connection.sendall(GET_LIMITED)
+        with connect_from(LIMITED_ADDRESSES[1], proxy.port) as connection:
+            connection.sendall(GET_LIMITED)
+            return read_response(connection).status == 429
+
+    assert eventually(is_refused_after_many_requests)
+
+
 def test_this_machine_is_not_limited(proxy: RunningService) -> None:
     assert {proxy.get("/api/unlimited").status for _ in range(400)} == {200}
 
 
-def connect_from_limited_address(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(LIMITED_ADDRESS, 0))
+def connect_from(address: str, port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0))
 
 
 def read_response(connection: socket.socket) -> HttpResponse:
