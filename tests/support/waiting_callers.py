@@ -1,4 +1,4 @@
-"""Threads that wait for a shared call (CallBatcher, SingleFlight)."""
+"""Threads that wait for a shared call (CallBatcher, SingleFlight, GroupCommit)."""
 
 import sys
 import threading
@@ -31,4 +31,4 @@ def is_waiting(thread: int) -> bool:
     """Whether a caller has joined a batch: it leads the batch, or waits for its result."""
     frame = sys._current_frames().get(thread)
     functions = {frame.f_code.co_name for frame, _ in traceback.walk_stack(frame)} if frame else set()
-    return bool(functions & {"_lead", "result"})
+    return bool(functions & {"_lead", "_follow", "result"})
