@@ -76,14 +76,15 @@ def list_decoded_files(folder: Path) -> Iterator[tuple[DecodedFileName, bool]]:
 
 def write_decoded_file(folder: Path, uri: str, batches: Iterable[pl.DataFrame], dictionary: TextDictionary) -> None:
     """Writes the events of a file of the lake, with text as codes (UInt32) of the dictionary. Raises OSError."""
-    header = {"format": FORMAT_VERSION, "lineage": dictionary.lineage, "texts": dictionary.texts.len()}
+    key = file_key(uri)
+    header = _expected_header(key, dictionary) | {"texts": dictionary.texts.len()}
     schema = _SCHEMA.with_metadata({_HEADER_KEY: json.dumps(header)})
     with partial_file(folder) as path:
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
             for frame in batches:
                 writer.write_table(frame.rechunk().to_arrow().cast(_SCHEMA))
         status = path.stat()
-        publish(path, folder / str(DecodedFileName(file_key(uri), status.st_size, status.st_mtime_ns)))
+        publish(path, folder / str(DecodedFileName(key, status.st_size, status.st_mtime_ns)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,43 +116,49 @@ class MappedBatch:
         return values[column.offset : column.offset + len(column)]
 
 
-def open_decoded_file(path: Path, events: int, dictionary: TextDictionary) -> list[pa.RecordBatch]:
+def open_decoded_file(
+    folder: Path, name: DecodedFileName, events: int, dictionary: TextDictionary
+) -> list[pa.RecordBatch]:
     """The record batches of a decoded file with so many events. Pages of the file are read when they are used.
 
     Raises OSError, and UnusableFile where it is not the file that it should be.
     """
     try:
-        with pa.memory_map(str(path)) as source:
+        with pa.memory_map(str(folder / str(name))) as source:
             reader = pa.ipc.open_file(source)
-            _check_schema(reader.schema, dictionary)
+            _check_schema(reader.schema, name, dictionary)
             batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         for batch in batches:
             batch.validate()
     except pa.ArrowInvalid as error:
-        raise UnusableFile(f"{path} is damaged: {first_line(error)}") from error
+        raise UnusableFile(f"{name} is damaged: {first_line(error)}") from error
     if sum(batch.num_rows for batch in batches) != events:
-        raise UnusableFile(f"{path} does not have {events} events")
+        raise UnusableFile(f"{name} does not have {events} events")
     return batches
 
 
 def map_decoded_file(
-    path: Path, events: int, dictionary: TextDictionary, categories: TextCategories
+    folder: Path, name: DecodedFileName, events: int, dictionary: TextDictionary, categories: TextCategories
 ) -> list[MappedBatch]:
     """The batches of a decoded file as ``open_decoded_file`` opens it, and raises, with text of these categories."""
-    frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in open_decoded_file(path, events, dictionary)]
+    frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in open_decoded_file(folder, name, events, dictionary)]
     try:
         return [MappedBatch(frame, categories.apply(frame)) for frame in frames]
     except pl.exceptions.ComputeError as error:
-        raise UnusableFile(f"{path} has unknown codes: {first_line(error)}") from error
+        raise UnusableFile(f"{name} has unknown codes: {first_line(error)}") from error
 
 
-def _check_schema(schema: pa.Schema, dictionary: TextDictionary) -> None:
+def _expected_header(key: str, dictionary: TextDictionary) -> dict[str, object]:
+    return {"format": FORMAT_VERSION, "key": key, "lineage": dictionary.lineage}
+
+
+def _check_schema(schema: pa.Schema, name: DecodedFileName, dictionary: TextDictionary) -> None:
     try:
         header = json.loads((schema.metadata or {})[_HEADER_KEY])
-    except (KeyError, ValueError) as error:
-        raise UnusableFile("it is no decoded file") from error
-    expected = (FORMAT_VERSION, dictionary.lineage)
-    if (header.get("format"), header.get("lineage")) != expected or not schema.equals(_SCHEMA):
-        raise UnusableFile("another release or another folder made it")
-    if header["texts"] > dictionary.texts.len():
-        raise UnusableFile("its dictionary is lost")
+        texts = int(header.pop("texts"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UnusableFile(f"{name} is no decoded file") from error
+    if header != _expected_header(name.key, dictionary) or not schema.equals(_SCHEMA):
+        raise UnusableFile(f"{name} is of another release, folder or file of the lake")
+    if texts > dictionary.texts.len():
+        raise UnusableFile(f"{name} has more texts than the dictionary")

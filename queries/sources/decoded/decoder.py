@@ -42,6 +42,8 @@ class Decoder:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._dictionary = TextDictionary()
+        # files that were checked with the dictionary
         self._usable: set[DecodedFileName] = set()
         self._leftover_since: dict[DecodedFileName, float] = {}
 
@@ -50,28 +52,34 @@ class Decoder:
 
         Raises OSError of the folder, and StoreError where a file of the lake cannot be read.
         """
-        dictionary = read_dictionary(self._folder) or TextDictionary()
+        self._read_dictionary()
         files = snapshot.files.sort("until", "uri", descending=True)
         files = files.filter(pl.col("events").cum_sum() * DECODED_EVENT_BYTES <= self._max_bytes)
         event_counts = {file_key(uri): events for uri, events in files.select("uri", "events").iter_rows()}
-        decoded = self._delete_unusable(dictionary, event_counts)
+        decoded = self._delete_unusable(event_counts)
         missing = [file for file in files.iter_slices(1) if file_key(file["uri"].item()) not in decoded]
         began = reported = time.monotonic()
         for number, file in enumerate(missing):
             if time.monotonic() - reported >= PROGRESS_SECONDS:
                 reported = time.monotonic()
                 log.info("decoding the lake: %s of %s files", number, len(missing))
-            dictionary = self._decode_file(replace(snapshot, files=file), dictionary)
+            self._decode_file(replace(snapshot, files=file))
         if reported > began:
             log.info("decoded %s files of the lake in %.0f s", len(missing), time.monotonic() - began)
 
-    def _delete_unusable(self, dictionary: TextDictionary, event_counts: dict[str, int]) -> set[str]:
+    def _read_dictionary(self) -> None:
+        dictionary = read_dictionary(self._folder) or TextDictionary()
+        if not dictionary.extends(self._dictionary):
+            self._usable = set()
+        self._dictionary = dictionary
+
+    def _delete_unusable(self, event_counts: dict[str, int]) -> set[str]:
         """The keys of the files that are decoded. Deletes what is damaged, foreign, or no longer needed."""
         usable, leftovers = set(), set()
         for name, is_intact in list_decoded_files(self._folder):
             if is_intact and name.key not in event_counts:
                 leftovers.add(name)
-            elif is_intact and self._is_usable(name, event_counts[name.key], dictionary):
+            elif is_intact and self._is_usable(name, event_counts[name.key]):
                 usable.add(name)
             else:
                 self._delete(name)
@@ -83,11 +91,11 @@ class Decoder:
                 self._delete(name)
         return {name.key for name in usable}
 
-    def _is_usable(self, name: DecodedFileName, events: int, dictionary: TextDictionary) -> bool:
+    def _is_usable(self, name: DecodedFileName, events: int) -> bool:
         if name in self._usable:
             return True
         try:
-            open_decoded_file(self._folder / str(name), events, dictionary)
+            open_decoded_file(self._folder, name, events, self._dictionary)
         except UnusableFile as error:
             log.info("a file of the lake is decoded again: %s", error)
             return False
@@ -96,21 +104,20 @@ class Decoder:
     def _delete(self, name: DecodedFileName) -> None:
         (self._folder / str(name)).unlink(missing_ok=True)
 
-    def _decode_file(self, file: LakeSnapshot, dictionary: TextDictionary) -> TextDictionary:
-        """Decodes the one file of a snapshot. The dictionary that it returns has the texts of the file, too."""
+    def _decode_file(self, file: LakeSnapshot) -> None:
+        """Decodes the one file of a snapshot."""
         self._check_room(int(file.files["events"].sum()) * DECODED_EVENT_BYTES)
-        categories = TextCategories(dictionary.texts)
+        categories = TextCategories(self._dictionary.texts)
         events = collect(categories.encode(file.window(MIN_TIME, MAX_TIME)))
         jobs = events.partition_by("job_type")
         del events
         texts = categories.texts
-        if texts.len() > dictionary.texts.len():
+        if texts.len() > self._dictionary.texts.len():
             # before the file, so that no file has a code without a text
-            dictionary = TextDictionary(texts, dictionary.lineage)
-            dictionary.write(self._folder)
+            self._dictionary = TextDictionary(texts, self._dictionary.lineage)
+            self._dictionary.write(self._folder)
         batches = (_sorted_codes(jobs.pop()) for _ in range(len(jobs)))
-        write_decoded_file(self._folder, file.files["uri"].item(), batches, dictionary)
-        return dictionary
+        write_decoded_file(self._folder, file.files["uri"].item(), batches, self._dictionary)
 
     def _check_room(self, size: int) -> None:
         disk = shutil.disk_usage(self._folder)

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -10,6 +11,7 @@ from queries.concurrency.outages import OutageLog
 from queries.sources.decoded.atomic_files import folder_lock
 from queries.sources.decoded.categories import TextCategories
 from queries.sources.decoded.decoded_files import (
+    DecodedFileName,
     MappedBatch,
     UnusableFile,
     file_key,
@@ -64,12 +66,12 @@ class DecodedLake:
         if possible.
         """
         with self._lock:
-            paths = self._decoded_paths()
+            names = self._decoded_names()
             # newer than each of these files, so that it has all of their codes
             self._update_dictionary()
             batches = {}
             for uri, events in snapshot.files.select("uri", "events").iter_rows():
-                mapped = self._batches.get(uri) or self._map(paths.get(file_key(uri)), events)
+                mapped = self._batches.get(uri) or self._map(names.get(file_key(uri)), events)
                 if mapped is not None:
                     batches[uri] = mapped
             self._batches = batches
@@ -80,11 +82,11 @@ class DecodedLake:
         with self._lock:
             self._dictionary, self._categories, self._batches = None, TextCategories(), {}
 
-    def _decoded_paths(self) -> dict[str, Path]:
+    def _decoded_names(self) -> dict[str, DecodedFileName]:
+        """The decoded files that are as they were written, by their keys."""
         try:
             self._check_owner()
-            files = list_decoded_files(self._folder)
-            return {name.key: self._folder / str(name) for name, is_intact in files if is_intact}
+            return {name.key: name for name, is_intact in list_decoded_files(self._folder) if is_intact}
         except OSError:
             return {}
 
@@ -103,16 +105,21 @@ class DecodedLake:
                 uri: [batch.recoded(categories) for batch in batches] for uri, batches in self._batches.items()
             }
 
-    def _map(self, path: Path | None, events: int) -> list[MappedBatch] | None:
-        if path is None or self._dictionary is None:
+    def _map(self, name: DecodedFileName | None, events: int) -> list[MappedBatch] | None:
+        if name is None or self._dictionary is None:
             return None
         try:
-            return map_decoded_file(path, events, self._dictionary, self._categories)
+            return map_decoded_file(self._folder, name, events, self._dictionary, self._categories)
+        except UnusableFile as error:
+            log.warning("a decoded file of the lake is not used: %s", error)
+            with suppress(OSError):
+                # so that it is decoded again
+                (self._folder / str(name)).unlink()
         except FileNotFoundError:
-            return None
-        except (OSError, UnusableFile) as error:
-            log.warning("a decoded file is not used: %s", error)
-            return None
+            log.debug("a decoded file of the lake was deleted: %s", name)
+        except OSError as error:
+            log.warning("a decoded file of the lake cannot be read: %s", error)
+        return None
 
     def _check_owner(self) -> None:
         """Raises PermissionError where other users may change the folder: a mapped file must stay as it is."""

@@ -16,7 +16,7 @@ from queries.sources.text_encoding import decode_text
 from queries.times import MAX_TIME, MIN_TIME, to_micros
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 Event = dict[str, Any]
 EVER = (to_micros(MIN_TIME), to_micros(MAX_TIME))
 ROOMY = 1 << 30
@@ -46,9 +46,9 @@ def event(number: int, at: datetime, **fields: object) -> Event:
     return base | ({} if number % 2 else ai) | fields
 
 
-def hourly(first: int, count: int, start: datetime = START, **fields: object) -> list[Event]:
-    """Events with ids from ``first`` on, one each hour."""
-    return [event(first + number, start + number * HOUR, **fields) for number in range(count)]
+def hourly(first: int, count: int, start: datetime = START, step: timedelta = HOUR, **fields: object) -> list[Event]:
+    """Events with ids from ``first`` on, one each hour, or as often as ``step`` says."""
+    return [event(first + number, start + number * step, **fields) for number in range(count)]
 
 
 def add_file(lake: Path, events: Sequence[Event]) -> LakeSnapshot:
