@@ -29,7 +29,7 @@ def score_history(
     events: NarwhalsFrame,
     event_filter: EventFilter = EventFilter(),
     *,
-    interval: str = "1d",
+    interval: str | None = "1d",
     orchestrators: Collection[str] = (),
     group_columns: Collection[str] = GROUP_COLUMNS,
     formula: Formula = FORMULA_2,
@@ -37,8 +37,9 @@ def score_history(
     """One row per bucket of time, orchestrator, region, pipeline and model with events, sorted by these.
 
     ``interval`` is the length of a bucket, one of SCORE_INTERVALS or 1mo, and
-    on Polars any of its intervals. Buckets are cut in UTC from 1970-01-01, so
-    those of 7d begin on a Thursday. Each bucket is scored by itself, AI jobs
+    on Polars any of its intervals; None where the events have a column
+    ``bucket`` already. Buckets are cut in UTC from 1970-01-01, so those of 7d
+    begin on a Thursday. Each bucket is scored by itself, AI jobs
     against the median of all orchestrators' jobs in the bucket with the same
     pipeline and model; AI jobs that do not name both are left out.
 
@@ -74,8 +75,9 @@ def score_history(
     └─────────────────────────┴──────────────┴────────┴──────────────┴──────────────────┴──────────┘
     """
     job_type = event_filter.job_type
-    bucket = _bucket(interval, polars=events.implementation.is_polars())
-    network = network_jobs(events, event_filter, formula).with_columns(bucket=bucket)
+    network = network_jobs(events, event_filter, formula)
+    if interval is not None:
+        network = network.with_columns(bucket=_bucket(interval, polars=events.implementation.is_polars()))
     addresses = [*orchestrators, *([event_filter.orchestrator] if event_filter.orchestrator else [])]
     selected = select_jobs(network, event_filter)
     if addresses:

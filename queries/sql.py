@@ -1,6 +1,7 @@
 """Events as SQL views in DuckDB, in a session that can reach nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import duckdb
 import polars as pl
@@ -8,7 +9,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
-from queries.filters import AI, TRANSCODING, EventFilter
+from queries.filters import AI, EventFilter
 from queries.schema import OPTIONAL_COLUMNS
 from queries.score_history import score_history
 from queries.scoring.exclusions import leave_out
@@ -16,7 +17,7 @@ from queries.scoring.formula import FORMULA_2, Formula
 from queries.sources.files import FileEvents
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake import LakeEvents
-from queries.sources.lake_dataset import LAKE_SCHEMA, lake_datasets
+from queries.sources.lake_dataset import LAKE_SCHEMA, daily_lake_datasets, lake_datasets
 from queries.sources.posted_fields import DUCKDB_COLUMNS
 from queries.sources.read_plan import LakePart
 from queries.sources.urls import open_events
@@ -61,13 +62,13 @@ def connect(
     - ``events``: the columns of EVENT_SCHEMA and ``payload`` (the result, as JSON)
     - ``event_details``: the columns of the view of that name in PostgreSQL
     - ``regions``: name, display_name and job_type
-    - ``scores_daily``: score_history by day, for both job types, by the
+    - ``scores_daily``: score_history of each day, for both job types, by the
       ``formula``, without excluded events where the formula says so
 
     The views show the events as they are now. Rows that only the database has
     are read now and stay in memory. Rows of the lake are read when a statement
-    needs them; a condition on event_time limits which files are read. A lake
-    without its database has the regions of its events, without display_name.
+    needs them; a condition on event_time, or on the bucket of scores_daily,
+    limits which files are read. A lake without its database has the regions of its events, without display_name.
 
     Statements can reach no file, no network, no extension and no setting.
     Raises ValueError for a URL that is not valid, StoreUnavailable and
@@ -81,33 +82,39 @@ def connect(
         source.close()
     connection = duckdb.connect(config=CONFIG)
     connection.execute(SET_UTC)
-    _union(connection, parts).create_view("events")
+    _union(connection, [events for part in parts for events in _to_arrow(part)]).create_view("events")
     connection.execute(EVENT_DETAILS)
     if regions is None:
         connection.execute(REGIONS_OF_EVENTS)
     else:
         connection.from_arrow(regions).create_view("regions")
-    counted = leave_out(connection.table("events"), exclusions)
-    histories = [score_history(counted, EventFilter(job_type=job), formula=formula) for job in (TRANSCODING, AI)]
-    histories[0].union(histories[1]).create_view("scores_daily")
+    daily_events = _union(connection, [events for part in parts for events in _to_daily_arrow(part)])
+    _daily_scores(leave_out(daily_events, exclusions), formula).create_view("scores_daily")
     connection.execute(LOCK_DOWN)
     return connection
 
 
-def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[Dataset | pa.Table], pa.Table | None]:
+def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[LakePart | pl.DataFrame], pa.Table | None]:
     """The events of a source in parts, and its regions if it has a list of them."""
     if isinstance(source, HybridEvents):
-        parts = [dataset for part in source.parts() for dataset in _to_arrow(part)]
+        parts = [part if isinstance(part, LakePart) else part.collect() for part in source.parts()]
         return parts, source.regions().to_arrow()
     if isinstance(source, LakeEvents):
-        return [*lake_datasets(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
+        return [LakePart(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
     raise ValueError(f"{source.url} is an export, which DuckDB reads itself; these views need a database or a lake")
 
 
-def _to_arrow(part: LakePart | pl.LazyFrame) -> Sequence[Dataset | pa.Table]:
+def _to_arrow(part: LakePart | pl.DataFrame) -> Sequence[Dataset | pa.Table]:
     if isinstance(part, LakePart):
         return lake_datasets(part.snapshot, part.since, part.until)
-    return [part.collect().to_arrow()]
+    return [part.to_arrow()]
+
+
+def _to_daily_arrow(part: LakePart | pl.DataFrame) -> Sequence[Dataset | pa.Table]:
+    """The events with a column ``bucket``, the start of their day."""
+    if isinstance(part, LakePart):
+        return daily_lake_datasets(part.snapshot, part.since, part.until)
+    return [part.with_columns(bucket=pl.col("event_time").dt.truncate("1d")).to_arrow()]
 
 
 def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
@@ -117,8 +124,26 @@ def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> D
     return events.select("* REPLACE (payload::JSON AS payload)")
 
 
+def _daily_scores(events: DuckDBPyRelation, formula: Formula) -> DuckDBPyRelation:
+    """score_history by ``bucket`` for both job types. Pipelines are spelled as the newest event of the bucket does.
+
+    A spelling from any other bucket would make DuckDB read all of them.
+    """
+    transcoding = score_history(events, EventFilter(), interval=None, formula=formula)
+    if not formula.merges_spellings:
+        return transcoding.union(score_history(events, EventFilter(job_type=AI), interval=None, formula=formula))
+    named = events.filter(f"job_type = '{AI}' AND pipeline IS NOT NULL")
+    spellings = named.aggregate("bucket, pipeline_slug AS slug, arg_max(pipeline, (event_time, pipeline)) AS spelling")
+    jobs = events.select("* REPLACE (pipeline_slug AS pipeline)")
+    by_slug = replace(formula, merges_spellings=False)
+    ai = score_history(jobs, EventFilter(job_type=AI), interval=None, formula=by_slug).set_alias("ai")
+    spelled = ai.join(spellings.set_alias("s"), "ai.bucket = s.bucket AND ai.pipeline = s.slug", how="left")
+    return transcoding.union(spelled.select("ai.* REPLACE (spelling AS pipeline)"))
+
+
 def _with_every_column(events: DuckDBPyRelation) -> DuckDBPyRelation:
     """The columns of LAKE_SCHEMA, which events of an older release lack."""
     if set(OPTIONAL_COLUMNS).issubset(events.columns):
         return events
-    return events.select(f"*, {DUCKDB_COLUMNS}").select(*LAKE_SCHEMA.names)
+    added = [name for name in events.columns if name not in LAKE_SCHEMA.names]
+    return events.select(f"*, {DUCKDB_COLUMNS}").select(*LAKE_SCHEMA.names, *added)

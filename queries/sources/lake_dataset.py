@@ -1,16 +1,20 @@
 """A lake's Parquet files as an Arrow dataset, from which other engines read only the columns and files they need."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Self
 
 import polars as pl
 import pyarrow as pa
-from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileFormat, field
+import pyarrow.compute as pc
+from pyarrow.dataset import Dataset, Expression, FileSystemDataset, ParquetFileFormat, Scanner, field
 from pyarrow.fs import FileSystem, LocalFileSystem
 
 from queries.errors import StoreUnavailable
 from queries.schema import OPTIONAL_COLUMNS
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.sources.object_stores import is_local_path
+from queries.times import day_bounds
 
 LAKE_SCHEMA = pa.schema(
     [
@@ -40,6 +44,53 @@ def lake_datasets(snapshot: LakeSnapshot, since: datetime, until: datetime) -> l
     complete, older = snapshot.files.filter("complete"), snapshot.files.filter(~pl.col("complete"))
     datasets = [_dataset(complete, LAKE_SCHEMA, since, until)]
     return datasets if older.is_empty() else [*datasets, _dataset(older, OLDER_LAKE_SCHEMA, since, until)]
+
+
+def daily_lake_datasets(snapshot: LakeSnapshot, since: datetime, until: datetime) -> list[Dataset]:
+    """As ``lake_datasets``, with a column ``bucket``: the start of the event's UTC day.
+
+    Files without events in a requested ``bucket`` are not opened either.
+    """
+    return [DailyDataset.of(events, snapshot.days()) for events in lake_datasets(snapshot, since, until)]
+
+
+class DailyDataset(FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
+    """Events with a column ``bucket``, for DuckDB.
+
+    DuckDB hands conditions that compare a column with a constant to
+    ``scanner``. It cannot conclude from one about the day which times are
+    requested. Here each day is a fragment, though not a file: those that
+    satisfy the condition tell the times.
+    """
+
+    events: Dataset
+
+    @classmethod
+    def of(cls, events: Dataset, days: Sequence[date]) -> Self:
+        """The events, all of which are of these UTC days."""
+        bucket = pa.field("bucket", LAKE_SCHEMA.field("event_time").type)
+        parquet, store = ParquetFileFormat(), LocalFileSystem()
+        fragments = [
+            parquet.make_fragment(
+                day.isoformat(),
+                store,
+                partition_expression=field("bucket") == pa.scalar(day_bounds(day)[0], bucket.type),
+            )
+            for day in days
+        ]
+        daily = cls(fragments, events.schema.append(bucket), parquet, store)
+        daily.events = events
+        return daily
+
+    def scanner(self, columns: Sequence[str], filter: Expression | None = None, **options: Any) -> Scanner:  # noqa: A002
+        """Reads columns of the events that satisfy the filter. DuckDB passes these by name."""
+        days = [date.fromisoformat(fragment.path) for fragment in self.get_fragments(filter)]
+        # with their names in text, too many columns are read rather than too few
+        used = [name for name in self.events.schema.names if name in columns or name in str(filter)]
+        bucket = pc.floor_temporal(field("event_time"), unit="day")
+        requested = _between(day_bounds(min(days))[0], day_bounds(max(days))[1]) if days else pc.scalar(value=False)
+        events = self.events.scanner({name: field(name) for name in used} | {"bucket": bucket}, filter=requested)
+        return Scanner.from_batches(events.to_reader(), columns=columns, filter=filter, **options)
 
 
 def _dataset(files: pl.DataFrame, schema: pa.Schema, since: datetime, until: datetime) -> Dataset:

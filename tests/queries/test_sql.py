@@ -101,7 +101,10 @@ def test_older_lake_has_the_same_events(places: tuple[str, str], tmp_path: Path)
     make_older(older)
     with connect(str(older)) as connection:
         events = to_polars(connection.sql("FROM events ORDER BY id"))
+        scored = connection.sql("SELECT sum(events)::int8 FROM scores_daily").fetchall()
     assert_frame_equal(events.drop("payload"), everything(places[1]))
+    with connect(places[1]) as connection:
+        assert connection.sql("SELECT sum(events)::int8 FROM scores_daily").fetchall() == scored
 
 
 def test_change_in_the_database_wins_over_the_lake(database: str, tmp_path: Path) -> None:
@@ -206,6 +209,45 @@ def test_condition_on_time_limits_the_files_that_are_opened(database: str, tmp_p
         assert connection.sql(statement).fetchall() == [(1, 1)]
         with pytest.raises(duckdb.Error, match="parquet"):
             connection.sql("SELECT sum(success_rate) FROM events").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("condition", "days"),
+    [
+        ("bucket = '2026-03-04'", [4]),
+        ("bucket = DATE '2026-03-05'", [5]),
+        ("bucket >= '2026-03-04' AND bucket < '2026-03-06'", [4, 5]),
+        ("bucket BETWEEN '2026-03-05' AND '2026-03-31' AND region = 'FRA'", [5]),
+        ("bucket = '2026-03-06'", []),
+    ],
+)
+def test_day_of_scores_limits_the_files_that_are_opened(
+    database: str, tmp_path: Path, condition: str, days: list[int]
+) -> None:
+    job = {"pipeline": "llm", "model": "m", "success_rate": 1, "round_trip_time": 2}
+    for month, day in ((2, 28), (3, 4), (3, 5), (4, 1)):
+        moment = datetime(2026, month, day, 23, 59, 59, 999_999, tzinfo=UTC)
+        ai = result(moment, **job)
+        load_events(database, [result(moment, success_rate=1), [*ai[:3], "ai", ai[4]]])
+        export(database, str(tmp_path))
+    with connect(str(tmp_path)) as connection:
+        for folder in ("month=2026-02", "month=2026-04"):
+            next((tmp_path / folder).iterdir()).unlink()
+        statement = f"SELECT day(bucket), job_type, events FROM scores_daily WHERE {condition} ORDER BY ALL"
+        expected = [(day, job_type, 1) for day in days for job_type in ("ai", "transcoding")]
+        assert connection.sql(statement).fetchall() == expected
+        with pytest.raises(duckdb.Error, match="parquet"):
+            connection.sql("SELECT sum(events) FROM scores_daily").fetchall()
+
+
+def test_pipeline_of_a_day_is_spelled_as_its_newest_result_does(database: str) -> None:
+    spellings = [(0, "LLM"), (1, "llm"), (24, "Llm"), (25, "LLM")]
+    for hours, pipeline in spellings:
+        ai = result(DAY + timedelta(hours=hours), pipeline=pipeline, model="m", success_rate=1)
+        load_events(database, [[*ai[:3], "ai", ai[4]]])
+    with connect(database) as connection:
+        statement = "SELECT day(bucket), pipeline, events FROM scores_daily ORDER BY ALL"
+        assert connection.sql(statement).fetchall() == [(2, "llm", 2), (3, "LLM", 2)]
 
 
 def test_event_at_the_end_of_a_compacted_file_is_read(database: str, tmp_path: Path) -> None:
