@@ -5,6 +5,7 @@ files of the lake that an older release wrote. Both use the same patterns.
 """
 
 import json
+from collections.abc import Callable
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -24,17 +25,13 @@ EXCERPT_CHARACTERS = 300
 BUSY_CODES = ("OrchestratorCapped", "OrchestratorBusy")
 """The error codes with which a gateway says that an orchestrator has no capacity left."""
 
-SQL_WARM = " CASE e.payload->>'model_is_warm' WHEN 'true' THEN true WHEN 'false' THEN false END AS warm"
-SQL_COLUMNS = rf"""
-    substring(e.payload->>'test_outcome' FROM '{OUTCOME_PATTERN}') AS outcome,
-    nullif(e.payload->>'errors', '[]') AS errors,
-    {SQL_WARM},
-    substring(e.payload->>'input_parameters',
-        nullif(strpos(e.payload->>'input_parameters', '{SERVICE_URI_KEY}'), 0), {EXCERPT_CHARACTERS}) AS inputs"""
-"""The fields as PostgreSQL selects them.
+SQL_COLUMNS = f"""
+    e.payload->>'test_outcome' AS outcome, e.payload->>'errors' AS errors, e.payload->>'model_is_warm' AS warm,
+    CASE WHEN e.payload ? 'input_parameters' THEN substring(e.payload->>'input_parameters',
+        nullif(strpos(e.payload->>'input_parameters', '{SERVICE_URI_KEY}'), 0), {EXCERPT_CHARACTERS}) END AS inputs"""
+"""The fields as PostgreSQL selects them: text, which ``derive_fields`` takes.
 
-``error_kind`` follows from ``errors``, which is JSON, and ``service_uri`` from
-``inputs``, where the regular expression would make a read take ten times as long.
+Any condition or pattern in SQL would take longer than cutting the field out.
 """
 
 DUCKDB_COLUMNS = rf"""
@@ -58,19 +55,46 @@ MAX_READABLE_BRACKETS, LONG_NUMBER = 100, "[0-9]{300}"
 MAX_SIMPLE_DEPTH = 32
 
 
-def error_kind(errors: pl.Expr) -> pl.Expr:
-    """The error_kind of EVENT_SCHEMA, from the JSON of a result's errors. Anything but a list counts as no errors."""
+def derive_fields(outcome: pl.Expr, errors: pl.Expr, warm: pl.Expr, inputs: pl.Expr) -> list[pl.Expr]:
+    """The columns outcome, error_kind, warm and service_uri of EVENT_SCHEMA, from the fields of a result as text.
+
+    ``inputs`` is an excerpt of input_parameters that begins with SERVICE_URI_KEY.
+    """
+    return [
+        outcome.str.extract(f"({OUTCOME_PATTERN})").alias("outcome"),
+        # anything but a list counts as no errors
+        once_per_text(errors, _error_kind).fill_null(NO_ERRORS).alias("error_kind"),
+        is_warm(warm),
+        once_per_text(inputs, _service_uri).alias("service_uri"),
+    ]
+
+
+def is_warm(warm: pl.Expr) -> pl.Expr:
+    """The warm of EVENT_SCHEMA, from model_is_warm as text."""
+    return pl.when(warm == "true").then(True).when(warm == "false").then(False).alias("warm")
+
+
+def once_per_text(text: pl.Expr, derive: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """What ``derive`` makes of a text (a String, or null), computed once for all rows with the same. Null for null."""
+
+    def compute(texts: pl.Series) -> pl.Series:
+        distinct = texts.unique().drop_nulls()
+        derived = distinct.to_frame("text").select(derive(pl.col("text"))).to_series()
+        return texts.replace_strict(distinct, derived, default=None, return_dtype=pl.String)
+
+    return text.map_batches(compute, return_dtype=pl.String, is_elementwise=True)
+
+
+def _error_kind(errors: pl.Expr) -> pl.Expr:
     codes = split_list(_readable(errors)).list.eval(pl.element().str.json_path_match("$.error_code"))
     only_busy = (codes.list.len() > 0) & codes.list.eval(pl.element().is_in(BUSY_CODES).fill_null(False)).list.all()
     has_errors = errors.str.starts_with("[") & (errors != "[]")
     kind = pl.when(only_busy).then(pl.lit(BUSY_ERRORS)).otherwise(pl.lit(OTHER_ERRORS))
-    return pl.when(has_errors.fill_null(False)).then(kind).otherwise(pl.lit(NO_ERRORS)).alias("error_kind")
+    return pl.when(has_errors).then(kind)
 
 
-def service_uri(inputs: pl.Expr) -> pl.Expr:
-    """The service_uri of EVENT_SCHEMA, from an excerpt of input_parameters that begins with SERVICE_URI_KEY."""
-    uri = inputs.str.extract(SERVICE_URI_PATTERN)
-    return uri.str.replace_all("\\/", "/", literal=True).alias("service_uri")
+def _service_uri(inputs: pl.Expr) -> pl.Expr:
+    return inputs.str.extract(SERVICE_URI_PATTERN).str.replace_all("\\/", "/", literal=True)
 
 
 def with_posted_fields(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -81,19 +105,17 @@ def with_posted_fields(events: pl.LazyFrame) -> pl.LazyFrame:
     columns = [name for name in EVENT_SCHEMA if name not in OPTIONAL_COLUMNS]
     events = events.select(*columns, "payload", _readable(pl.col("payload")).alias("result"))
     slugs = nw.from_native(events).with_columns(slug(nw.col("pipeline")).alias("pipeline_slug"))
-    return slugs.to_native().with_columns(posted_fields(pl.col("result"))).drop("result")
+    return slugs.to_native().with_columns(_posted_fields(pl.col("result"))).drop("result")
 
 
-def posted_fields(result: pl.Expr) -> list[pl.Expr]:
-    """The columns outcome, error_kind, warm and service_uri, from a result as a JSON object."""
-    warm = result.str.json_path_match("$.model_is_warm")
-    inputs = result.str.json_path_match("$.input_parameters")
-    return [
-        result.str.json_path_match("$.test_outcome").str.extract(f"({OUTCOME_PATTERN})").alias("outcome"),
-        error_kind(result.str.json_path_match("$.errors")),
-        pl.when(warm == "true").then(True).when(warm == "false").then(False).alias("warm"),
-        service_uri(inputs.str.extract(f"(?s)({SERVICE_URI_KEY}.{{0,{EXCERPT_CHARACTERS - len(SERVICE_URI_KEY)}}})")),
-    ]
+def _posted_fields(result: pl.Expr) -> list[pl.Expr]:
+    """The columns of ``derive_fields``, from a result as a JSON object."""
+    outcome, errors, warm, inputs = (
+        result.str.json_path_match(f"$.{name}")
+        for name in ("test_outcome", "errors", "model_is_warm", "input_parameters")
+    )
+    excerpt = f"(?s)({SERVICE_URI_KEY}.{{0,{EXCERPT_CHARACTERS - len(SERVICE_URI_KEY)}}})"
+    return derive_fields(outcome, errors, warm, inputs.str.extract(excerpt))
 
 
 def _readable(text: pl.Expr) -> pl.Expr:

@@ -1,6 +1,7 @@
 """Events read from PostgreSQL.
 
-The database extracts the typed columns from the JSON and sends them as Arrow.
+The database cuts the fields out of the JSON and sends them as Arrow. What they
+say is judged here, in the whole column, which takes far less time.
 Only statements without bound parameters use the driver's fast COPY path, so
 the bounds of a window, which are datetimes here, are literals in the
 statement. Text from outside is always bound.
@@ -23,22 +24,19 @@ from queries.sources.activity.forgotten_writers import ForgottenWriter, read_for
 from queries.sources.database_state import DatabaseState, StateReader
 from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
+_ORCHESTRATOR = pl.col("orchestrator")
+_MEASURES = ("success_rate", "round_trip_time", "seg_duration")
 
-def _number(field: str) -> str:
-    # an old row may hold anything else there; it counts as absent and must not fail the other rows
-    value = f"e.payload->'{field}'"
-    is_float = f"jsonb_typeof({value}) = 'number' AND length(e.payload->>'{field}') < {MAX_NUMBER_DIGITS}"
-    return f"CASE WHEN {is_float} THEN ({value})::float8 END"
-
-
-_KEYS = """
-    e.id::int8 AS id, e.event_time, lower(e.orchestrator) AS orchestrator,
-    upper(r.name)::text AS region, j.name::text AS job_type,
-    nullif(e.payload->>'pipeline', '') AS pipeline, nullif(e.payload->>'model', '') AS model"""
-_COLUMNS = f"""{_KEYS},
-    {_number("success_rate")} AS success_rate, {_number("round_trip_time")} AS round_trip_time,
-    {_number("seg_duration")} AS seg_duration,{posted_fields.SQL_COLUMNS}"""
-_FROM = "events e JOIN regions r ON r.id = e.region_id JOIN job_types j ON j.id = r.job_type_id"
+# each region's name is made once, and not for each event
+_STATEMENT = """
+    WITH places AS MATERIALIZED (
+        SELECT r.id, upper(r.name)::text AS region, j.name::text AS job_type
+        FROM regions r JOIN job_types j ON j.id = r.job_type_id)
+    SELECT e.id::int8 AS id, e.event_time, e.orchestrator::text AS orchestrator, p.region, p.job_type,
+        e.payload->>'pipeline' AS pipeline, e.payload->>'model' AS model, {columns}
+    FROM events e JOIN places p ON p.id = e.region_id WHERE {condition}"""
+# as JSON, which tells a number from a text that looks like one
+_COLUMNS = f"""{", ".join(f"e.payload->'{name}' AS {name}" for name in _MEASURES)}, {posted_fields.SQL_COLUMNS}"""
 
 
 # OFFSET 0 hides event_time from the planner, which would expect as many hours as events and sort on disk
@@ -144,12 +142,11 @@ class PostgresEvents:
         The columns are RESULT_COLUMNS, all text as String, and ``warm``. With
         ``after_id``, only results with a higher id.
         """
-        statement = f"""
-            SELECT {_KEYS}, e.payload::text AS payload,{posted_fields.SQL_WARM} FROM {_FROM}
-            WHERE lower(e.orchestrator) = $1 AND j.name = $2
-                AND {_in_window(since, until)}{_in_id_range(after_id, None)}"""  # noqa: S608
-        results = self._read_rows(statement, (orchestrator, job_type))
-        return results.lazy().filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN))
+        window = f"{_in_window(since, until)}{_in_id_range(after_id, None)}"
+        columns = "e.payload::text AS payload, e.payload->>'model_is_warm' AS warm"
+        condition = f"lower(e.orchestrator) = $1 AND p.job_type = $2 AND {window}"
+        results = self._read_rows(columns, condition, (orchestrator, job_type))
+        return results.with_columns(posted_fields.is_warm(pl.col("warm")))
 
     def read_writer_snapshot(self) -> WriterSnapshot:
         """The highest id and the current writers; see Watermark. Only one thread may call this at a time.
@@ -246,12 +243,19 @@ class PostgresEvents:
 
     def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
-        events = self._read_rows(f"SELECT {columns} FROM {_FROM} WHERE {condition}")  # noqa: S608
-        fields = posted_fields.error_kind(pl.col("errors")), posted_fields.service_uri(pl.col("inputs"))
-        completed = events.lazy().with_columns(fields).drop("errors", "inputs")
-        return conform(completed.filter(pl.col("orchestrator").str.contains(ADDRESS_PATTERN)))
+        fields = posted_fields.derive_fields(*(pl.col(name) for name in ("outcome", "errors", "warm", "inputs")))
+        events = self._read_rows(columns, condition).with_columns(*map(_number, _MEASURES), *fields)
+        return conform(events.drop("errors", "inputs"))
 
-    def _read_rows(self, statement: str, parameters: tuple[str, ...] | None = None) -> pl.DataFrame:
+    def _read_rows(self, columns: str, condition: str, parameters: tuple[str, ...] | None = None) -> pl.LazyFrame:
+        """The events of addresses that match, with the ``columns`` after those that all have."""
+        statement = _STATEMENT.format(columns=columns, condition=condition)
+        rows = self._read_checked(statement, parameters).lazy()
+        keys = pl.col("pipeline", "model").replace("", None), posted_fields.once_per_text(_ORCHESTRATOR, _address)
+        return rows.with_columns(*keys).filter(_ORCHESTRATOR.is_not_null())
+
+    def _read_checked(self, statement: str, parameters: tuple[str, ...] | None) -> pl.DataFrame:
+        """The rows of a statement from the server of the last writer snapshot. Raises StoreUnavailable for another."""
         if (origin := self._origin) is not None:
             found, expression = origin
             # evaluated once, before any row is read
@@ -262,6 +266,18 @@ class PostgresEvents:
             if getattr(error, "sqlstate", None) == DIVISION_BY_ZERO:
                 raise StoreUnavailable("another server took over while events were read; try again") from error
             raise
+
+
+def _number(name: str) -> pl.Expr:
+    # an old row may hold anything else there; it counts as absent and must not fail the other rows
+    value = pl.col(name).ext.storage()
+    is_float = value.str.len_bytes() < MAX_NUMBER_DIGITS
+    return pl.when(is_float).then(value.cast(pl.Float64, strict=False)).alias(name)
+
+
+def _address(orchestrator: pl.Expr) -> pl.Expr:
+    address = orchestrator.str.to_lowercase()
+    return pl.when(address.str.contains(ADDRESS_PATTERN)).then(address)
 
 
 def _in_window(since: datetime, until: datetime) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from queries import PostgresEvents
-from queries.schema import OPTIONAL_COLUMNS
+from queries.schema import MAX_MEASURE, OPTIONAL_COLUMNS
 from queries.sources.posted_fields import DUCKDB_COLUMNS, with_posted_fields
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, load_events, rows
@@ -88,6 +88,36 @@ def test_events_are_completed_as_the_database_does(source: tuple[str, PostgresEv
     events = read_events(source, payloads)
     assert_frame_equal(complete_in_polars(events), events)
     assert_frame_equal(complete_in_duckdb(events), events)
+
+
+json_numbers = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,330})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+long_numbers = st.sampled_from(["1e299", "1e-320", f"0.{'1' * 297}", f"0.{'1' * 298}", "1e12", "1.1e12"])
+json_values = (
+    json_numbers
+    | long_numbers
+    | st.builds(json.dumps, json_numbers | nested | st.sampled_from(["nan", "-inf", "1_0", ""]))
+)
+NUMBERS = """
+    SELECT id, CASE WHEN jsonb_typeof(payload->'success_rate') = 'number'
+        AND length(payload->>'success_rate') < 300 THEN (payload->'success_rate')::float8 END FROM events ORDER BY id"""
+
+
+@pytest.mark.slow
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(values=st.lists(json_values, min_size=30, max_size=60))
+def test_measures_are_the_numbers_of_the_database(source: tuple[str, PostgresEvents], values: list[str]) -> None:
+    url, postgres = source
+    payloads = ",".join(f'{{"success_rate":{value}}}' for value in values).replace("'", "''")
+    rows(url, "TRUNCATE events")
+    rows(
+        url,
+        f"INSERT INTO events (orchestrator, region_id, payload) SELECT '{ADDRESS}', 1, result"
+        f" FROM jsonb_array_elements('[{payloads}]') result",
+    )
+    expected = pl.DataFrame(rows(url, NUMBERS), schema={"id": pl.Int64, "measure": pl.Float64}, orient="row")
+    measure = pl.when(pl.col("measure").is_between(0, MAX_MEASURE)).then("measure").otherwise(0.0)
+    found = postgres.window(MIN_TIME, MAX_TIME).select("id", measure="success_rate").sort("id").collect()
+    assert_frame_equal(found, expected.with_columns(measure), check_exact=True)
 
 
 def nest(depth: int, value: object) -> object:
