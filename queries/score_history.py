@@ -37,9 +37,10 @@ def score_history(
     """One row per bucket of time, orchestrator, region, pipeline and model with events, sorted by these.
 
     ``interval`` is the length of a bucket, one of SCORE_INTERVALS or 1mo, and
-    on Polars any of its intervals; None where the events have a column
-    ``bucket`` already. Buckets are cut in UTC from 1970-01-01, so those of 7d
-    begin on a Thursday. Each bucket is scored by itself, AI jobs
+    on Polars any of its intervals. Buckets are cut in UTC from 1970-01-01, so
+    those of 7d begin on a Thursday. None is for events that have a column
+    ``bucket``; there, a pipeline is spelled as the bucket's newest event spells
+    it, and elsewhere as the newest of all. Each bucket is scored by itself, AI jobs
     against the median of all orchestrators' jobs in the bucket with the same
     pipeline and model; AI jobs that do not name both are left out.
 
@@ -87,7 +88,8 @@ def score_history(
     group_keys = tuple(key for key in keys if key not in AI_KEYS)
     scores = score_groups(selected, network, job_type, formula, group_keys, ("bucket",))
     columns = [name for name in _COLUMNS if name not in left_out]
-    rows = with_spellings(scores, events, event_filter, formula).with_columns(
+    spelling_keys = ("bucket",) if interval is None else ()
+    rows = with_spellings(scores, events, event_filter, formula, spelling_keys).with_columns(
         nw.lit(job_type).alias("job_type"), (nw.col("events") - nw.col("succeeded")).alias("failed")
     )
     return rows.select(*columns).sort(*keys)

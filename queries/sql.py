@@ -1,7 +1,6 @@
 """Events as SQL views in DuckDB, in a session that can reach nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import duckdb
 import polars as pl
@@ -9,7 +8,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from pyarrow.dataset import Dataset
 
-from queries.filters import AI, EventFilter
+from queries.filters import AI, TRANSCODING, EventFilter
 from queries.schema import OPTIONAL_COLUMNS
 from queries.score_history import score_history
 from queries.scoring.exclusions import leave_out
@@ -89,7 +88,11 @@ def connect(
     else:
         connection.from_arrow(regions).create_view("regions")
     daily_events = _union(connection, [events for part in parts for events in _to_daily_arrow(part)])
-    _daily_scores(leave_out(daily_events, exclusions), formula).create_view("scores_daily")
+    counted = leave_out(daily_events, exclusions)
+    scores = [
+        score_history(counted, EventFilter(job_type=job), interval=None, formula=formula) for job in (TRANSCODING, AI)
+    ]
+    scores[0].union(scores[1]).create_view("scores_daily")
     connection.execute(LOCK_DOWN)
     return connection
 
@@ -122,23 +125,6 @@ def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> D
     for other in others:
         events = events.union(other)
     return events.select("* REPLACE (payload::JSON AS payload)")
-
-
-def _daily_scores(events: DuckDBPyRelation, formula: Formula) -> DuckDBPyRelation:
-    """score_history by ``bucket`` for both job types. Pipelines are spelled as the newest event of the bucket does.
-
-    A spelling from any other bucket would make DuckDB read all of them.
-    """
-    transcoding = score_history(events, EventFilter(), interval=None, formula=formula)
-    if not formula.merges_spellings:
-        return transcoding.union(score_history(events, EventFilter(job_type=AI), interval=None, formula=formula))
-    named = events.filter(f"job_type = '{AI}' AND pipeline IS NOT NULL")
-    spellings = named.aggregate("bucket, pipeline_slug AS slug, arg_max(pipeline, (event_time, pipeline)) AS spelling")
-    jobs = events.select("* REPLACE (pipeline_slug AS pipeline)")
-    by_slug = replace(formula, merges_spellings=False)
-    ai = score_history(jobs, EventFilter(job_type=AI), interval=None, formula=by_slug).set_alias("ai")
-    spelled = ai.join(spellings.set_alias("s"), "ai.bucket = s.bucket AND ai.pipeline = s.slug", how="left")
-    return transcoding.union(spelled.select("ai.* REPLACE (spelling AS pipeline)"))
 
 
 def _with_every_column(events: DuckDBPyRelation) -> DuckDBPyRelation:

@@ -52,15 +52,19 @@ def _with_counted_values(jobs: NarwhalsFrame, job_type: str, formula: Formula) -
 
 
 def with_spellings(
-    jobs: NarwhalsFrame, events: NarwhalsFrame, event_filter: EventFilter, formula: Formula
+    jobs: NarwhalsFrame,
+    events: NarwhalsFrame,
+    event_filter: EventFilter,
+    formula: Formula,
+    keys: tuple[str, ...] = (),
 ) -> NarwhalsFrame:
-    """Rows with ``pipeline`` as the filter spells it, or as the newest of the ``events`` do."""
+    """Rows with ``pipeline`` as the filter spells it, or as the newest of the ``events`` with the same ``keys`` do."""
     if event_filter.job_type != AI or not formula.merges_spellings:
         return jobs
     if event_filter.pipeline is not None:
         return jobs.with_columns(pipeline=nw.lit(event_filter.pipeline))
-    spellings = newest_spellings(events).rename({"pipeline": "spelling"})
-    spelled = jobs.join(spellings, left_on="pipeline", right_on="pipeline_slug", how="left")
+    spellings = newest_spellings(events, keys).rename({"pipeline": "spelling"})
+    spelled = jobs.join(spellings, left_on=[*keys, "pipeline"], right_on=[*keys, "pipeline_slug"], how="left")
     return spelled.with_columns(pipeline=nw.col("spelling"))
 
 
@@ -79,17 +83,17 @@ def successful() -> nw.Expr:
     return (nw.col("success_rate") == 1) & (nw.col("round_trip_time") != 0)
 
 
-def newest_spellings(events: NarwhalsFrame) -> NarwhalsFrame:
-    """One row per pipeline_slug of the AI events: ``pipeline`` as its newest event spells it."""
+def newest_spellings(events: NarwhalsFrame, keys: tuple[str, ...] = ()) -> NarwhalsFrame:
+    """One row per ``keys`` and pipeline_slug of the AI events: ``pipeline`` as its newest event spells it."""
     named = apply_filter(with_optional_columns(events), EventFilter(job_type=AI))
     spellings = (
         named.filter(~nw.col("pipeline").is_null())
-        .group_by("pipeline_slug", "pipeline")
+        .group_by(*keys, "pipeline_slug", "pipeline")
         .agg(nw.col("event_time").max().alias("last_seen"))
     )
-    newest = spellings.filter(nw.col("last_seen") == nw.col("last_seen").max().over("pipeline_slug"))
+    newest = spellings.filter(nw.col("last_seen") == nw.col("last_seen").max().over(*keys, "pipeline_slug"))
     # of two at the same moment, any one that does not depend on the order of the events
-    return newest.group_by("pipeline_slug").agg(nw.col("pipeline").cast(nw.String()).max())
+    return newest.group_by(*keys, "pipeline_slug").agg(nw.col("pipeline").cast(nw.String()).max())
 
 
 def _unscored(job_type: str, formula: Formula) -> nw.Expr | None:
