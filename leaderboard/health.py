@@ -110,6 +110,8 @@ class HealthCheck:
             document["lake"] = {"ok": False, "error": LAKE_UNAVAILABLE}
         elif lake is not None:
             document["lake"] = {"ok": True}
+            if lake.synced_percent is not None:
+                document["lake"]["synced_percent"] = lake.synced_percent
         if isinstance(window, Exception):
             status = DOWN
         else:

@@ -64,7 +64,7 @@ class Service:
         self.exclusions = ExclusionRegistry(self._check_database)
         self._insert_connection = DirectConnection(url, timeout)
         self._result_writer = ResultWriter(self._database, self._regions, self._insert_connection)
-        self._lake_sync = BackgroundSync(url, settings.lake, settings.sync_interval, timeout)
+        self._lake_sync = BackgroundSync(url, settings.lake, settings.lake_sync_interval, timeout)
         self.readiness = Readiness(url, self._check_database, timeout, self._start)
         self.events = EventReader(self._live_events, self.readiness, trusts_lake=settings.lake_is_of_database)
         self.health = HealthCheck(self)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, get_type_hints
 
@@ -16,7 +17,6 @@ from leaderboard import setting_parsers as parsers
 from leaderboard.setting_parsers import CACHE_TYPES, LOG_LEVELS
 from queries import FORMULA_2, FORMULAS, Formula
 
-EMBEDDED_SYNC_INTERVAL_SECONDS = 300.0
 LOCAL_ADDRESSES = "localhost,127.0.0.1,::1"
 MIN_CONNECTIONS = 4
 NEW_NAMES = {"LIVE_MEMORY": "LIVE_MEMORY_MIB", "LIVE_REREAD": "LIVE_RELOAD_INTERVAL"}
@@ -116,17 +116,12 @@ class Settings:
         Setting(
             "where events are exported to and old events are read from: a folder, s3://, gs:// or az://",
             parsers.lake_url,
-            "lake in DATA_DIR",
+            "a folder in DATA_DIR for each database",
         ),
     ] = None
     lake_sync_interval: Annotated[
-        float | None,
-        Setting(
-            "seconds between two updates of the lake by the service, 0 for no updates",
-            _seconds_or_never,
-            f"{EMBEDDED_SYNC_INTERVAL_SECONDS:g} with the embedded PostgreSQL, else 0",
-        ),
-    ] = None
+        float, Setting("seconds between two updates of the lake by the service, 0 for no updates", _seconds_or_never)
+    ] = 300.0
     cache_type: Annotated[
         str, Setting(f"where responses are cached: {', '.join(CACHE_TYPES)}", parsers.choice(CACHE_TYPES))
     ] = CACHE_TYPES[0]
@@ -189,24 +184,31 @@ class Settings:
 
     @property
     def lake(self) -> str:
-        """The folder or URL of the lake."""
-        return self.lake_url or str(self.data_dir / "lake")
+        """The folder or URL of the lake. Without LAKE_URL, each database has a folder of its own in DATA_DIR.
+
+        ``lake`` is that of the embedded database. Older releases had every
+        database's lake there. Such a lake stays in use where DATA_DIR has no
+        embedded database, because it may have results that were pruned.
+        """
+        if self.lake_url is not None:
+            return self.lake_url
+        if self.postgres is None or self._has_older_lake:
+            return str(self.data_dir / "lake")
+        return str(self.data_dir / f"lake-{_database_hash(self.postgres)}")
 
     @property
     def lake_is_of_database(self) -> bool:
         """Whether the lake belongs to the database, so far as settings can tell.
 
-        It does where LAKE_URL says so, and where both are in DATA_DIR. With
-        POSTGRES alone, the lake in DATA_DIR may be of the embedded database.
+        An older release may have made a lake in DATA_DIR for any database.
         """
-        return self.lake_url is not None or self.postgres is None
+        return self.lake_url is not None or self.postgres is None or not self._has_older_lake
 
     @property
-    def sync_interval(self) -> float:
-        """Seconds between two updates of the lake by the service, 0 for no updates."""
-        if self.lake_sync_interval is None:
-            return EMBEDDED_SYNC_INTERVAL_SECONDS if self.postgres is None else 0.0
-        return self.lake_sync_interval
+    def _has_older_lake(self) -> bool:
+        folder, embedded = self.data_dir / "lake", self.data_dir / "postgres"
+        # a folder that may not be read has none
+        return os.path.isdir(folder / "_delta_log") and not os.path.exists(embedded)
 
 
 def describe_settings() -> list[SettingDescription]:
@@ -251,6 +253,14 @@ def _settings() -> dict[str, Setting]:
 def _read_environment() -> dict[str, str]:
     """The variables of this process, which are UTF-8 whatever its locale says."""
     return {name: os.fsencode(value).decode("utf-8", "surrogateescape") for name, value in os.environ.items()}
+
+
+def _database_hash(url: str) -> str:
+    """A hash of the host, port and name of a database."""
+    # imported here, so that a start without POSTGRES stays quick
+    from queries.db import database_label
+
+    return blake2b(database_label(url).encode(), digest_size=6).hexdigest()
 
 
 def _parse(name: str, value: str) -> Any:

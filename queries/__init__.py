@@ -87,8 +87,11 @@ if TYPE_CHECKING:
     from queries.sources.lake_dataset import LAKE_SCHEMA as LAKE_SCHEMA
     from queries.sources.lake_snapshot import AS_OF_KEY as AS_OF_KEY
     from queries.sources.lake_snapshot import CHANGES_KEY as CHANGES_KEY
+    from queries.sources.lake_snapshot import COMPLETE_SINCE_KEY as COMPLETE_SINCE_KEY
     from queries.sources.lake_snapshot import DATABASE_KEY as DATABASE_KEY
+    from queries.sources.lake_snapshot import PRUNED_ID_KEY as PRUNED_ID_KEY
     from queries.sources.lake_snapshot import RESULT_COLUMNS as RESULT_COLUMNS
+    from queries.sources.lake_snapshot import TARGET_KEY as TARGET_KEY
     from queries.sources.lake_snapshot import WATERMARK_KEY as WATERMARK_KEY
     from queries.sources.lake_snapshot import LakeSnapshot as LakeSnapshot
     from queries.sources.lake_snapshot import hash64 as hash64
@@ -179,6 +182,9 @@ attach(
         "DATABASE_KEY": "queries.sources.lake_snapshot",
         "LakeSnapshot": "queries.sources.lake_snapshot",
         "RESULT_COLUMNS": "queries.sources.lake_snapshot",
+        "COMPLETE_SINCE_KEY": "queries.sources.lake_snapshot",
+        "PRUNED_ID_KEY": "queries.sources.lake_snapshot",
+        "TARGET_KEY": "queries.sources.lake_snapshot",
         "WATERMARK_KEY": "queries.sources.lake_snapshot",
         "hash64": "queries.sources.lake_snapshot",
         "lake_data_files": "queries.sources.lake_snapshot",

@@ -142,7 +142,7 @@ def events_database(server: str, template: str) -> str:
 @pytest.fixture
 def settings(database: str) -> Settings:
     """The settings of ``app``. A test module or class may override this fixture."""
-    return Settings(postgres=database, secret=SECRET)
+    return Settings(lake_sync_interval=0, postgres=database, secret=SECRET)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def documented_app(documented_database: str, tmp_path_factory: pytest.TempPathFa
     postgres = PostgresEvents(documented_database)
     sync(postgres, str(lake), lambda *_: None)
     postgres.close()
-    app = create_app(Settings(postgres=documented_database, lake_url=str(lake)))
+    app = create_app(Settings(lake_sync_interval=0, postgres=documented_database, lake_url=str(lake)))
     yield app
     app.extensions["leaderboard"].close()
 

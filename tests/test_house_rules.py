@@ -30,6 +30,7 @@ MODULES_THAT_WRITE_ROWS = {
         "exclusions/exclusion_table",
         "postgres/golang_migrate",
         "lake/prune",
+        "lake/registry",
     )
 }
 LIBRARY_INTERFACES = {"queries.charts", "queries.concurrency", "queries.db", "queries.errors", "queries.times"}

@@ -15,13 +15,15 @@ from leaderboard.cli.stores import open_primary
 from leaderboard.lake.background import KEEP_HOURS, READ_TIMEOUT_SECONDS
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
+from leaderboard.lake.registry import record_lake
 from leaderboard.lake.status import read_status
-from leaderboard.lake.sync import Rewrite, SyncResult, sync
+from leaderboard.lake.sync import Rewrite, SyncOptions, SyncResult, sync
 from leaderboard.lake.table import LakeTable
 from leaderboard.lake.verify import compare_days
 from leaderboard.plain_text import escape_controls
 from leaderboard.settings import Settings
 from queries import LakeEvents, LakeSnapshot, PostgresEvents
+from queries.db import AdvisoryLock
 from queries.times import MIN_TIME
 
 
@@ -117,8 +119,7 @@ def verify(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def optimize(settings: Settings, keep_hours: int) -> None:
     """Merges the files of each month into one, and deletes files that were replaced."""
-    with open_lake_database(settings) as opened, exclusive_lock(opened.url, settings.db_timeout):
-        read_snapshot(settings)
+    with open_lake_database(settings) as opened, lock_existing_lake(settings, opened.url):
         table = LakeTable(settings.lake)
         months = table.compact()
         deleted = table.vacuum(keep_hours)
@@ -141,11 +142,21 @@ def read_snapshot(settings: Settings) -> LakeSnapshot:
     return snapshot
 
 
+@contextmanager
+def lock_existing_lake(settings: Settings, url: str, *, for_prune: bool = False) -> Iterator[AdvisoryLock]:
+    """As ``exclusive_lock``, but raises LakeError where there is no lake."""
+    read_snapshot(settings)
+    with exclusive_lock(url, settings.lake, settings.db_timeout, for_prune=for_prune) as lock:
+        yield lock
+
+
 def _sync(settings: Settings, rewrite: Rewrite, *, adopt: bool = False) -> None:
     with open_lake_database(settings) as opened:
         try:
-            with exclusive_lock(opened.url, settings.db_timeout) as lock, show_progress() as progress:
-                synced = sync(opened.postgres, settings.lake, progress, rewrite, adopt=adopt, before_commit=lock.check)
+            with exclusive_lock(opened.url, settings.lake, settings.db_timeout) as lock, show_progress() as progress:
+                options = SyncOptions(rewrite, adopt, before_commit=lock.check)
+                synced = sync(opened.postgres, settings.lake, progress, options)
+                record_lake(opened.url, settings.lake, settings.db_timeout)
         except LakeConflict as conflict:
             click.echo(f"nothing done: {conflict}", err=True)
             return

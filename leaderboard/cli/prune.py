@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leaderboard.cli.lake import open_lake_database, read_snapshot
+from leaderboard.cli.lake import lock_existing_lake, open_lake_database, read_snapshot
 from leaderboard.cli.output.progress import show_progress
-from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.prune import Pruning
-from leaderboard.lake.sync import sync
+from leaderboard.lake.sync import SyncOptions, sync
 from leaderboard.settings import Settings
 
 
@@ -23,8 +22,9 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
     the deleted results, because the service reads them from the lake.
     """
     before = _midnight(days)
-    with open_lake_database(settings) as opened, exclusive_lock(opened.url, settings.db_timeout) as lock:
-        pruning = Pruning(opened.url, opened.postgres, read_snapshot(settings), before, settings.db_timeout, lock.check)
+    with open_lake_database(settings) as opened, lock_existing_lake(settings, opened.url, for_prune=True) as lock:
+        snapshot = read_snapshot(settings)
+        pruning = Pruning(opened.url, opened.postgres, snapshot, before, settings.db_timeout, lock.check)
         with show_progress() as progress:
             found = pruning.prepare(progress)
         if not found:
@@ -39,7 +39,7 @@ def prune(settings: Settings, days: int, yes: bool) -> None:
                 deleted += batch
                 progress("deleting", deleted, found)
             # the database has changed, and the service reads the lake again only when the lake records that
-            sync(opened.postgres, settings.lake, progress, before_commit=lock.check)
+            sync(opened.postgres, settings.lake, progress, SyncOptions(before_commit=lock.check))
     click.echo(f"{deleted:,} results deleted", err=True)
 
 

@@ -7,8 +7,10 @@ from threading import Event, Thread
 
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
-from leaderboard.lake.sync import sync
-from leaderboard.lake.table import MAX_FILES_PER_MONTH, LakeTable
+from leaderboard.lake.pace import Pace
+from leaderboard.lake.registry import record_lake
+from leaderboard.lake.sync import SyncOptions, sync
+from leaderboard.lake.table import LakeTable
 from queries import PostgresEvents, StoreTimeout, StoreUnavailable
 from queries.concurrency import OutageLog
 
@@ -16,8 +18,8 @@ log = logging.getLogger(__name__)
 
 READ_TIMEOUT_SECONDS = 600.0
 """The limit for one read of the database. No request waits for these reads."""
-READ_CONNECTIONS = 2
-"""A sync reads one part of the events ahead."""
+PROGRESS_LOG_SECONDS = 60.0
+"""How often a long sync logs how far it is."""
 KEEP_HOURS = 24
 """How long replaced files stay for readers that began before."""
 MAX_START_DELAY_SECONDS = 10.0
@@ -40,7 +42,7 @@ class BackgroundSync:
         # a standby, for example, is never synced
         self._outage_log = OutageLog("the sync of the lake", log)
         self._closed = Event()
-        self._last_vacuum = time.monotonic()
+        self._last_vacuum = self._last_progress = time.monotonic()
         self._thread = Thread(target=self._sync_loop, name="lake-sync", daemon=True)
 
     def start(self) -> None:
@@ -71,21 +73,26 @@ class BackgroundSync:
             self._closed.wait(self._interval)
 
     def _sync_once(self) -> None:
-        # only the process that has the lock holds connections for reads, and only until the end of its sync
+        # only the process that has the lock holds a connection for reads, and only until the end of its sync
         with (
-            exclusive_lock(self._url, self._timeout) as lock,
-            closing(PostgresEvents(self._url, timeout=READ_TIMEOUT_SECONDS, connections=READ_CONNECTIONS)) as postgres,
+            exclusive_lock(self._url, self._lake_url, self._timeout) as lock,
+            closing(PostgresEvents(self._url, timeout=READ_TIMEOUT_SECONDS, connections=1)) as postgres,
         ):
-            result = sync(postgres, self._lake_url, self._log_progress, before_commit=lock.check)
-            log.debug("the lake reaches id %s after %s new events", result.watermark, result.events)
-            table = LakeTable(self._lake_url)
-            table.compact(MAX_FILES_PER_MONTH)
+            # a lake that begins holds up pruning until it has what is pruned
+            record_lake(self._url, self._lake_url, self._timeout)
+            began = self._last_progress = time.monotonic()
+            options = SyncOptions(pace=Pace(rest=self._closed.wait), before_commit=lock.check)
+            result = sync(postgres, self._lake_url, self._log_progress, options)
+            record_lake(self._url, self._lake_url, self._timeout)
+            level = logging.INFO if self._last_progress > began else logging.DEBUG
+            log.log(level, "the lake reaches id %s after %s new events", result.watermark, result.events)
             if time.monotonic() >= self._last_vacuum + VACUUM_INTERVAL_SECONDS:
-                table.vacuum(KEEP_HOURS)
+                LakeTable(self._lake_url).vacuum(KEEP_HOURS)
                 self._last_vacuum = time.monotonic()
 
     def _log_progress(self, activity: str, done: int, total: int) -> None:
         if self._closed.is_set():
             raise LakeError("the service is stopping")
-        if total and done:
-            log.debug("lake sync: %s %s of about %s events", activity, done, total)
+        if total and time.monotonic() >= self._last_progress + PROGRESS_LOG_SECONDS:
+            self._last_progress = time.monotonic()
+            log.info("lake sync: %s %s of about %s events (%s %%)", activity, done, total, 100 * done // total)

@@ -1,20 +1,18 @@
-"""Reads many events of a database in chunks of bounded size, a few of them ahead."""
+"""Reads many events of a database in chunks of bounded size."""
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
 
+from leaderboard.lake.pace import FULL_SPEED, Pace, paced
 from queries import PostgresEvents
-from queries.concurrency import run_in_thread
 from queries.times import MAX_TIME, MICROSECOND, MIN_TIME
 
 CHUNK_ROWS, CHUNK_BYTES = 100_000, 64 << 20
 """Events in a chunk, and stored bytes of their payloads. An hour is never split, so a chunk may hold more."""
-CHUNKS_READ_AHEAD = 2
-"""Chunks that are read while one is processed. One read keeps a single core of the database busy."""
 BEFORE_FIRST_ID = -(2**62)
 """Lower than every id."""
 HOUR = timedelta(hours=1)
@@ -77,27 +75,68 @@ def plan_chunks(
 
 
 def read_chunks(
-    postgres: PostgresEvents, chunks: list[Chunk], ids: IdRange, progress: Progress, activity: str
+    postgres: PostgresEvents,
+    chunks: list[Chunk],
+    ids: IdRange,
+    progress: Progress,
+    activity: str,
+    pace: Pace = FULL_SPEED,
 ) -> Iterator[pl.DataFrame]:
     """Yields the events of each chunk that have these ids.
 
-    The frames have the columns of EVENT_SCHEMA and ``payload``, sorted by
-    event_time and id. Raises StoreUnavailable and StoreTimeout.
+    The frames have the columns of EVENT_SCHEMA and ``payload``, in no order.
+    Raises StoreUnavailable and StoreTimeout.
     """
 
     def read(chunk: Chunk) -> pl.DataFrame:
         until = chunk.until - MICROSECOND
-        events = postgres.window(chunk.since, until, after_id=ids.after_id, max_id=ids.max_id, payload=True)
-        return events.sort("event_time", "id").collect()
+        return postgres.window(chunk.since, until, after_id=ids.after_id, max_id=ids.max_id, payload=True).collect()
 
     total, done = sum(chunk.events for chunk in chunks), 0
-    pending = deque(run_in_thread(read, chunk) for chunk in chunks[:CHUNKS_READ_AHEAD])
-    for next_number, chunk in enumerate(chunks, CHUNKS_READ_AHEAD):
+    frames = paced((partial(read, chunk) for chunk in chunks), pace)
+    for chunk in chunks:
         progress(activity, done, total)
-        frame = pending.popleft().result()
-        pending.extend(run_in_thread(read, following) for following in chunks[next_number : next_number + 1])
-        yield frame
+        yield next(frames)
         done += chunk.events
+
+
+class Step(NamedTuple):
+    """Events in the order of ids. With them, a lake has every event up to ``max_id``."""
+
+    max_id: int
+    events: pl.DataFrame
+
+
+def read_steps(
+    postgres: PostgresEvents, ids: IdRange, progress: Progress, activity: str, pace: Pace = FULL_SPEED
+) -> Iterator[Step]:
+    """Yields all events with these ids in steps of CHUNK_ROWS events at most, in the order of ids; at least one step.
+
+    The frames are those of ``read_chunks``. Ids are drawn in the order of
+    time, so a step has about the events of one span of time, unless old ones
+    were imported. The number of events is estimated by the ids. Raises
+    StoreUnavailable and StoreTimeout.
+    """
+    first_id: int | None = None
+
+    def read(after_id: int, max_id: int) -> Step:
+        events = postgres.window(MIN_TIME, MAX_TIME, after_id=after_id, max_id=max_id, payload=True)
+        return Step(max_id, events.collect())
+
+    def plan() -> Iterator[Callable[[], Step]]:
+        nonlocal first_id
+        after_id, is_last = ids.after_id, False
+        while not is_last:
+            following = postgres.next_ids(after_id, ids.max_id, CHUNK_ROWS, CHUNK_BYTES)
+            first_id, is_last = following.min_id if first_id is None else first_id, following.is_last
+            max_id = ids.max_id if is_last or following.max_id is None else following.max_id
+            yield partial(read, after_id, max_id)
+            after_id = max_id
+
+    for step in paced(plan(), pace):
+        first = step.max_id if first_id is None else first_id
+        progress(activity, step.max_id - first + 1, ids.max_id - first + 1)
+        yield step
 
 
 def event_days(postgres: PostgresEvents, *, max_id: int) -> list[date]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from uuid import uuid4
@@ -9,6 +10,7 @@ from uuid import uuid4
 import polars as pl
 from deltalake import ColumnProperties, WriterProperties
 from deltalake.transaction import AddAction, RemoveAction
+from obstore.exceptions import BaseError
 
 from leaderboard.storage.files import Files
 from queries import LAKE_SCHEMA, MEASURES, scan_lake_files, with_posted_fields
@@ -17,28 +19,42 @@ MONTH = "month"
 """The partition column. Its values look like 2026-09, and each has a folder of its own."""
 COMPRESSION_LEVEL = 1
 """Of zstd."""
-ROW_GROUP_ROWS = 100_000
-"""A reader skips the row groups of a file that are outside of its window."""
-BATCH_ROWS, MAX_BYTES = 10_000, 64 << 20
-"""Events that are read at a time when an older file is rewritten, and about how large the events of a new one are."""
+SORT_COLUMNS = ("orchestrator", "event_time", "id")
+"""The order of the events in a file. A reader of one orchestrator skips the row groups of the others."""
+ROW_GROUP_ROWS = 20_000
+BATCH_ROWS, MAX_FILE_ROWS, MAX_BYTES = 10_000, 100_000, 64 << 20
+"""Events that are read at a time to rewrite a file, and how many, and about how large, those of a new one are."""
 
 
-def write_data_files(files: Files, events: pl.DataFrame) -> Iterator[AddAction]:
-    """Writes events, sorted by time, as one new file per month, and yields what adds each file to the table.
+class NewFiles:
+    """New data files of a table. Readers do not see them before ``actions``, which add them, are committed.
 
-    Readers do not see the files before these actions are committed. Raises
-    what ``Files.put`` raises.
+    Every call raises what those of ``Files`` raise.
     """
-    months = events.with_columns(pl.col("event_time").dt.strftime("%Y-%m").alias(MONTH))
-    for (month,), month_events in months.partition_by(MONTH, include_key=False, as_dict=True).items():
-        path = f"{MONTH}={month}/{uuid4()}.parquet"
-        content = BytesIO()
-        month_events.write_parquet(
-            content, compression="zstd", compression_level=COMPRESSION_LEVEL, row_group_size=ROW_GROUP_ROWS
-        )
-        files.put(path, content.getvalue())
-        size = content.getbuffer().nbytes
-        yield AddAction(path, size, {MONTH: str(month)}, _now_in_millis(), True, _statistics(month_events))
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.actions: list[AddAction] = []
+
+    def write(self, events: pl.DataFrame) -> None:
+        """Writes events as one file per month, sorted by SORT_COLUMNS."""
+        months = events.sort(SORT_COLUMNS).with_columns(pl.col("event_time").dt.strftime("%Y-%m").alias(MONTH))
+        for (month,), month_events in months.partition_by(MONTH, include_key=False, as_dict=True).items():
+            content = BytesIO()
+            month_events.write_parquet(
+                content, compression="zstd", compression_level=COMPRESSION_LEVEL, row_group_size=ROW_GROUP_ROWS
+            )
+            path = f"{MONTH}={month}/{uuid4()}.parquet"
+            self._files.put(path, content.getvalue())
+            size = content.getbuffer().nbytes
+            partition, statistics = {MONTH: str(month)}, _statistics(month_events)
+            self.actions.append(AddAction(path, size, partition, _now_in_millis(), True, statistics))
+
+    def delete(self) -> None:
+        """Deletes the files again, as far as that is possible. A vacuum deletes the others."""
+        for action in self.actions:
+            with suppress(OSError, BaseError):
+                self._files.delete(action.path)
 
 
 def complete_events(uri: str, options: dict[str, str] | None) -> Iterator[pl.DataFrame]:
@@ -47,7 +63,7 @@ def complete_events(uri: str, options: dict[str, str] | None) -> Iterator[pl.Dat
     events = with_posted_fields(scan_lake_files([uri], options)).select(LAKE_SCHEMA.names)
     for frame in events.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
         frames.append(frame)
-        if len(frames) * BATCH_ROWS >= ROW_GROUP_ROWS or sum(map(pl.DataFrame.estimated_size, frames)) >= MAX_BYTES:
+        if len(frames) * BATCH_ROWS >= MAX_FILE_ROWS or sum(map(pl.DataFrame.estimated_size, frames)) >= MAX_BYTES:
             yield pl.concat(frames)
             frames = []
     if frames:

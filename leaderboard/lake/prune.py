@@ -9,6 +9,7 @@ import psycopg2
 
 from leaderboard.lake.chunks import Progress
 from leaderboard.lake.errors import LakeError
+from leaderboard.lake.registry import check_other_lakes_reach
 from leaderboard.lake.verify import compare_days, find_days_missing_events
 from leaderboard.postgres.admin import connect, transaction
 from queries import ADDRESS_PATTERN, DatabaseState, LakeSnapshot, PostgresEvents, hash64
@@ -20,10 +21,17 @@ DELETE_BATCH_ROWS = 10_000
 
 # events that no source returns are not in the lake either, and late events stay until the lake has them
 _PRUNABLE = """
-    event_time >= %(first)s AND event_time < %(before)s AND id <= %(watermark)s AND lower(orchestrator) ~ %(address)s
+    event_time >= %(first)s AND event_time < %(before)s AND id <= %(max_id)s AND lower(orchestrator) ~ %(address)s
     AND region_id IN (SELECT r.id FROM regions r JOIN job_types j ON j.id = r.job_type_id)"""
-_COUNT = f"SELECT count(*) FROM events WHERE {_PRUNABLE}"  # noqa: S608
+_COUNT = f"SELECT count(*), coalesce(max(id), 0) FROM events WHERE {_PRUNABLE}"  # noqa: S608
 _DELETE = f"DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE {_PRUNABLE} LIMIT %(batch)s))"  # noqa: S608
+
+
+# one row; what is pruned stays pruned, whatever a later pruning asks for
+_NOTE = """
+    WITH earlier AS (DELETE FROM pruned RETURNING before, max_id)
+    INSERT INTO pruned (before, max_id) SELECT max(before), max(max_id)
+    FROM (SELECT * FROM earlier UNION ALL SELECT %(before)s, %(max_id)s) noted"""
 
 
 class Pruning:
@@ -51,11 +59,14 @@ class Pruning:
         self._timeout = timeout
         self._before_commit = before_commit
         self._prepared_state: DatabaseState | None = None
+        # what the lake has; once that is known, the highest id that is deleted
+        self._max_id = lake.watermark
 
     def prepare(self, progress: Progress) -> int:
         """Checks that the lake has these days as the database has them, and returns the number of events to delete.
 
-        Raises LakeError, which names the days, if it has not, and
+        Raises LakeError, which names the days, if it has not. Raises it as
+        well if another lake of the database lacks some of the events. Raises
         StoreUnavailable and StoreTimeout.
         """
         state = self._prepared_state = self._postgres.state()
@@ -65,7 +76,8 @@ class Pruning:
             raise LakeError(f"the lake differs on {', '.join(map(str, days))}; leaderboard lake sync mends it")
         with self._connect() as connection, transaction(connection) as cursor:
             cursor.execute(_COUNT, self._statement_values())
-            ((events,),) = cursor
+            ((events, self._max_id),) = cursor
+        check_other_lakes_reach(self._url, self._timeout, self._lake.table_id, self._max_id)
         return int(events)
 
     def delete_batches(self) -> Iterator[int]:
@@ -78,8 +90,7 @@ class Pruning:
         """
         with self._connect() as connection:
             with transaction(connection) as cursor:
-                cursor.execute("DELETE FROM pruned WHERE before < %s", (self._before,))
-                cursor.execute("INSERT INTO pruned SELECT %s WHERE NOT EXISTS (SELECT FROM pruned)", (self._before,))
+                cursor.execute(_NOTE, self._statement_values())
                 # a change that the lake does not have would be lost
                 if self._postgres.state() != self._prepared_state:
                     raise LakeError("events were changed meanwhile; try again")
@@ -111,7 +122,7 @@ class Pruning:
         return {
             "first": MIN_TIME,
             "before": self._before,
-            "watermark": self._lake.watermark,
+            "max_id": self._max_id,
             "address": ADDRESS_PATTERN,
             "batch": DELETE_BATCH_ROWS,
         }

@@ -1,7 +1,8 @@
 """Writes to the lake's Delta table. Each write is one commit: readers see all of it or nothing."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Self
 
@@ -13,12 +14,12 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from leaderboard.lake.chunks import Progress
 from leaderboard.lake.data_files import (
+    MAX_FILE_ROWS,
     MONTH,
-    ROW_GROUP_ROWS,
+    NewFiles,
     compaction_properties,
     complete_events,
     remove_actions,
-    write_data_files,
 )
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.storage.delta import STORE_ERRORS, STORE_TIMEOUT_SECONDS, first_line, open_or_create
@@ -26,8 +27,11 @@ from leaderboard.storage.files import Files
 from queries import (
     AS_OF_KEY,
     CHANGES_KEY,
+    COMPLETE_SINCE_KEY,
     DATABASE_KEY,
     LAKE_SCHEMA,
+    PRUNED_ID_KEY,
+    TARGET_KEY,
     WATERMARK_KEY,
     LakeSnapshot,
     lake_data_files,
@@ -37,7 +41,7 @@ from queries import (
     table_root,
 )
 from queries.errors import panics_as_unavailable
-from queries.times import to_micros
+from queries.times import MIN_TIME, to_micros
 
 TABLE_SCHEMA = LAKE_SCHEMA.append(pa.field(MONTH, pa.string()))
 TABLE_DESCRIPTION = {
@@ -57,11 +61,14 @@ class SyncPosition:
     as_of: datetime
     database: int
     changes: int
+    target: int = 0
+    complete_since: datetime = MIN_TIME
+    pruned_id: int = 0
 
     @classmethod
     def of(cls, snapshot: LakeSnapshot) -> Self:
         """The position that a lake has already."""
-        return cls(snapshot.watermark, snapshot.as_of, snapshot.database, snapshot.changes)
+        return cls(**{field.name: getattr(snapshot, field.name) for field in fields(cls)})
 
     def commit_properties(self) -> CommitProperties:
         """The position as application transactions, for a commit that fails if another writer was first.
@@ -74,6 +81,9 @@ class SyncPosition:
             AS_OF_KEY: to_micros(self.as_of),
             DATABASE_KEY: self.database,
             CHANGES_KEY: self.changes,
+            TARGET_KEY: self.target,
+            COMPLETE_SINCE_KEY: to_micros(self.complete_since),
+            PRUNED_ID_KEY: self.pruned_id,
         }
         transactions = [Transaction(key, version) for key, version in versions.items()]
         return CommitProperties(app_transactions=transactions, max_commit_retries=0)
@@ -101,30 +111,30 @@ class LakeTable:
         except STORE_ERRORS as error:
             raise LakeError(f"the lake in {url} cannot be opened: {first_line(error)}") from error
 
+    @property
+    def id(self) -> str:
+        """The table's own id. It is the same for all who share the table, whatever its URL is for them."""
+        return str(self._table.metadata().id)
+
     def snapshot(self) -> LakeSnapshot | None:
-        """The table as it was when it was opened, or None before the first sync."""
+        """The table as it was when it was opened or last committed to, or None before the first sync."""
         return read_lake_snapshot(self._table, self._options)
 
     def stage(self, frames: Iterable[pl.DataFrame], replace_days: Collection[date] = ()) -> StagedChange:
         """Writes data files with the events of the frames, which readers see once ``commit`` has run.
 
-        The frames have the columns of EVENT_SCHEMA and ``payload``, each sorted
-        by time; one is held in memory at a time. The events replace all that
-        the table has of ``replace_days``. Raises LakeError.
+        The frames have the columns of EVENT_SCHEMA and ``payload``; one is held
+        in memory at a time. The events replace all that the table has of
+        ``replace_days``. Raises LakeError.
         """
-        files = Files(self.url)
-        old_files = self._files_with_days(replace_days)
-        actions: list[AddAction | RemoveAction] = [*remove_actions(old_files)]
-        events = 0
-        try:
+        old_files, events = self._files_with_days(replace_days), 0
+        with self._new_files() as new:
             for frame in frames:
-                actions += write_data_files(files, frame)
+                new.write(frame)
                 events += frame.height
             for frame in self._read_other_days(old_files, replace_days):
-                actions += write_data_files(files, frame)
-        except STORE_ERRORS as error:
-            raise self._translate(error) from error
-        return StagedChange(actions, events)
+                new.write(frame)
+        return StagedChange([*remove_actions(old_files), *new.actions], events)
 
     def add_columns(self) -> None:
         """Adds the columns that the table lacks because an older release created it. Raises LakeConflict, LakeError."""
@@ -141,32 +151,31 @@ class LakeTable:
 
         It holds a limited number of events in memory at a time. Raises LakeError.
         """
-        files, root = Files(self.url), table_root(self._table)
-        older_files = self._data_files().filter(~pl.col("complete"))
-        actions: list[AddAction | RemoveAction] = [*remove_actions(older_files)]
+        root, older_files = table_root(self._table), self._data_files().filter(~pl.col("complete"))
         done, total = 0, int(older_files["num_records"].sum())
-        try:
+        with self._new_files() as new:
             for path in older_files["path"]:
                 for events in complete_events(f"{root}/{path}", self._options):
                     progress("upgrading", done, total)
-                    actions += write_data_files(files, events)
+                    new.write(events)
                     done += events.height
-        except (*STORE_ERRORS, pl.exceptions.PolarsError) as error:
-            raise LakeError(f"the lake in {self.url} cannot be upgraded: {first_line(error)}") from error
-        return StagedChange(actions, 0)
+        return StagedChange([*remove_actions(older_files), *new.actions], 0)
 
     def commit(self, change: StagedChange, position: SyncPosition) -> None:
         """Makes a staged change visible, together with the position that the lake then has.
 
         Raises LakeConflict, and LakeError.
         """
-        properties = position.commit_properties()
+        properties, committed = position.commit_properties(), self._table.version() + 1
         try:
             self._table.create_write_transaction(
                 change.actions, "append", self._table.schema(), [MONTH], commit_properties=properties
             )
+            self._table.update_incremental()
         except STORE_ERRORS as error:
             raise self._translate(error) from error
+        if self._table.version() != committed:
+            raise LakeConflict(f"another writer of the lake in {self.url} committed after this one")
 
     def compact(self, min_files: int = 2) -> int:
         """Merges the files of each month that has at least ``min_files``, and returns the number of these months.
@@ -195,6 +204,18 @@ class LakeTable:
             raise self._translate(error) from error
         return len(deleted)
 
+    @contextmanager
+    def _new_files(self) -> Iterator[NewFiles]:
+        """Files to write. They are deleted again if they cannot all be written. Raises LakeError."""
+        new = NewFiles(Files(self.url))
+        try:
+            yield new
+        except BaseException as error:
+            new.delete()
+            if isinstance(error, (*STORE_ERRORS, pl.exceptions.PolarsError)):
+                raise self._translate(error) from error
+            raise
+
     def _data_files(self) -> pl.DataFrame:
         return lake_data_files(self._table)
 
@@ -211,7 +232,7 @@ class LakeTable:
         for path in data_files["path"]:
             events = scan_lake_files([f"{root}/{path}"], self._options)
             others = events.filter(~pl.col("event_time").dt.date().is_in(sorted(days)))
-            yield from others.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True)
+            yield from others.collect_batches(chunk_size=MAX_FILE_ROWS, maintain_order=True)
 
     def _translate(self, error: Exception) -> LakeError:
         if isinstance(error, CommitFailedError):

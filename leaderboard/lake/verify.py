@@ -5,6 +5,7 @@ from datetime import date, datetime
 import polars as pl
 
 from leaderboard.lake.chunks import BEFORE_FIRST_ID, IdRange, Progress, plan_chunks, read_chunks
+from leaderboard.lake.pace import FULL_SPEED, Pace
 from queries import LakeSnapshot, PostgresEvents, collect
 from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, TimeRange, day_bounds
 
@@ -22,6 +23,7 @@ def compare_days(
     progress: Progress,
     *,
     before: datetime | None = None,
+    pace: Pace = FULL_SPEED,
 ) -> pl.DataFrame:
     """Compares the events with id ≤ max_id of every day that the database or the lake has events of.
 
@@ -34,7 +36,7 @@ def compare_days(
     only within one release of Polars. Raises StoreUnavailable and StoreTimeout.
     """
     until = MAX_TIME if before is None else before - MICROSECOND
-    in_database = _summarise_database(postgres, TimeRange(since, until), max_id, progress)
+    in_database = _summarise_database(postgres, TimeRange(since, until), max_id, progress, pace)
     in_lake = _summarise_lake(lake, TimeRange(since, until))
     return (
         in_database.join(in_lake, on="day", how="full", coalesce=True, suffix="_lake")
@@ -69,16 +71,18 @@ def find_days_missing_events(
         bounds = frame.select(since=pl.col("event_time").min(), until=pl.col("event_time").max()).row(0)
         if bounds == (None, None):
             continue
-        in_lake = lake.window(*bounds, payload=True)
+        in_lake = lake.rows(*bounds)
         missing = collect(frame.lazy().join(in_lake, on=frame.columns, how="anti", nulls_equal=True))
         days |= set(missing["event_time"].dt.date())
     return sorted(days)
 
 
-def _summarise_database(postgres: PostgresEvents, window: TimeRange, max_id: int, progress: Progress) -> pl.DataFrame:
+def _summarise_database(
+    postgres: PostgresEvents, window: TimeRange, max_id: int, progress: Progress, pace: Pace
+) -> pl.DataFrame:
     ids = IdRange(BEFORE_FIRST_ID, max_id)
     chunks = plan_chunks(postgres, ids, since=window.since, until=window.until)
-    frames = read_chunks(postgres, chunks, ids, progress, ACTIVITY)
+    frames = read_chunks(postgres, chunks, ids, progress, ACTIVITY, pace)
     parts = [_NO_DAYS, *(_count_and_hash_days(frame.lazy()).collect() for frame in frames)]
     # several chunks may hold parts of one day
     return pl.concat(parts).group_by("day").sum()
@@ -89,7 +93,7 @@ def _summarise_lake(lake: LakeSnapshot, window: TimeRange) -> pl.DataFrame:
     days = [
         TimeRange(max(day.since, window.since), min(day.until, window.until)) for day in map(day_bounds, lake.days())
     ]
-    frames = (lake.window(*day, payload=True) for day in days if day.since <= day.until)
+    frames = (lake.rows(*day) for day in days if day.since <= day.until)
     return pl.concat([_NO_DAYS, *(collect(_count_and_hash_days(frame)) for frame in frames)])
 
 

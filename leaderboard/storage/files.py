@@ -55,6 +55,10 @@ class Files:
             scratch_path.replace(destination)
             _sync_to_disk(destination.parent)
 
+    def delete(self, path: str) -> None:
+        """Deletes a file."""
+        obstore.delete(self._store, path)
+
     def exists(self, path: str) -> bool:
         """Whether the file exists."""
         if self._folder is not None:

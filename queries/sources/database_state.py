@@ -20,10 +20,12 @@ _PERMISSIONS = f"""
         has_function_privilege('pg_control_system()', 'execute') AS sees_system,
         has_function_privilege('pg_control_checkpoint()', 'execute') AS sees_checkpoint,
         to_regclass('pruned') IS NOT NULL AS has_pruned_table,
-        {HAS_CHANGE_LOG} AS has_change_log"""
+        EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pruned') AND attname = 'max_id')
+            AS has_pruned_id,
+        {HAS_CHANGE_LOG} AS has_change_log"""  # noqa: S608
 _STATE = """
     SELECT concat({server}, '.', (SELECT oid FROM pg_database WHERE datname = current_database())) AS database,
-        {pruned} AS pruned,
+        {pruned} AS pruned, {pruned_id} AS pruned_id,
         concat({timeline}, '-', pg_relation_filenode('events'), '-', {changes}) AS changes"""
 # counted up to ten seconds after the commit
 _COUNTERS = """
@@ -37,7 +39,7 @@ _REPLAYED = """
     SELECT CASE WHEN pg_is_in_recovery()
         THEN coalesce(pg_last_xact_replay_timestamp(), {checkpoint}) END AS replayed_until"""
 _CHECKPOINT = "(SELECT checkpoint_time FROM pg_control_checkpoint())"
-_PRUNED = "(SELECT max(before) FROM pruned)"
+_PRUNED, _PRUNED_ID = "(SELECT max(before) FROM pruned)", "(SELECT max(max_id) FROM pruned)"
 FEATURE_NOT_SUPPORTED = "0A000"
 """PostgreSQL's code."""
 
@@ -52,12 +54,14 @@ class DatabaseState:
     such a log, it has PostgreSQL's counters of updated and deleted rows,
     which differ some time later. On a standby it equals no primary's. Events before
     ``pruned`` may have been deleted because a lake has them; None where none
-    have been.
+    have been. None of these has an id above ``pruned_id``, which is None where
+    an older release pruned.
     """
 
     database: str
     changes: str
     pruned: datetime | None
+    pruned_id: int | None = None
 
     @property
     def timeline(self) -> str:
@@ -133,9 +137,10 @@ class StateReader:
             "timeline": self._timeline(),
             "checkpoint": _CHECKPOINT if found["sees_checkpoint"] else "to_timestamp(0)",
             "pruned": _PRUNED if found["has_pruned_table"] else "NULL::timestamptz",
+            "pruned_id": _PRUNED_ID if found["has_pruned_id"] else "NULL::int8",
             "changes": _LOGGED if found["has_change_log"] else _COUNTERS,
         }
         # a migration may create the tables at any time
-        has_tables = found["has_pruned_table"] and found["has_change_log"] is not None
+        has_tables = found["has_pruned_id"] and found["has_change_log"] is not None
         self._known_parts = parts if has_tables else None
         return parts

@@ -39,8 +39,10 @@ def lake_datasets(snapshot: LakeSnapshot, since: datetime, until: datetime) -> l
     older release: the second one has their events as OLDER_LAKE_SCHEMA.
 
     Files without events in a requested time are not opened. Raises
-    StoreUnavailable for an object store that Arrow cannot read.
+    StoreUnavailable for an object store that Arrow cannot read, and if the
+    lake may lack some of the events.
     """
+    snapshot.require_complete(since)
     complete, older = snapshot.files.filter("complete"), snapshot.files.filter(~pl.col("complete"))
     datasets = [_dataset(complete, LAKE_SCHEMA, since, until)]
     return datasets if older.is_empty() else [*datasets, _dataset(older, OLDER_LAKE_SCHEMA, since, until)]

@@ -3,7 +3,8 @@
 A commit of the table stores events together with how far they reach, as
 versions of application transactions, so a reader sees both or neither. The
 columns are those of EVENT_SCHEMA, ``payload`` (the result as JSON) and
-``month``, which names the folder of a file. Each file is sorted by time.
+``month``, which names the folder of a file. In most files the results of one
+orchestrator lie together, in the order of time; nothing may rely on it.
 """
 
 from dataclasses import dataclass
@@ -17,15 +18,17 @@ from deltalake import DeltaTable
 
 from queries.errors import StoreUnavailable
 from queries.schema import EVENT_SCHEMA
+from queries.sources.database_state import DatabaseState
 from queries.sources.object_stores import is_local_path
 from queries.sources.parquet_files import scan_lake_files
 from queries.sources.posted_fields import with_posted_fields
-from queries.times import from_micros
+from queries.times import MIN_TIME, from_micros
 
-WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY = (
-    f"leaderboard.{name}" for name in ("watermark", "as_of", "database", "changes")
+WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY, TARGET_KEY, COMPLETE_SINCE_KEY, PRUNED_ID_KEY = (
+    f"leaderboard.{name}"
+    for name in ("watermark", "as_of", "database", "changes", "target", "complete_since", "pruned_id")
 )
-"""The application transactions of a commit; see LakeSnapshot. That of as_of is in microseconds since 1970."""
+"""The application transactions of a commit; see LakeSnapshot. Moments are in microseconds since 1970."""
 RESULT_COLUMNS = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
 """The columns of a result as it was posted."""
 
@@ -46,7 +49,14 @@ class LakeSnapshot:
 
     It holds every event with an id up to ``watermark`` that ``database`` had
     when its change counters were ``changes`` (both as hash64). That includes
-    every event that was committed before ``as_of``.
+    every event that was committed before ``as_of``. It may lack events from
+    before ``complete_since``: they were pruned from the database before this
+    lake had them, and another lake has them. That counts what was pruned up to
+    the id ``pruned_id``; of what was pruned later see ``complete_since_in``.
+
+    ``table_id`` is the table's name for itself, whatever its URL. ``target``
+    is the watermark that the last sync was to reach. If that is above
+    ``watermark``, the sync goes on, or was interrupted.
 
     ``files`` has one row per file, in the order of time: uri, events, bytes,
     since, until and complete. The event_time of each event in a file is
@@ -61,6 +71,31 @@ class LakeSnapshot:
     changes: int
     files: pl.DataFrame
     options: dict[str, str] | None
+    complete_since: datetime = MIN_TIME
+    pruned_id: int = 0
+    target: int = 0
+    table_id: str = ""
+
+    @property
+    def synced_percent(self) -> int | None:
+        """How far the sync is that writes this lake, from 0 to 99. None where it has reached its target."""
+        return None if self.watermark >= self.target else max(0, 100 * self.watermark // self.target)
+
+    def complete_since_in(self, state: DatabaseState) -> datetime:
+        """From when on the lake has every event up to its watermark, after what was pruned from the database."""
+        pruned_id = state.pruned_id or 0
+        if state.pruned is None or pruned_id <= max(self.pruned_id, self.watermark):
+            return self.complete_since
+        # another lake had them
+        return max(self.complete_since, state.pruned)
+
+    def require_complete(self, since: datetime) -> None:
+        """Raises StoreUnavailable if the lake may lack events from after ``since``."""
+        if since < self.complete_since:
+            raise StoreUnavailable(
+                f"the lake lacks events from before {self.complete_since}, which were pruned before it had them; "
+                "set LAKE_URL to the lake that has them"
+            )
 
     @property
     def older_files(self) -> int:
@@ -70,15 +105,27 @@ class LakeSnapshot:
     def window(
         self, since: datetime, until: datetime, *, max_id: int | None = None, payload: bool = False
     ) -> pl.LazyFrame:
-        """The events with since ≤ event_time ≤ until (aware datetimes), as PostgresEvents.window returns them."""
+        """The events with since ≤ event_time ≤ until (aware datetimes), as PostgresEvents.window returns them.
+
+        Raises StoreUnavailable if the lake may lack some of them.
+        """
+        self.require_complete(since)
         columns = [*EVENT_SCHEMA, "payload"] if payload else list(EVENT_SCHEMA)
         events = self._scan(since, until).select(columns)
         return events if max_id is None or max_id >= self.watermark else events.filter(pl.col("id") <= max_id)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type, as PostgresEvents.results returns them."""
+        """The results of one orchestrator (lower case) and job type, as PostgresEvents.results returns them.
+
+        Raises StoreUnavailable if the lake may lack some of them.
+        """
+        self.require_complete(since)
         matches = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
         return self._scan(since, until).filter(matches).select(*RESULT_COLUMNS, "warm")
+
+    def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
+        """What the lake has of the events of a window, with ``payload``, even where others were pruned."""
+        return self._scan(since, until).select(*EVENT_SCHEMA, "payload")
 
     def days(self) -> list[date]:
         """The UTC days that the files span, in order. It has every day with events, and may have others between."""
@@ -116,9 +163,11 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
     table that this module would read wrongly.
     """
     _check_protocol(table)
-    watermark, as_of, database, changes = (
-        table.transaction_version(key) for key in (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
+    watermark, as_of, database, changes = map(
+        table.transaction_version, (WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY)
     )
+    # older releases have none of these
+    target, complete_since, pruned_id = map(table.transaction_version, (TARGET_KEY, COMPLETE_SINCE_KEY, PRUNED_ID_KEY))
     if watermark is None:
         return None
     root = table_root(table)
@@ -141,6 +190,10 @@ def read_lake_snapshot(table: DeltaTable, options: dict[str, str] | None) -> Lak
         changes=-1 if changes is None else changes,
         files=files.sort("since", "uri"),
         options=options,
+        complete_since=MIN_TIME if complete_since is None else from_micros(complete_since),
+        pruned_id=pruned_id or 0,
+        target=target or 0,
+        table_id=str(table.metadata().id),
     )
 
 

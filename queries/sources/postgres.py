@@ -45,6 +45,15 @@ _COUNT_BY_HOUR = """
     FROM (SELECT date_trunc('hour', event_time AT TIME ZONE 'UTC') AS hour, pg_column_size(payload) AS bytes
         FROM events e WHERE {condition} OFFSET 0) sizes
     GROUP BY sizes.hour ORDER BY sizes.hour"""
+# the bounds of the next events in the order of ids: as many as fit into a number of rows and of bytes, at least one
+_NEXT_IDS = """
+    SELECT min(id) FILTER (WHERE fits)::int8 AS min_id, max(id) FILTER (WHERE fits)::int8 AS max_id,
+        coalesce(bool_and(fits), true) AS is_last
+    FROM (SELECT id, number = 1 OR number <= {max_rows:d} AND bytes <= {max_bytes:d} AS fits
+        FROM (SELECT id, row_number() OVER ids AS number, sum(pg_column_size(payload)) OVER ids AS bytes
+            FROM (SELECT id, payload FROM events WHERE id > {after_id:d} AND id <= {max_id:d}
+                ORDER BY id LIMIT {max_rows:d} + 1) next
+            WINDOW ids AS (ORDER BY id ROWS UNBOUNDED PRECEDING)) counted) fitted"""
 # one index lookup per day with events; it skips the gaps between them
 _DAYS = """
     WITH RECURSIVE days (day) AS (
@@ -81,6 +90,14 @@ class Backlog(NamedTuple):
 
     events: int
     oldest: datetime | None
+
+
+class NextIds(NamedTuple):
+    """The lowest and the highest id of the next events, None where there are none, and whether no others follow."""
+
+    min_id: int | None
+    max_id: int | None
+    is_last: bool
 
 
 class PostgresEvents:
@@ -192,6 +209,12 @@ class PostgresEvents:
         """
         condition = f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}"
         return pl.DataFrame(self._pool.read(_COUNT_BY_HOUR.format(condition=condition)))
+
+    def next_ids(self, after_id: int, max_id: int, max_rows: int, max_bytes: int) -> NextIds:
+        """The next events with after_id < id ≤ max_id: ``max_rows`` at most, and ``max_bytes`` of stored payloads."""
+        statement = _NEXT_IDS.format(after_id=after_id, max_id=max_id, max_rows=max_rows, max_bytes=max_bytes)
+        (row,) = self._pool.read(statement).to_pylist()
+        return NextIds(**row)
 
     def backlog(self, after_id: int) -> Backlog:
         """How many events have an id above ``after_id``, and when the service received the oldest of these."""

@@ -5,7 +5,7 @@ watermark, whatever the event's time. The database may have deleted ("pruned")
 events before a moment, and then only the lake has these.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from queries.errors import StoreUnavailable
@@ -50,10 +50,16 @@ def plan_read(
     stored events were changed since the last sync (the counters differ), the
     database is right, so the lake serves only what the database has pruned.
 
-    Raises StoreUnavailable where pruned events are needed and there is no lake.
+    Raises StoreUnavailable where pruned events are needed and there is no lake
+    that has them.
     """
     # the database still has every event from this moment on
     whole_since = since if state.pruned is None else max(since, state.pruned)
+    if snapshot is not None and since < (complete_since := snapshot.complete_since_in(state)):
+        if since < whole_since:
+            replace(snapshot, complete_since=complete_since).require_complete(since)
+        # somebody gave up what was pruned
+        snapshot = None
     parts: ReadPlan = []
     lake_until: datetime | None = until
     if prefer_database or snapshot is None or snapshot.changes != hash64(state.changes):

@@ -26,7 +26,7 @@ def remote_settings(stoppable_postgres: StoppablePostgres, relay: Relay) -> Sett
     """The settings of a service that reaches its database over the relay, and waits for it a second at most."""
     options = parse_dsn(stoppable_postgres.url)
     url = f"postgresql://{options['user']}@127.0.0.1:{relay.port}/{options['dbname']}?sslmode=disable"
-    return Settings(postgres=url, secret=SECRET, db_timeout=1)
+    return Settings(lake_sync_interval=0, postgres=url, secret=SECRET, db_timeout=1)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_one_failure_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def unreachable_database() -> Settings:
-    return Settings(postgres="postgresql://127.0.0.1:1/nothing", secret="s")
+    return Settings(lake_sync_interval=0, postgres="postgresql://127.0.0.1:1/nothing", secret="s")
 
 
 def test_requests_that_fail_are_one_line(unreachable_database: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -125,10 +125,24 @@ def test_lake_is_in_the_data_folder_unless_it_is_set(tmp_path: Path) -> None:
     assert Settings.load({"LAKE_URL": "lake"}).lake == str(Path.cwd() / "lake")
 
 
-def test_lake_is_synced_by_default_only_with_the_embedded_database() -> None:
-    assert Settings.load({}).sync_interval == 300
-    assert Settings(postgres="postgres://db/x").sync_interval == 0
-    assert Settings.load({"LAKE_SYNC_INTERVAL": "7", "POSTGRES": "postgres://db/x"}).sync_interval == 7
+def test_each_database_has_a_lake_of_its_own(tmp_path: Path) -> None:
+    urls = ["postgres://user:hush@db/x", "postgres://db:5432/x", "postgres://db/y", "postgres://other/x"]
+    lakes = [Settings(postgres=url, data_dir=tmp_path).lake for url in urls]
+    assert lakes[0] == lakes[1]
+    assert len({Settings(data_dir=tmp_path).lake, *lakes}) == 4
+    assert all(Path(lake).parent == tmp_path for lake in lakes)
+    assert Settings(postgres=urls[0], data_dir=tmp_path).lake_is_of_database
+
+
+def test_lake_of_an_older_release_stays_in_use(tmp_path: Path) -> None:
+    settings = Settings(postgres="postgres://db/x", data_dir=tmp_path)
+    (tmp_path / "lake" / "_delta_log").mkdir(parents=True)
+    assert settings.lake == str(tmp_path / "lake")
+    assert not settings.lake_is_of_database
+    # it is the embedded database's where there is one
+    (tmp_path / "postgres").mkdir()
+    assert settings.lake != str(tmp_path / "lake")
+    assert settings.lake_is_of_database
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -54,7 +54,7 @@ class RunningService:
             bind, self.port = [], int(self.settings["PORT"])
         self.process = subprocess.Popen(
             [*self.command, *bind],
-            env=environment(**{"SECRET": SECRET} | self.settings),
+            env=environment(**{"SECRET": SECRET, "LAKE_SYNC_INTERVAL": "0"} | self.settings),
             cwd=self.cwd,
             stderr=subprocess.PIPE,
             text=True,

@@ -100,9 +100,10 @@ def _lake(snapshot: LakeSnapshot | None) -> dict[str, Any] | None:
         return None
     return {
         "version": snapshot.version,
+        "synced_percent": snapshot.synced_percent,
         "as_of": snapshot.as_of,
         "events": int(snapshot.files["events"].sum()),
         "files": snapshot.files.height,
         "size": _mebibytes(int(snapshot.files["bytes"].sum())),
-        "sync_interval": service().settings.sync_interval,
+        "sync_interval": service().settings.lake_sync_interval,
     }

@@ -11,7 +11,8 @@ import polars as pl
 import psycopg2
 import pytest
 
-from leaderboard.lake.sync import Rewrite, SyncResult, sync
+from leaderboard.lake import chunks
+from leaderboard.lake.sync import Rewrite, SyncOptions, SyncResult, sync
 from leaderboard.storage.files import Files
 from queries import HybridEvents, LakeEvents, PostgresEvents
 from queries.sources.lake_snapshot import LakeSnapshot
@@ -51,7 +52,7 @@ class Stores:
 
     def sync(self, rewrite: Rewrite = Rewrite.IF_CHANGED, *, adopt: bool = False) -> SyncResult:
         """Syncs the lake."""
-        return sync(self.postgres, self.lake, no_progress, rewrite, adopt=adopt)
+        return sync(self.postgres, self.lake, no_progress, SyncOptions(rewrite, adopt))
 
     def snapshot(self) -> LakeSnapshot:
         """The newest version of the lake."""
@@ -103,8 +104,9 @@ def writer(database: str) -> Iterator[psycopg2.extensions.cursor]:
         yield cursor
 
 
-def sync_until_killed(url: str, lake: str, limit: int) -> None:
+def sync_until_killed(url: str, lake: str, limit: int, step_rows: int = chunks.CHUNK_ROWS) -> None:
     """Syncs in this process, which is killed once it has written so many files."""
+    chunks.CHUNK_ROWS = step_rows
     put_file, written = Files.put, []
 
     def put_or_die(files: Files, path: str, content: bytes) -> None:

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from leaderboard.lake import chunks
 from leaderboard.lake.errors import LakeError
-from leaderboard.lake.sync import Rewrite, sync
+from leaderboard.lake.sync import Rewrite, SyncOptions, sync
 from queries import hash64
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, drop, load_events, rows
@@ -94,7 +94,7 @@ def test_rebuild_rewrites_all_days_without_disturbing_readers(stores: Stores, mo
         stores.postgres,
         stores.lake,
         lambda *_: unchanged.append(stores.hybrid_events().equals(expected)),
-        Rewrite.ALL,
+        SyncOptions(Rewrite.ALL),
     )
     assert len(unchanged) > 10
     assert all(unchanged)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from leaderboard.cli import main
-from leaderboard.lake.lock import LOCK_ID
+from leaderboard.lake.lock import lake_lock_id
 from leaderboard.lake.table import LakeTable, SyncPosition
 from tests.conftest import TEMPLATE, clone, drop, rows
 from tests.leaderboard.lake.conftest import ADDRESS, insert_events, insert_uncommitted
@@ -61,17 +61,20 @@ def test_upgrade_of_an_older_lake_shows_in_status_and_sync(run: Run, tmp_path: P
     assert run("lake", "sync").stderr.startswith("0 results written; ")
 
 
-def test_sync_beside_another_exits_with_0_and_says_so(run: Run, database: str) -> None:
+def test_sync_beside_another_exits_with_0_and_says_so(run: Run, database: str, tmp_path: Path) -> None:
+    run("lake", "sync")
+    insert_events(database, NOW)
+    lock_id = lake_lock_id(LakeTable(str(tmp_path / "lake")).id)
     with closing(psycopg2.connect(database)) as other, other.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
+        cursor.execute("SELECT pg_advisory_lock(%s)", (lock_id,))
         done = run("lake", "sync")
         assert (done.returncode, done.stderr) == (0, "nothing done: another process is at work on the lake\n")
         # who asked for more is told that it was not done
         assert run("prune", "--older-than", "2", "--yes").returncode == 75
         assert run("lake", "optimize").returncode == 75
         # the server notices a closed connection some time later
-        cursor.execute("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
-    assert run("lake", "sync").stderr.startswith("4 results written")
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (lock_id,))
+    assert run("lake", "sync").stderr.startswith("1 results written")
 
 
 def test_status_prints_the_figures_of_the_lake(run: Run, database: str, tmp_path: Path) -> None:

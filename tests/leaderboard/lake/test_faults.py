@@ -84,7 +84,14 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 def serving(url: str, lake: str) -> Iterator[FlaskClient]:
     """The client of a service that keeps no more than the last day in memory."""
     app = create_app(
-        Settings(postgres=url, lake_url=lake, db_timeout=DB_TIMEOUT_SECONDS, live_memory_mib=0, cache_type="NullCache")
+        Settings(
+            lake_sync_interval=0,
+            postgres=url,
+            lake_url=lake,
+            db_timeout=DB_TIMEOUT_SECONDS,
+            live_memory_mib=0,
+            cache_type="NullCache",
+        )
     )
     try:
         yield app.test_client()

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake import chunks, data_files
+from leaderboard.lake import data_files
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.sync import Rewrite, sync
@@ -50,10 +50,11 @@ def insert_new_kinds(url: str, *days: int) -> None:
 
 
 @pytest.fixture
-def older(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Stores:
+def older(stores: Stores) -> Stores:
     """A database and its lake of an older release, with several files of each month."""
-    monkeypatch.setattr(chunks, "CHUNK_ROWS", 400)
-    load_events(stores.url, RESULTS)
+    for first in range(0, len(RESULTS), 600):
+        load_events(stores.url, RESULTS[first : first + 600])
+        stores.sync()
     insert_new_kinds(stores.url, 0, 40)
     stores.sync()
     make_older(stores.lake)
@@ -84,7 +85,7 @@ def test_missing_older_file_raises_when_it_is_read(older: Stores) -> None:
     Path(older.snapshot().files["uri"][0]).unlink()
     with pytest.raises(StoreUnavailable, match="file of the lake"):
         collect(events)
-    with pytest.raises(LakeError, match=r"the lake in .* cannot be upgraded"):
+    with pytest.raises(LakeError, match=r"the lake in .* cannot be written to: No such file"):
         older.sync()
 
 
@@ -128,7 +129,7 @@ def test_large_file_is_upgraded_in_parts(older: Stores, monkeypatch: pytest.Monk
     assert LakeTable(older.lake).compact() > 0
     months = older.snapshot().files.height
     monkeypatch.setattr(data_files, "BATCH_ROWS", 50)
-    monkeypatch.setattr(data_files, "ROW_GROUP_ROWS", 100)
+    monkeypatch.setattr(data_files, "MAX_FILE_ROWS", 100)
     heights = []
     sync(older.postgres, older.lake, lambda activity, done, total: heights.append((activity, done, total)))
     assert heights[1] == ("upgrading", 100, len(RESULTS) + 2)

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from leaderboard.lake import prune
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.prune import Pruning
-from leaderboard.lake.sync import Rewrite, sync
+from leaderboard.lake.sync import Rewrite, SyncOptions, sync
 from leaderboard.lake.verify import compare_days
 from queries import PostgresEvents, StoreUnavailable
 from queries.times import MIN_TIME
@@ -189,7 +189,7 @@ def test_sync_writes_nothing_if_events_are_pruned_meanwhile(synced: Stores) -> N
             deleted.append(prune_before(synced))
 
     with pytest.raises(LakeConflict, match="pruned meanwhile"):
-        sync(synced.postgres, synced.lake, prune_once, Rewrite.ALL)
+        sync(synced.postgres, synced.lake, prune_once, SyncOptions(Rewrite.ALL))
     assert deleted == [4]
     assert_frame_equal(synced.lake_events(), before)
     assert synced.hybrid_events().height == 7

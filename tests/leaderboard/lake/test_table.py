@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake import chunks, lock
+from leaderboard.lake import lock
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.table import LakeTable
@@ -19,16 +19,16 @@ DAY = timedelta(days=1)
 EVENTS = conformance("events")["events"]
 
 
-def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "CHUNK_ROWS", 200)
-    load_events(stores.url, EVENTS)
-    stores.sync()
+def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores) -> None:
+    for first in range(0, len(EVENTS), 500):
+        load_events(stores.url, EVENTS[first : first + 500])
+        stores.sync()
     expected = stores.lake_events()
-    assert stores.snapshot().files.height > 10
+    assert stores.snapshot().files.height > 8
     months = LakeTable(stores.lake).compact()
     assert months == stores.snapshot().files.height == 2
     assert LakeTable(stores.lake).compact() == 0
-    assert LakeTable(stores.lake).vacuum(0) > 10
+    assert LakeTable(stores.lake).vacuum(0) > 8
     assert_frame_equal(stores.lake_events(), expected)
     assert_frame_equal(stores.hybrid_events(), stores.database_events())
     # compaction kept the watermark
@@ -62,12 +62,12 @@ def test_missing_data_file_raises_instead_of_leaving_rows_out(stores: Stores) ->
 
 def test_exclusive_lock_is_held_by_one_at_a_time(stores: Stores) -> None:
     with (
-        exclusive_lock(stores.url, 20),
+        exclusive_lock(stores.url, stores.lake, 20),
         pytest.raises(LakeConflict, match="another process"),
-        exclusive_lock(stores.url, 20),
+        exclusive_lock(stores.url, stores.lake, 20),
     ):
         pass
-    with exclusive_lock(stores.url, 20):
+    with exclusive_lock(stores.url, stores.lake, 20):
         pass
 
 
@@ -76,13 +76,13 @@ def test_lock_of_a_process_that_stopped_working_is_no_reason_to_wait_for_ever(
 ) -> None:
     monkeypatch.setattr(lock, "MAX_HOLD_TIME", timedelta())
     with (
-        exclusive_lock(stores.url, 20),
+        exclusive_lock(stores.url, stores.lake, 20),
         pytest.raises(StoreUnavailable, match=r"\(idle in transaction, for .* SELECT pg_terminate_backend"),
-        exclusive_lock(stores.url, 20),
+        exclusive_lock(stores.url, stores.lake, 20),
     ):
         pass
 
 
-def test_exclusive_lock_needs_the_database() -> None:
-    with pytest.raises(StoreUnavailable), exclusive_lock("postgresql://localhost:1/none", 1):
+def test_exclusive_lock_needs_the_database(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable), exclusive_lock("postgresql://localhost:1/none", str(tmp_path / "lake"), 1):
         pass

@@ -46,7 +46,9 @@ def limited(database: str) -> Iterator[str]:
 
 @contextmanager
 def service(url: str, connections: int, data_dir: Path) -> Iterator[Flask]:
-    app = create_app(Settings(postgres=url, secret=SECRET, db_connections=connections, data_dir=data_dir))
+    app = create_app(
+        Settings(lake_sync_interval=0, postgres=url, secret=SECRET, db_connections=connections, data_dir=data_dir)
+    )
     try:
         yield app
     finally:

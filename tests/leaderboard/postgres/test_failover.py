@@ -32,7 +32,7 @@ def post(app: Flask, body: object) -> tuple[int, bool]:
 @pytest.fixture
 def app(database: str, tmp_path: Path) -> Iterator[Flask]:
     """The service over a fresh database."""
-    app = create_app(Settings(postgres=database, secret=SECRET, data_dir=tmp_path))
+    app = create_app(Settings(lake_sync_interval=0, postgres=database, secret=SECRET, data_dir=tmp_path))
     yield app
     app.extensions["leaderboard"].close()
 
@@ -61,7 +61,7 @@ def test_posts_and_batches_are_taken_once_the_standby_is_promoted(
 ) -> None:
     with new_folder() as folder, standby_of(stoppable_postgres, folder) as standby:
         standby.wait_for(stoppable_postgres)
-        app = create_app(Settings(postgres=standby.url, secret=SECRET, data_dir=tmp_path))
+        app = create_app(Settings(lake_sync_interval=0, postgres=standby.url, secret=SECRET, data_dir=tmp_path))
         with closing(app.extensions["leaderboard"]):
             for _ in range(3):
                 assert [post(app, RESULT), post(app, [RESULT])] == [(503, True)] * 2

@@ -50,7 +50,7 @@ def test_posts_on_a_full_disk_are_refused_or_stored(disk: Path, data_dir_templat
     copy_data_dir(data_dir_template, disk)
     server = EmbeddedPostgres(disk)
     url = server.acquire()
-    app = create_app(Settings(postgres=url, secret=SECRET, data_dir=disk))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET, data_dir=disk))
     client = app.test_client()
 
     def post() -> int:

@@ -57,6 +57,7 @@ def test_missing_database_is_created(empty_database: str) -> None:
         "events",
         "exclusions",
         "job_types",
+        "lakes",
         "pruned",
         "refused_regions",
         "regions",

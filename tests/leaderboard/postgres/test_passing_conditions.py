@@ -42,7 +42,7 @@ def failing(database: str) -> str:
 @pytest.fixture
 def app(failing: str, tmp_path: Path) -> Iterator[Flask]:
     """The service over that database."""
-    app = create_app(Settings(postgres=failing, secret=SECRET, data_dir=tmp_path))
+    app = create_app(Settings(lake_sync_interval=0, postgres=failing, secret=SECRET, data_dir=tmp_path))
     yield app
     app.extensions["leaderboard"].close()
 

@@ -11,7 +11,8 @@ import pytest
 from flask import Flask
 
 from leaderboard.app import create_app
-from leaderboard.lake.lock import LOCK_ID, exclusive_lock
+from leaderboard.lake.errors import LakeConflict
+from leaderboard.lake.lock import PRUNE_LOCK_ID, exclusive_lock
 from leaderboard.postgres.admin import connect, is_pooled
 from leaderboard.postgres.errors import MigrationError
 from leaderboard.postgres.golang_migrate import lock_ids
@@ -46,7 +47,7 @@ def pooled(database: str) -> Iterator[str]:
 @pytest.fixture
 def app(pooled: str, tmp_path: Path) -> Iterator[Flask]:
     """The service behind a pooler."""
-    app = create_app(Settings(postgres=pooled, secret=SECRET, data_dir=tmp_path))
+    app = create_app(Settings(lake_sync_interval=0, postgres=pooled, secret=SECRET, data_dir=tmp_path))
     yield app
     app.extensions["leaderboard"].close()
 
@@ -208,19 +209,22 @@ def test_settings_that_another_client_left_in_its_session_do_not_matter(app: Fla
         assert pool.read("SELECT true AS slept FROM pg_sleep(1)").to_pylist() == [{"slept": True}]
 
 
-def test_lock_whose_connection_is_lost_is_noticed(database: str, pooled: str) -> None:
-    with exclusive_lock(pooled, 20) as lock:
+def test_lock_whose_connection_is_lost_is_noticed(database: str, pooled: str, tmp_path: Path) -> None:
+    with exclusive_lock(pooled, str(tmp_path / "lake"), 20) as lock:
         lock.check()
         rows(database, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         with pytest.raises(StoreUnavailable):
             lock.check()
 
 
-def test_session_lock_of_an_older_release_excludes_ours(database: str, pooled: str) -> None:
+def test_session_lock_of_an_older_release_excludes_ours(database: str, pooled: str, tmp_path: Path) -> None:
     with closing(psycopg2.connect(database)) as older, older.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
-        done = run_leaderboard("lake", "sync", POSTGRES=pooled)
-        assert (done.returncode, done.stderr) == (0, "nothing done: another process is at work on the lake\n")
+        cursor.execute("SELECT pg_advisory_lock(%s)", (PRUNE_LOCK_ID,))
+        with (
+            pytest.raises(LakeConflict, match="another process"),
+            exclusive_lock(pooled, str(tmp_path / "lake"), 20, for_prune=True),
+        ):
+            pass
 
 
 def test_pooler_is_told_from_the_server(database: str, pooled: str) -> None:

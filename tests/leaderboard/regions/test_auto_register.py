@@ -21,7 +21,7 @@ STORED = "SELECT region_name, job_type_name, count(*) FROM event_details GROUP B
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    return Settings(postgres=database, secret=SECRET, auto_register_regions=True)
+    return Settings(lake_sync_interval=0, postgres=database, secret=SECRET, auto_register_regions=True)
 
 
 def batch(*results: bytes) -> bytes:

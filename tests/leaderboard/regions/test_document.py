@@ -65,7 +65,13 @@ FAULTS: dict[str, Respond] = {
 
 @pytest.fixture
 def settings(database: str, catalyst: CatalystServer) -> Settings:
-    return Settings(postgres=database, secret=SECRET, catalyst_region_url=catalyst.url, regions_cache_timeout=0)
+    return Settings(
+        lake_sync_interval=0,
+        postgres=database,
+        secret=SECRET,
+        catalyst_region_url=catalyst.url,
+        regions_cache_timeout=0,
+    )
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:

@@ -30,7 +30,7 @@ INSERT_REGION = "INSERT INTO regions (name, display_name, job_type_id) VALUES ('
 
 @pytest.fixture
 def settings(database: str, catalyst: CatalystServer) -> Settings:
-    return Settings(postgres=database, secret=SECRET, catalyst_region_url=catalyst.url)
+    return Settings(lake_sync_interval=0, postgres=database, secret=SECRET, catalyst_region_url=catalyst.url)
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_post_to_a_service_whose_database_was_never_there(remote_settings: Setti
 
 def test_posts_wait_in_the_queue_of_a_pooler_no_longer_than_they_may(stoppable_postgres: StoppablePostgres) -> None:
     with pgbouncer(stoppable_postgres.url, 2) as url:
-        app = create_app(Settings(postgres=url, secret=SECRET, db_timeout=1))
+        app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET, db_timeout=1))
         assert [status for status, _ in post_numbers(app, range(2))] == [200, 200]
         with ExitStack() as holders:
             # the other clients of the pooler hold all its connections to the server

@@ -102,7 +102,7 @@ BAD_BODIES = {
 def read_only_service(server: str, template: str) -> Iterator[tuple[FlaskClient, str]]:
     """A service that tests share, because invalid bodies change nothing."""
     url = clone(server, template, "untouched")
-    app = create_app(Settings(postgres=url, secret=SECRET))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET))
     yield app.test_client(), url
     app.extensions["leaderboard"].close()
 
@@ -149,7 +149,7 @@ def test_other_methods_are_not_allowed(client: FlaskClient, method: str) -> None
 class TestWithoutSecret:
     @pytest.fixture
     def settings(self, database: str) -> Settings:
-        return Settings(postgres=database)
+        return Settings(lake_sync_interval=0, postgres=database)
 
     def test_posting_is_off(self, post: Post) -> None:
         response = post(good())

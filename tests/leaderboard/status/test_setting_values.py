@@ -34,7 +34,8 @@ def test_defaults_are_marked() -> None:
     assert by_name["SECRET"].value == "not set"
     assert (by_name["PORT"].value, by_name["PORT"].is_default) == ("9000", False)
     assert (by_name["FORMULA"].value, by_name["FORMULA"].is_default) == ("2", True)
-    assert (by_name["LAKE_URL"].value, by_name["LAKE_URL"].is_default) == ("lake in DATA_DIR", True)
+    lake = by_name["LAKE_URL"]
+    assert (lake.value, lake.is_default) == ("a folder in DATA_DIR for each database", True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake.sync import Rewrite, SyncResult, sync
+from leaderboard.lake.sync import Rewrite, SyncOptions, SyncResult, sync
 from leaderboard.lake.table import LakeTable
 from leaderboard.lake.verify import compare_days
 from queries import HybridEvents, LakeEvents, PostgresEvents, StoreUnavailable, collect, connect, open_events
@@ -58,7 +58,7 @@ def postgres(database: str) -> Iterator[PostgresEvents]:
 
 
 def run_sync(postgres: PostgresEvents, lake: str, rewrite: Rewrite = Rewrite.IF_CHANGED) -> SyncResult:
-    return sync(postgres, lake, lambda *_: None, rewrite)
+    return sync(postgres, lake, lambda *_: None, SyncOptions(rewrite))
 
 
 def read_lake(lake: str) -> pl.DataFrame:

@@ -65,7 +65,7 @@ def test_apps_do_not_share_a_cache_in_memory(app: Flask, settings: Settings) -> 
 
 
 def test_slow_database_is_a_504_for_all_who_wait(database: str) -> None:
-    app = create_app(Settings(postgres=database, db_timeout=1))
+    app = create_app(Settings(lake_sync_interval=0, postgres=database, db_timeout=1))
     with psycopg2.connect(database) as connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLE events")
         # memory may hold the last day by now, but nothing older

@@ -106,7 +106,9 @@ def test_wrong_redis_delays_no_request(database: str, respond: Respond, caplog: 
     caplog.set_level(logging.WARNING)
     with (
         tcp_server(respond) as url,
-        serving(Settings(postgres=database, cache_type="RedisCache", cache_redis_url=url)) as client,
+        serving(
+            Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=url)
+        ) as client,
     ):
         ask_all(client)
     messages = cache_messages(caplog)
@@ -127,7 +129,9 @@ def test_redis_that_only_reads_is_read(database: str, caplog: pytest.LogCaptureF
 
     with (
         tcp_server(respond) as url,
-        serving(Settings(postgres=database, cache_type="RedisCache", cache_redis_url=url)) as client,
+        serving(
+            Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=url)
+        ) as client,
     ):
         ask_all(client)
     (message,) = cache_messages(caplog)
@@ -157,7 +161,9 @@ def test_redis_that_stalls_later_is_used_again_when_it_responds(
     with (
         connections,
         tcp_server(respond) as url,
-        serving(Settings(postgres=database, cache_type="RedisCache", cache_redis_url=url)) as client,
+        serving(
+            Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=url)
+        ) as client,
     ):
         path = QUESTIONS[0]
 
@@ -176,7 +182,7 @@ def test_redis_that_stalls_later_is_used_again_when_it_responds(
 
 
 def folder_settings(database: str, folder: Path) -> Settings:
-    return Settings(postgres=database, cache_type="FileSystemCache", cache_dir=folder)
+    return Settings(lake_sync_interval=0, postgres=database, cache_type="FileSystemCache", cache_dir=folder)
 
 
 def test_full_disk_costs_the_cache_only(database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    return Settings(postgres=database, cache_memory_mib=1)
+    return Settings(lake_sync_interval=0, postgres=database, cache_memory_mib=1)
 
 
 def body(number: int, length: int) -> bytes:

@@ -45,7 +45,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def folder_settings(database: str, folder: Path) -> Settings:
-    return Settings(postgres=database, cache_type="FileSystemCache", cache_dir=folder)
+    return Settings(lake_sync_interval=0, postgres=database, cache_type="FileSystemCache", cache_dir=folder)
 
 
 def store_one_response(settings: Settings) -> bytes:
@@ -88,7 +88,7 @@ def test_pickle_in_redis_is_not_loaded(
 ) -> None:
     from redis import Redis
 
-    settings = Settings(postgres=database, cache_type="RedisCache", cache_redis_url=redis)
+    settings = Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=redis)
     body = store_one_response(settings)
     server = Redis.from_url(redis)
     keys = server.keys("leaderboard-*")
@@ -105,7 +105,7 @@ def test_pickle_in_redis_is_not_loaded(
 def test_other_type_in_redis_is_replaced(database: str, redis: str, kind: str) -> None:
     from redis import Redis
 
-    settings = Settings(postgres=database, cache_type="RedisCache", cache_redis_url=redis)
+    settings = Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=redis)
     body = store_one_response(settings)
     server = Redis.from_url(redis)
     for key in server.keys("leaderboard-*"):

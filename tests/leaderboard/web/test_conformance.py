@@ -18,7 +18,9 @@ NEW_REGIONS = [{"id": "SEA", "name": "Seattle", "type": "ai"}, {"id": "NYC", "na
 
 @pytest.fixture(scope="module")
 def recorded(events_database: str) -> Iterator[FlaskClient]:
-    app: Flask = create_app(Settings(postgres=events_database, start_time_window=RECORDED["start_time_window_hours"]))
+    app: Flask = create_app(
+        Settings(lake_sync_interval=0, postgres=events_database, start_time_window=RECORDED["start_time_window_hours"])
+    )
     yield app.test_client()
     app.extensions["leaderboard"].close()
 

@@ -19,7 +19,7 @@ def client(server: str, template: str) -> Iterator[FlaskClient]:
     """The client of one service for all tests, as none of them writes."""
     url = clone(server, template, "endpoints")
     load_endpoint_events(url)
-    app = create_app(Settings(postgres=url))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url))
     yield app.test_client()
     app.extensions["leaderboard"].close()
 

@@ -149,5 +149,5 @@ def test_setting_chooses_the_default(database: str) -> None:
     assert Settings.load({"FORMULA": "1"}).formula == FORMULA_1
     with pytest.raises(SettingsError, match="FORMULA must be one of 1, 2, not '0'"):
         Settings.load({"FORMULA": "0"})
-    with serving(Settings(postgres=database, formula=FORMULA_1)) as client:
+    with serving(Settings(lake_sync_interval=0, postgres=database, formula=FORMULA_1)) as client:
         assert client.get("/api/formulas").json["default"] == 1

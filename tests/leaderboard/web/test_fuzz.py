@@ -66,7 +66,7 @@ def client(server: str, template: str) -> Iterator[FlaskClient]:
     load_endpoint_events(url)
     # a ranking needs a second page
     load_events(url, [[NOW, "0x" + "c" * 40, "FRA", "transcoding", {}]])
-    app = create_app(Settings(postgres=url, secret=SECRET))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET))
     yield app.test_client()
     app.extensions["leaderboard"].close()
 

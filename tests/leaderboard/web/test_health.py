@@ -35,7 +35,7 @@ def open_client() -> Iterator[Callable[..., FlaskClient]]:
     with ExitStack() as opened:
 
         def open_client(url: str, **settings: Any) -> FlaskClient:
-            app = create_app(Settings(postgres=url, secret=SECRET, **settings))
+            app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET, **settings))
             opened.callback(app.extensions["leaderboard"].close)
             return app.test_client()
 

@@ -29,7 +29,7 @@ def client(server: str, template: str) -> Iterator[FlaskClient]:
         url,
         [transcoding_event(before, ADDRESS), *(transcoding_event(at, OTHER_ADDRESS) for at in (MIDNIGHT, after))],
     )
-    app = create_app(Settings(postgres=url))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url))
     yield app.test_client()
     app.extensions["leaderboard"].close()
 

@@ -89,7 +89,7 @@ def post(client: FlaskClient, result: dict[str, Any] | list[dict[str, Any]]) -> 
 
 def exercise(url: str) -> list[Any]:
     """Posts and asks everything; what is answered, and what is stored then."""
-    app = create_app(Settings(postgres=url, secret=SECRET, regions_cache_timeout=0))
+    app = create_app(Settings(lake_sync_interval=0, postgres=url, secret=SECRET, regions_cache_timeout=0))
     client = app.test_client()
     try:
         posted = [post(client, RESULT).status_code, post(client, [RESULT, RESULT | {"region": "FRA"}]).status_code]

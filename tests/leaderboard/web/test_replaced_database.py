@@ -41,7 +41,14 @@ def insert(url: str, orchestrator: str) -> None:
 def running(database: str) -> Iterator[FlaskClient]:
     insert(database, OLD)
     app = create_app(
-        Settings(postgres=database, secret=SECRET, regions_cache_timeout=0, pipelines_cache_timeout=0, db_timeout=5)
+        Settings(
+            lake_sync_interval=0,
+            postgres=database,
+            secret=SECRET,
+            regions_cache_timeout=0,
+            pipelines_cache_timeout=0,
+            db_timeout=5,
+        )
     )
     client = app.test_client()
     assert list(client.get(SCORES).json) == [OLD]

@@ -63,7 +63,7 @@ def test_etag_ignores_the_last_bits_of_scores(database: str) -> None:
     for frame in Simulation(120_000, until - timedelta(days=1), until, ai_share=0).frames():
         writer.copy(store, RegionRegistry(store, 0), frame)
     store.close()
-    app = create_app(Settings(postgres=database, cache_type="NullCache"))
+    app = create_app(Settings(lake_sync_interval=0, postgres=database, cache_type="NullCache"))
     asked = f"/api/aggregated_stats?until={until.timestamp()}"
     assert len({app.test_client().get(asked).headers["ETag"] for _ in range(6)}) == 1
     app.extensions["leaderboard"].close()

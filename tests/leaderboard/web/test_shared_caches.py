@@ -24,12 +24,12 @@ def assert_two_services_compute_once(settings: Settings, computed: Callable[[], 
 
 
 def test_services_share_a_folder(database: str, tmp_path: Path, computed: Callable[[], list[str]]) -> None:
-    settings = Settings(postgres=database, cache_type="FileSystemCache", cache_dir=tmp_path)
+    settings = Settings(lake_sync_interval=0, postgres=database, cache_type="FileSystemCache", cache_dir=tmp_path)
     assert_two_services_compute_once(settings, computed)
 
 
 def test_services_share_redis(database: str, redis: str, computed: Callable[[], list[str]]) -> None:
-    settings = Settings(postgres=database, cache_type="RedisCache", cache_redis_url=redis)
+    settings = Settings(lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url=redis)
     assert_two_services_compute_once(settings, computed)
 
 
@@ -40,13 +40,17 @@ def test_services_of_two_databases_do_not_share(database: str, server: str, temp
     load_events(database, [[now, "0x" + "c" * 40, "FRA", "transcoding", {}]])
     found = []
     for url in (database, other):
-        with serving(Settings(postgres=url, cache_type="FileSystemCache", cache_dir=tmp_path)) as client:
+        with serving(
+            Settings(lake_sync_interval=0, postgres=url, cache_type="FileSystemCache", cache_dir=tmp_path)
+        ) as client:
             found += client.get(SCORES).json
     assert found == ["0x" + "c" * 40, ADDRESS]
 
 
 def test_unavailable_cache_fails_no_request(database: str, caplog: pytest.LogCaptureFixture) -> None:
-    settings = Settings(postgres=database, cache_type="RedisCache", cache_redis_url="redis://127.0.0.1:1/0")
+    settings = Settings(
+        lake_sync_interval=0, postgres=database, cache_type="RedisCache", cache_redis_url="redis://127.0.0.1:1/0"
+    )
     with serving(settings) as client:
         assert client.get(SCORES).json == {}
         assert client.get("/api/regions").status_code == 200
@@ -55,4 +59,8 @@ def test_unavailable_cache_fails_no_request(database: str, caplog: pytest.LogCap
 
 def test_unusable_cache_stops_the_start(database: str) -> None:
     with pytest.raises(SettingsError, match="CACHE_TYPE FileSystemCache cannot be used"):
-        create_app(Settings(postgres=database, cache_type="FileSystemCache", cache_dir=Path("/dev/null/x")))
+        create_app(
+            Settings(
+                lake_sync_interval=0, postgres=database, cache_type="FileSystemCache", cache_dir=Path("/dev/null/x")
+            )
+        )

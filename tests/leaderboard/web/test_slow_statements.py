@@ -27,7 +27,7 @@ ANSWERED_FROM_MEMORY = {REGIONS, "/api/exclusions", "/api/top_ai_score?orchestra
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    return Settings(postgres=database, secret=SECRET, db_timeout=TIMEOUT_SECONDS)
+    return Settings(lake_sync_interval=0, postgres=database, secret=SECRET, db_timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture

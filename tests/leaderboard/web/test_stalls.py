@@ -32,7 +32,9 @@ FROM_MEMORY = ("/api/aggregated_stats", "/api/leaderboard", "/api/score_history"
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    return Settings(postgres=database, secret=SECRET, db_timeout=DB_TIMEOUT_SECONDS, cache_type="NullCache")
+    return Settings(
+        lake_sync_interval=0, postgres=database, secret=SECRET, db_timeout=DB_TIMEOUT_SECONDS, cache_type="NullCache"
+    )
 
 
 @contextmanager
@@ -105,7 +107,11 @@ def test_results_come_from_the_lake_while_the_database_stalls(database: str, tmp
     put_result(database)
     with closing(PostgresEvents(database)) as postgres:
         sync(postgres, str(tmp_path / "lake"), lambda *_: None)
-    app = create_app(Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS))
+    app = create_app(
+        Settings(
+            lake_sync_interval=0, postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS
+        )
+    )
     try:
         client = app.test_client()
         before = client.get(path)
@@ -130,7 +136,11 @@ def test_request_for_results_notices_a_stall_itself(
     put_result(database)
     with closing(PostgresEvents(database)) as postgres:
         sync(postgres, str(tmp_path / "lake"), lambda *_: None)
-    with serving(Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS)) as client:
+    with serving(
+        Settings(
+            lake_sync_interval=0, postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS
+        )
+    ) as client:
         assert "X-Data-As-Of" not in client.get(path).headers
         assert "X-Data-As-Of" in stalled(client, database, path).headers
 
@@ -152,7 +162,9 @@ def test_worker_that_starts_while_the_database_stalls_serves_the_lake(database: 
     put_result(database)
     with closing(PostgresEvents(database)) as postgres:
         sync(postgres, str(tmp_path / "lake"), lambda *_: None)
-    settings = Settings(postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS)
+    settings = Settings(
+        lake_sync_interval=0, postgres=database, lake_url=str(tmp_path / "lake"), db_timeout=DB_TIMEOUT_SECONDS
+    )
     with locked(database, "events, schema_migrations IN ACCESS EXCLUSIVE"):
         service = Service(settings, database)
         began = time.monotonic()

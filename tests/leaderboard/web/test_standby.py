@@ -34,7 +34,9 @@ def insert(url: str, number: int = 1) -> None:
 
 @contextmanager
 def service_on(url: str, tmp_path: Path) -> Iterator[FlaskClient]:
-    settings = Settings(postgres=url, secret=SECRET, lake_url=str(tmp_path / "lake"), regions_cache_timeout=0)
+    settings = Settings(
+        lake_sync_interval=0, postgres=url, secret=SECRET, lake_url=str(tmp_path / "lake"), regions_cache_timeout=0
+    )
     app: Flask = create_app(settings)
     yield app.test_client()
     app.extensions["leaderboard"].close()

@@ -39,6 +39,6 @@ def pages(server: str, template: str) -> Iterator[FlaskClient]:
     """A client of a service over ``network_events``. Tests only read it."""
     url = clone(server, template, "pages")
     load_events(url, network_events(int(time.time())))
-    app: Flask = create_app(Settings(postgres=url))
+    app: Flask = create_app(Settings(lake_sync_interval=0, postgres=url))
     yield app.test_client()
     app.extensions["leaderboard"].close()

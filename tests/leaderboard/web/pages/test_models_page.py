@@ -62,7 +62,7 @@ def test_live_video_has_a_quality(database: str) -> None:
     results = [{"success_rate": 1, "round_trip_time": quality, **job} for quality in (0.6, 0.7, 0.8)]
     results.append({"success_rate": 0, "round_trip_time": 0, **job})
     load_events(database, [[int(time.time()) - 60, FIRST, "FRA", "ai", result] for result in results])
-    app: Flask = create_app(Settings(postgres=database))
+    app: Flask = create_app(Settings(lake_sync_interval=0, postgres=database))
     text = text_of(app.test_client().get("/models/live-video-to-video/m").text)
     assert "Mean quality 0.700" in text
     assert f"{FIRST}: 75.0 % success, quality 0.70, 4 tests" in text

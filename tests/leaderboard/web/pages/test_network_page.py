@@ -77,7 +77,7 @@ def test_silent_testers_and_exclusions_are_shown(database: str) -> None:
     load_events(database, [event for event in events if event[2] != "LAX" or event[0] < end_of_lax])
     span = (now - timedelta(hours=9), now - timedelta(hours=8))
     exclusion = Exclusion("FRA", "transcoding", *span, "the tester's <disk> was full")
-    app: Flask = create_app(Settings(postgres=database))
+    app: Flask = create_app(Settings(lake_sync_interval=0, postgres=database))
     service = app.extensions["leaderboard"]
     service.database.run(lambda cursor: insert_exclusion(cursor, exclusion, "an operator"))
     service.exclusions.load()

@@ -110,7 +110,7 @@ def test_unknown_path_is_a_page_for_browsers_only(pages: FlaskClient) -> None:
 
 
 def test_pages_can_be_turned_off(database: str) -> None:
-    app: Flask = create_app(Settings(postgres=database, pages=False))
+    app: Flask = create_app(Settings(lake_sync_interval=0, postgres=database, pages=False))
     client = app.test_client()
     for path in ("/", "/network", "/static/style.css"):
         response = client.get(path, headers={"Accept": "text/html"})

@@ -18,7 +18,7 @@ def test_status_says_what_works(pages: FlaskClient) -> None:
     assert "ok : Everything works." in text
     assert f"Python {platform.python_version()}" in text
     assert "PostgreSQL 18." in text
-    assert "Schema 8, this release's is 8" in text
+    assert "Schema 9, this release's is 9" in text
     assert "What is wrong" not in text
 
 
@@ -38,7 +38,7 @@ def test_status_is_read_anew_and_stays_here(pages: FlaskClient) -> None:
 
 def test_status_is_there_without_the_database(tmp_path: Path) -> None:
     url = f"postgresql://alice:hunter2@127.0.0.1:{free_port()}/scores"
-    app: Flask = create_app(Settings(postgres=url, secret="hunter2", data_dir=tmp_path))
+    app: Flask = create_app(Settings(lake_sync_interval=0, postgres=url, secret="hunter2", data_dir=tmp_path))
     response = app.test_client().get("/status")
     app.extensions["leaderboard"].close()
     text = text_of(response.text)
