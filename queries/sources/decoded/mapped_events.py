@@ -33,8 +33,10 @@ class MappedEvents:
         """The events with since ≤ event_time ≤ until as frames in no order, with text of the categories.
 
         Those of mapped files are DataFrames that share their memory. The others
-        are a LazyFrame, which reads the lake when it is collected.
+        are a LazyFrame, which reads the lake when it is collected. Raises
+        StoreUnavailable if the lake may lack some of the events.
         """
+        self.snapshot.require_complete(from_micros(since))
         frames: list[pl.DataFrame | pl.LazyFrame] = []
         for batches, first, last, _ in self._files:
             if batches is None or first > until or last < since:
