@@ -39,6 +39,10 @@ class UnusableFile(Exception):
     """A decoded file is damaged, or belongs to another dictionary, release or file of the lake."""
 
 
+class UnknownCodes(UnusableFile):
+    """A decoded file has a code without a text."""
+
+
 class DecodedFileName(NamedTuple):
     """The parts of a name. ``key`` is that of a file of the lake, see ``file_key``."""
 
@@ -145,7 +149,7 @@ def map_decoded_file(
     try:
         return [MappedBatch(frame, categories.apply(frame)) for frame in frames]
     except pl.exceptions.ComputeError as error:
-        raise UnusableFile(f"{name} has unknown codes: {first_line(error)}") from error
+        raise UnknownCodes(f"{name} is damaged: {first_line(error)}") from error
 
 
 def _expected_header(key: str, dictionary: TextDictionary) -> dict[str, object]:

@@ -97,7 +97,7 @@ class Decoder:
         try:
             open_decoded_file(self._folder, name, events, self._dictionary)
         except UnusableFile as error:
-            log.info("a file of the lake is decoded again: %s", error)
+            log.debug("a file of the lake is decoded again: %s", error)
             return False
         return True
 

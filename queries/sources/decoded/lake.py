@@ -8,11 +8,13 @@ from pathlib import Path
 from threading import Lock
 
 from queries.concurrency.outages import OutageLog
+from queries.errors import first_line
 from queries.sources.decoded.atomic_files import folder_lock
 from queries.sources.decoded.categories import TextCategories
 from queries.sources.decoded.decoded_files import (
     DecodedFileName,
     MappedBatch,
+    UnknownCodes,
     UnusableFile,
     file_key,
     list_decoded_files,
@@ -69,11 +71,18 @@ class DecodedLake:
             names = self._decoded_names()
             # newer than each of these files, so that it has all of their codes
             self._update_dictionary()
-            batches = {}
+            batches: dict[str, list[MappedBatch]] = {}
+            unusable: list[Exception] = []
             for uri, events in snapshot.files.select("uri", "events").iter_rows():
-                mapped = self._batches.get(uri) or self._map(names.get(file_key(uri)), events)
-                if mapped is not None:
-                    batches[uri] = mapped
+                try:
+                    mapped = self._batches.get(uri) or self._map(names.get(file_key(uri)), events)
+                except (OSError, UnusableFile) as error:
+                    unusable.append(error)
+                else:
+                    if mapped is not None:
+                        batches[uri] = mapped
+            if unusable:
+                log.info("%s decoded files of the lake are not used: %s", len(unusable), first_line(unusable[0]))
             self._batches = batches
             return MappedEvents(snapshot, self._categories, batches)
 
@@ -110,16 +119,11 @@ class DecodedLake:
             return None
         try:
             return map_decoded_file(self._folder, name, events, self._dictionary, self._categories)
-        except UnusableFile as error:
-            log.warning("a decoded file of the lake is not used: %s", error)
+        except UnknownCodes:
+            # the next one who decodes would not notice
             with suppress(OSError):
-                # so that it is decoded again
                 (self._folder / str(name)).unlink()
-        except FileNotFoundError:
-            log.debug("a decoded file of the lake was deleted: %s", name)
-        except OSError as error:
-            log.warning("a decoded file of the lake cannot be read: %s", error)
-        return None
+            raise
 
     def _check_owner(self) -> None:
         """Raises PermissionError where other users may change the folder: a mapped file must stay as it is."""

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -53,6 +55,19 @@ def keep_the_time_of_a_truncated_file(folder: Path) -> None:
     file.rename(folder / f"{key}-1000-{modified}.arrow")
 
 
+def rot_codes(folder: Path) -> None:
+    file = arrow_files(folder)[0]
+    with pa.memory_map(str(file)) as source:
+        codes = pa.ipc.open_file(source).get_batch(0).column("region").buffers()[1]
+        source.seek(0)
+        offset = codes.address - source.read_buffer().address
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    with file.open("r+b") as out:
+        out.seek(offset)
+        out.write(b"\xff" * 4)
+    os.utime(file, ns=times)
+
+
 def swap_files(folder: Path) -> None:
     first, second = arrow_files(folder)
     keys, rests = zip(*(file.name.split("-", 1) for file in (first, second)), strict=True)
@@ -79,7 +94,12 @@ def delete_everything(folder: Path) -> None:
 
 
 Damage = Callable[[Path], None]
-CHANGES_OF_FILES: list[Damage] = [truncate, overwrite_a_byte, keep_the_time_of_a_truncated_file]
+CHANGES_OF_FILES: list[Damage] = [
+    truncate,
+    overwrite_a_byte,
+    keep_the_time_of_a_truncated_file,
+    rot_codes,
+]
 LOSSES: list[Damage] = [swap_files, delete_a_file, damage_the_dictionary, delete_the_dictionary, delete_everything]
 
 
