@@ -27,9 +27,8 @@ from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_
 _ORCHESTRATOR = pl.col("orchestrator")
 _MEASURES = ("success_rate", "round_trip_time", "seg_duration")
 
-# each region's name is made once, and not for each event
 _STATEMENT = """
-    WITH places AS MATERIALIZED (
+    WITH places AS {materialized} (
         SELECT r.id, upper(r.name)::text AS region, j.name::text AS job_type
         FROM regions r JOIN job_types j ON j.id = r.job_type_id)
     SELECT e.id::int8 AS id, e.event_time, e.orchestrator::text AS orchestrator, p.region, p.job_type,
@@ -141,7 +140,8 @@ class PostgresEvents:
         String. Events whose orchestrator is not an address are left out. The
         rows are read when this is called.
         """
-        return self._events(f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}", payload)
+        condition = f"{_in_window(since, until)}{_in_id_range(after_id, max_id)}"
+        return self._events(condition, payload=payload, are_many=True)
 
     def events_after(self, after_id: int, gaps: Sequence[tuple[int, int]] = ()) -> pl.LazyFrame:
         """The events with an id above ``after_id``, of any time, as ``window`` returns them.
@@ -264,15 +264,19 @@ class PostgresEvents:
         self._pool.close()
         self._direct.close()
 
-    def _events(self, condition: str, payload: bool = False) -> pl.LazyFrame:
+    def _events(self, condition: str, *, payload: bool = False, are_many: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
         fields = posted_fields.derive_fields(*(pl.col(name) for name in ("outcome", "errors", "warm", "inputs")))
-        events = self._read_rows(columns, condition).with_columns(*map(_number, _MEASURES), *fields)
+        events = self._read_rows(columns, condition, are_many=are_many).with_columns(*map(_number, _MEASURES), *fields)
         return conform(events.drop("errors", "inputs"))
 
-    def _read_rows(self, columns: str, condition: str, parameters: tuple[str, ...] | None = None) -> pl.LazyFrame:
+    def _read_rows(
+        self, columns: str, condition: str, parameters: tuple[str, ...] | None = None, *, are_many: bool = False
+    ) -> pl.LazyFrame:
         """The events of addresses that match, with the ``columns`` after those that all have."""
-        statement = _STATEMENT.format(columns=columns, condition=condition)
+        # of many events, each region's name is made once; of few, the planner must see what the regions are
+        materialized = "MATERIALIZED" if are_many else "NOT MATERIALIZED"
+        statement = _STATEMENT.format(materialized=materialized, columns=columns, condition=condition)
         rows = self._read_checked(statement, parameters).lazy()
         keys = pl.col("pipeline", "model").replace("", None), posted_fields.once_per_text(_ORCHESTRATOR, _address)
         return rows.with_columns(*keys).filter(_ORCHESTRATOR.is_not_null())
