@@ -1,7 +1,9 @@
 """Completes stored results for ``/api/raw_stats``: each has every field that its job type must have."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -12,7 +14,8 @@ from queries import AI, MAX_NUMBER_DIGITS, TRANSCODING
 COUNT_FIELDS = frozenset({"timestamp", "segments_sent", "segments_received"})
 MAX_NUMBER = 1e100
 """A stored result with a larger number is completed field by field."""
-CHUNK_RESULTS = 1000
+CHUNK_RESULTS = 100
+"""Results that are checked at once. If one of them is not complete, each is checked."""
 
 
 class _Field(NamedTuple):
@@ -47,16 +50,14 @@ _FIELDS = {
 _Number = Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 
 
-class _Complete(Struct):
-    region: str
-    orchestrator: str
+class _Complete(Struct, gc=False):
     success_rate: _Number
     round_trip_time: _Number
     errors: list[Raw]
     timestamp: int
 
 
-class _CompleteTranscoding(_Complete):
+class _CompleteTranscoding(_Complete, gc=False):
     seg_duration: _Number
     segments_sent: int
     segments_received: int
@@ -65,33 +66,65 @@ class _CompleteTranscoding(_Complete):
     transcode_time: _Number
 
 
-class _CompleteAi(_Complete):
+class _CompleteAi(_Complete, gc=False):
     model: str
     model_is_warm: bool
     pipeline: str
 
 
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
-_complete_decoders: dict[str, msgspec.json.Decoder[Any]] = {
-    TRANSCODING: msgspec.json.Decoder(_CompleteTranscoding),
-    AI: msgspec.json.Decoder(_CompleteAi),
-}
+_complete_types: dict[str, type[_Complete]] = {TRANSCODING: _CompleteTranscoding, AI: _CompleteAi}
 
 
-def json_by_region(frame: pl.DataFrame, job_type: str) -> Iterator[bytes]:
-    """Chunks of the JSON ``{region: [result, …]}``, with the rows of ``raw_stats`` for one job type, in their order."""
-    yield b"{"
-    for number, rows in enumerate(frame.partition_by("region", maintain_order=True)):
-        yield (b"," if number else b"") + msgspec.json.encode(rows["region"][0]) + b":"
-        separator = b"["
-        for chunk in rows.iter_slices(CHUNK_RESULTS):
-            yield separator + b",".join(
-                complete(payload, region, orchestrator, job_type)
-                for region, orchestrator, payload, _ in chunk.iter_rows()
-            )
-            separator = b","
-        yield b"]"
-    yield b"}"
+@lru_cache(maxsize=1024)
+def _complete_decoder(job_type: str, region: str, orchestrator: str) -> msgspec.json.Decoder[Any]:
+    """Reads a list of complete results of one orchestrator and region, and fails for any other."""
+    names = [("region", Literal[region]), ("orchestrator", Literal[orchestrator])]
+    complete_type = msgspec.defstruct("Complete", names, bases=(_complete_types[job_type],), kw_only=True, gc=False)
+    return msgspec.json.Decoder(list[complete_type])  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True)
+class JsonByRegion:
+    """Chunks of the JSON ``{region: [result, …]}``, in the order of the rows.
+
+    ``frame`` has rows of ``raw_stats``, of one orchestrator and job type. The
+    chunks are made when this is iterated, which several threads may do.
+    """
+
+    frame: pl.DataFrame
+    job_type: str
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"{"
+        for number, rows in enumerate(self.frame.partition_by("region", maintain_order=True)):
+            region, orchestrator = rows.select("region", "orchestrator").row(0)
+            yield (b"," if number else b"") + msgspec.json.encode(region) + b":"
+            separator, payloads = b"[", rows["payload"].to_list()
+            for first in range(0, len(payloads), CHUNK_RESULTS):
+                chunk = payloads[first : first + CHUNK_RESULTS]
+                yield separator + _complete_chunk(chunk, region, orchestrator, self.job_type)
+                separator = b","
+            yield b"]"
+        yield b"}"
+
+
+def _complete_chunk(payloads: list[str], region: str, orchestrator: str, job_type: str) -> bytes:
+    """The JSON of some results, separated by commas."""
+    together = ",".join(payloads).encode()
+    # nearly all results are complete, and need not be taken apart
+    if _are_complete(together, region, orchestrator, job_type):
+        return together
+    return b",".join(complete(payload, region, orchestrator, job_type) for payload in payloads)
+
+
+def _are_complete(payloads: bytes, region: str, orchestrator: str, job_type: str) -> bool:
+    """Whether stored payloads (JSON, separated by commas) have all fields that a response has."""
+    try:
+        _complete_decoder(job_type, region, orchestrator).decode(b"[%b]" % payloads)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def result_table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:
@@ -128,13 +161,8 @@ def complete(payload: str, region: str, orchestrator: str, job_type: str) -> byt
     its default where it is missing, or where another program stored it with
     the wrong type.
     """
-    try:
-        stored = _complete_decoders[job_type].decode(payload)
-        # nearly all results are complete, and need not be taken apart
-        if stored.region == region and stored.orchestrator == orchestrator:
-            return payload.encode()
-    except msgspec.ValidationError:
-        pass
+    if _are_complete(payload.encode(), region, orchestrator, job_type):
+        return payload.encode()
     try:
         result = _fields_decoder.decode(payload)
     except msgspec.ValidationError:

@@ -1,6 +1,7 @@
 """Rendered responses, and how they are cached and sent."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from flask import Response, g, request
@@ -27,6 +28,13 @@ def cached_response(key: tuple[object, ...], window: EventWindow, render: Callab
     if window.exclusions:
         response.headers[EXCLUSIONS] = str(len(window.exclusions))
     return response
+
+
+def cached_results(key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]) -> Response:
+    """``cached_response`` where ``render`` also reads the results that belong to the events of the window."""
+    # during an outage the results may be older than the window, so the version of the window does not cover them
+    version = window.version if window.as_of is None else None
+    return cached_response(key, replace(window, version=version), render)
 
 
 def _render_once(

@@ -1,8 +1,5 @@
 """The ranking of orchestrators, and all about one of them."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import polars as pl
 from flask import Blueprint, Response, request
 
@@ -13,9 +10,9 @@ from leaderboard.web.caching.incidents import incident_range
 from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_explanation, render_orchestrator, render_ranking
-from leaderboard.web.responses import cached_response
+from leaderboard.web.responses import cached_response, cached_results
 from leaderboard.web.windows import common_as_of, concat_windows, explain, scored_window, select_events
-from queries import AI, TRANSCODING, EventFilter, EventWindow
+from queries import AI, TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
 
@@ -66,7 +63,7 @@ def orchestrator(address: str) -> Response:
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
 
-    return _with_results(("orchestrators", event_filter, formula, file_format.name), window, render)
+    return cached_results(("orchestrators", event_filter, formula, file_format.name), window, render)
 
 
 @bp.get("/orchestrators/<address>/explanation")
@@ -81,11 +78,4 @@ def explanation(address: str) -> Response:
         explained = explain(window, time_range, event_filter, formula)
         return render_explanation(explained.why)._replace(as_of=explained.as_of)
 
-    return _with_results(("explanation", event_filter, formula, incident_range(time_range)), window, render)
-
-
-def _with_results(key: tuple[object, ...], window: EventWindow, render: Callable[[], RenderedResponse]) -> Response:
-    """Renders the events of a window and the results that belong to them."""
-    # during an outage the results may be older than the window, so the version of the window does not cover them
-    version = window.version if window.as_of is None else None
-    return cached_response(key, replace(window, version=version), render)
+    return cached_results(("explanation", event_filter, formula, incident_range(time_range)), window, render)

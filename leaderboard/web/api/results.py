@@ -15,10 +15,12 @@ from leaderboard.results.deadlines import post_deadline
 from leaderboard.results.validation import MAX_RESULT_BYTES, InvalidResult, UnknownRegion
 from leaderboard.services import service
 from leaderboard.web import params
+from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_results, run_query
 from leaderboard.web.request_body import read_body
-from leaderboard.web.responses import respond
+from leaderboard.web.responses import cached_results
+from leaderboard.web.windows import common_as_of
 
 bp = Blueprint("results", __name__)
 
@@ -28,9 +30,16 @@ def raw_stats() -> Response:
     """The results of an orchestrator as they were posted, newest first."""
     (orchestrator, event_filter), file_format = params.results_filter(request), negotiate(request)
     time_range = params.time_range(request, service().settings.start_time_window)
-    window = service().events.results(orchestrator, *time_range, event_filter.job_type)
-    frame = run_query(queries.raw_stats, window, event_filter)
-    return respond(render_results(frame, event_filter.job_type, file_format)._replace(as_of=window.as_of))
+    # its version changes with the results, and it reads nothing
+    window = service().events.window(*time_range)
+
+    def render() -> RenderedResponse:
+        results = service().events.results(orchestrator, *time_range, event_filter.job_type)
+        frame = run_query(queries.raw_stats, results, event_filter)
+        rendered = render_results(frame, event_filter.job_type, file_format)
+        return rendered._replace(as_of=common_as_of(window, results))
+
+    return cached_results(("raw_stats", event_filter, file_format.name), window, render)
 
 
 @bp.post("/post_stats")

@@ -4,7 +4,7 @@ Somebody else may be able to write to that cache and must not run code here,
 so nothing is pickled. What does not have exactly this format counts as not cached.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, NamedTuple, cast
 
@@ -21,9 +21,10 @@ _FORMATS = {file_format.name: file_format for file_format in (*ALL_FORMATS, *PAG
 
 
 class RenderedResponse(NamedTuple):
-    """A body that is ready to send, and what its headers need. It can be cached, unless its body is an iterator."""
+    """A body that is ready to send, and what its headers need. It can be cached, unless its body is not made yet."""
 
-    body: bytes | Iterator[bytes]
+    body: bytes | Iterable[bytes]
+    """Else its parts, which are made while they are sent; several responses may iterate over them."""
     etag: str
     file_format: Format = JSON
     file_name: str = ""

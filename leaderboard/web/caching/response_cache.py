@@ -123,8 +123,9 @@ class ResponseCache:
         return cast("CachedValue | None", found)
 
     def _set(self, name: str, value: CachedValue, seconds: float | None) -> None:
+        is_made = isinstance(value, bytes) or isinstance(value.body, bytes)
         # a few long responses must not push all others out
-        if size(value) <= self._max_entry_bytes:
+        if is_made and size(value) <= self._max_entry_bytes:
             timeout = None if seconds is None else timedelta(seconds=seconds)
             self._call(self._writes, self._backend.set, name, value, timeout)
 

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_compress import flask_compress
 
-from tests.conftest import load_events
+from tests.conftest import load_events, rows
 from tests.leaderboard.results.test_posting import ADDRESS, good
 from tests.support.serving import wait_until_warm
 from tests.support.waiting import eventually
@@ -89,3 +89,19 @@ def test_response_is_compressed_once(
 def test_different_responses_have_different_etags(client: FlaskClient) -> None:
     paths = (SCORES, f"{SCORES}?pipeline=p&model=m", "/api/top_ai_score", f"/api/raw_stats?orchestrator={ADDRESS}")
     assert len({client.get(path).headers["ETag"] for path in (*paths, "/api/pipelines", "/api/regions")}) == 6
+
+
+def test_results_are_read_again_only_after_a_change(
+    app: Flask, database: str, post: Callable[..., Any], client: FlaskClient, computed: Callable[[], list[str]]
+) -> None:
+    path = f"/api/raw_stats?orchestrator={ADDRESS}"
+    wait_until_warm(app)
+    post(good())
+    first = client.get(path)
+    assert (client.get(path).data, computed()) == (first.data, ["raw_stats"])
+    post(good(seg_duration=3))
+    assert len(client.get(path).json["FRA"]) == 2
+    # no score changes
+    rows(database, 'UPDATE events SET payload = payload || \'{"note": "new"}\' WHERE id = 1')
+    eventually(lambda: client.get(path).json["FRA"][1].get("note") == "new")
+    assert client.get(path).headers["ETag"] != first.headers["ETag"]

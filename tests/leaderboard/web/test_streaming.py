@@ -15,7 +15,7 @@ PATH = f"/api/raw_stats?orchestrator={ADDRESS}"
 def _events(database: str) -> None:
     now = datetime.now(UTC).timestamp()
     events = [
-        [now - number, ADDRESS, ("FRA", "LON")[number % 3 > 0], "transcoding", {"number": number, "note": "x" * 500}]
+        [now - number, ADDRESS, ("FRA", "LON")[number % 3 > 0], "transcoding", {"number": number, "note": "x" * 1000}]
         for number in range(5000)
     ]
     load_events(database, events)
