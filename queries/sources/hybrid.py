@@ -23,7 +23,6 @@ from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.parquet_files import collect
 from queries.sources.postgres import PostgresEvents
 from queries.sources.read_plan import DatabasePart, LakePart, plan_read
-from queries.sources.text_encoding import encode_text
 from queries.sources.watermark import WriterSnapshot
 from queries.times import MAX_TIME, MICROSECOND, MIN_TIME
 
@@ -63,28 +62,20 @@ class HybridEvents:
         until: datetime,
         *,
         max_id: int | None = None,
-        encoded: bool = False,
         prefer_database: bool = False,
     ) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order.
 
-        With ``max_id``, only events up to that id. With ``encoded``, text is
-        Categorical, which takes about half the memory. With
-        ``prefer_database``, only pruned events come from the lake. The
-        database's rows are read when this is called, the lake's when the
-        frame is collected.
+        With ``max_id``, only events up to that id. With ``prefer_database``,
+        only pruned events come from the lake. The database's rows are read
+        when this is called, the lake's when the frame is collected.
         """
 
         def read_database(part: DatabasePart) -> pl.LazyFrame:
-            events = self._postgres.window(part.since, part.until, after_id=part.after_id, max_id=max_id)
-            # encoded now, so that the rows do not stay in memory as String
-            return collect(encode_text(events)).lazy() if encoded else events
+            return self._postgres.window(part.since, part.until, after_id=part.after_id, max_id=max_id)
 
-        def scan_lake(part: LakePart) -> pl.LazyFrame:
-            events = part.snapshot.window(part.since, part.until, max_id=max_id)
-            return encode_text(events) if encoded else events
-
-        return _concat(self._read(since, until, read_database, prefer_database=prefer_database), scan_lake)
+        parts = self._read(since, until, read_database, prefer_database=prefer_database)
+        return _concat(parts, lambda part: part.snapshot.window(part.since, part.until, max_id=max_id))
 
     def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events of a window as ``window`` returns them, with ``payload``: the result as JSON, as String."""
@@ -128,7 +119,7 @@ class HybridEvents:
     def days(self, since: datetime, until: datetime) -> list[date]:
         """The UTC days that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
         days = set(self._postgres.days(since, until))
-        pruned = self._state().pruned
+        pruned = self.state().pruned
         if pruned is not None and since < pruned:
             # only the lake knows of events that were pruned
             old = self.window(since, min(until, pruned - MICROSECOND))
@@ -142,9 +133,15 @@ class HybridEvents:
         in_lake = snapshot.nth_before(moment, n) if snapshot is not None else None
         return max((found for found in (in_database, in_lake) if found is not None), default=None)
 
+    def state(self) -> DatabaseState:
+        """What has happened to the database besides inserted events."""
+        state = self._postgres.state()
+        self._database = hash64(state.database)
+        return state
+
     def changes(self) -> str:
         """What differs after events were changed; see DatabaseState.changes."""
-        return self._state().changes
+        return self.state().changes
 
     def changed_days(self, position: ChangePosition | None) -> tuple[set[int], ChangePosition]:
         """The days that were changed after a position in the database's log of changes; see read_changed_days."""
@@ -156,7 +153,7 @@ class HybridEvents:
 
     def timeline(self) -> str:
         """What changes when another server takes over; see DatabaseState.timeline."""
-        return self._state().timeline
+        return self.state().timeline
 
     def events_after(self, after_id: int, gaps: Sequence[tuple[int, int]] = ()) -> pl.LazyFrame:
         """The database's events with an id above ``after_id``, or in a gap; see PostgresEvents.events_after."""
@@ -206,23 +203,18 @@ class HybridEvents:
     ) -> list[LakePart | pl.LazyFrame]:
         """The parts of a window, with those of the database read and those of the lake as planned."""
         while True:
-            state = self._state()
+            state = self.state()
             # nobody else has what was pruned, so this waits for the lake and raises its error
             is_pruned = state.pruned is not None and since < state.pruned
             lake = self.lake() if is_pruned else None if prefer_database else self._available_lake()
             plan = plan_read(since, until, state, lake, prefer_database=prefer_database)
             parts = [read_database(part) if isinstance(part, DatabasePart) else part for part in plan]
             # events that were pruned while they were read would be missing
-            if self._state().pruned == state.pruned:
+            if self.state().pruned == state.pruned:
                 return parts
 
     def _read_with_payload(self, part: DatabasePart) -> pl.LazyFrame:
         return self._postgres.window(part.since, part.until, after_id=part.after_id, payload=True)
-
-    def _state(self) -> DatabaseState:
-        state = self._postgres.state()
-        self._database = hash64(state.database)
-        return state
 
     def _open_lake(self, *, waits: bool) -> LakeSnapshot | None:
         if self._lake is None:

@@ -1,4 +1,4 @@
-"""Recent events, kept in memory and brought up to date at each request."""
+"""All events of a database: its lake mapped into memory, and what is newer, brought up to date at each request."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -13,17 +13,23 @@ from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
 from queries.engines import SMALL_FRAME_ROWS
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable, first_line
 from queries.scoring.exclusions import Exclusion, leave_out
+from queries.sources.decoded import DecodedLake, TextCategories
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
-from queries.sources.live.backfill import Backfill
-from queries.sources.live.cache import NEVER_MICROS, EventCache
+from queries.sources.live.day_reader import DayReader
+from queries.sources.live.days import DAY_MICROS, DAYS_END
+from queries.sources.live.lake_mapper import LakeMapper
 from queries.sources.live.refresher import Refresher
-from queries.sources.live.shared_cache import SharedCache
+from queries.sources.live.shared_state import SharedState
+from queries.sources.live.state import LiveState
 from queries.sources.parquet_files import collect
-from queries.sources.text_encoding import decode_text, encode_text
-from queries.times import from_micros, to_micros
+from queries.sources.text_encoding import decode_text
+from queries.times import MIN_TIME, from_micros, to_micros
 
 log = logging.getLogger(__name__)
+
+MAX_SMALL_CHUNKS = 8
+"""A small frame in more chunks than this is copied into one."""
 
 Load = Callable[[], pl.DataFrame | pl.LazyFrame]
 
@@ -70,55 +76,73 @@ class EventWindow:
         )
 
     def collect(self, query: Callable[[Any], pl.DataFrame | pl.LazyFrame]) -> pl.DataFrame:
-        """The rows of a query over the events. Raises StoreUnavailable and StoreTimeout."""
+        """The rows of a query over the events, with text as String. Raises StoreUnavailable and StoreTimeout."""
         try:
-            return collect(query(self.load()))
+            rows = collect(query(self.load()))
         except StoreUnavailable as error:
             if self.load_from_database is None:
                 raise
             log.warning("reading a window from the database: %s", first_line(error))
-        return collect(query(self.load_from_database()))
+            rows = collect(query(self.load_from_database()))
+        # categories of two windows may differ, so their rows could not be joined
+        return rows.with_columns(pl.selectors.categorical().cast(pl.String))
 
 
 class MemoryUsage(NamedTuple):
-    """How many events are in memory, about how many bytes they take, and from when on they are complete."""
+    """What a process has at hand.
+
+    ``events`` are in its own memory, and take about so many ``bytes``;
+    ``mapped_events`` are in the lake's files, which all processes share.
+    Together they are complete from ``since`` on, None where nothing is.
+    """
 
     events: int
     bytes: int
-    since: datetime
+    mapped_events: int
+    since: datetime | None
 
 
 class LiveEvents:
-    """Events of a database and its lake, cached in memory as far back as requests have asked for.
+    """Events of a database and its lake. A window has every event that was committed before it was requested.
 
-    A window has every event that was committed before it was requested.
-
-    The last ``warm_window`` is always in memory, once ``start`` has loaded
-    it. A longer window extends the cache, up to ``memory_bytes``; what is
-    older than that is read for one call. Every ``reload_interval`` seconds
-    the warm window is read again, because an administrator may have changed
-    it; where the database's counters show changes, everything is.
+    With ``decoded``, the lake is mapped into memory, and a process's own
+    memory has only what the lake lacks. What is in neither is read from the
+    database when it is asked for, and kept up to ``memory_bytes``; the last
+    ``warm_window`` is always kept, once ``start`` has loaded it. Every
+    ``reload_interval`` seconds the warm window is compared with the database,
+    because an administrator may have changed it in a way that the database
+    does not tell of.
 
     Threads may share a LiveEvents. Every read raises StoreUnavailable and
     StoreTimeout as those of ``source`` do.
     """
 
     def __init__(
-        self, source: HybridEvents, *, warm_window: timedelta, memory_bytes: int, reload_interval: float
+        self,
+        source: HybridEvents,
+        decoded: DecodedLake | None = None,
+        *,
+        warm_window: timedelta,
+        memory_bytes: int,
+        reload_interval: float,
     ) -> None:
         self._source = source
-        self._shared = SharedCache(warm_window, memory_bytes)
-        self._backfill = Backfill(source, self._shared)
-        self._refresher = Refresher(source, self._shared, self._backfill, reload_interval)
+        self._decoded = decoded
+        self._shared = SharedState(warm_window, memory_bytes)
+        self._days = DayReader(source, self._shared)
+        self._lake = LakeMapper(source, decoded)
+        self._refresher = Refresher(source, self._shared, self._days, self._lake, reload_interval)
 
     def start(self) -> None:
-        """Loads the warm window and keeps it up to date, on a thread."""
+        """Loads the warm window and keeps it up to date, on threads."""
         self._refresher.start()
 
     def close(self) -> None:
-        """Ends the thread and closes the idle connections."""
+        """Ends the threads and closes the idle connections."""
         self._refresher.close()
         self._source.close()
+        if self._decoded is not None:
+            self._decoded.close()
 
     def window(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """The events with since ≤ event_time ≤ until (aware datetimes), as EVENT_SCHEMA, in no order."""
@@ -131,10 +155,16 @@ class LiveEvents:
 
     @property
     def memory(self) -> MemoryUsage | None:
-        """What the cache holds, or None where it was not filled yet."""
-        cache = self._shared.current
-        is_filled = cache is not None and cache.since < NEVER_MICROS
-        return MemoryUsage(cache.event_count, cache.bytes, from_micros(cache.since)) if cache and is_filled else None
+        """What this process has at hand, or None before the first refresh."""
+        if (state := self._shared.current) is None:
+            return None
+        mapped = 0 if state.base is None else int(state.base.snapshot.files["events"].sum())
+        since = state.complete_since
+        first = state.base.snapshot.files.select(pl.col("since").min()).item() if state.base is not None else None
+        complete = (
+            None if since >= DAYS_END * DAY_MICROS else first if since <= to_micros(MIN_TIME) else from_micros(since)
+        )
+        return MemoryUsage(state.event_count, state.bytes, mapped, complete)
 
     @property
     def is_overdue(self) -> bool:
@@ -155,18 +185,15 @@ class LiveEvents:
         On a standby, those that it has replayed by now. Waits for the
         database for REFRESH_PATIENCE_SECONDS, or for ``timeout`` seconds.
         """
-        cache, first, last = self._refresher.refresh(timeout), to_micros(since), to_micros(until)
-        if cache is None:
+        state, first, last = self._refresher.refresh(timeout), to_micros(since), to_micros(until)
+        if state is None:
             # before the events are read
             as_of = self._source.replayed_until()
-            read = partial(self._source.window, since, until, encoded=True)
+            read = partial(self._read, TextCategories(), since, until)
             return EventWindow(None, read, as_of, partial(read, prefer_database=True))
-        version = cache.fingerprint(first, last)
-        if cache.since <= first:
-            return EventWindow(version, partial(_cached_events, cache, first, last))
-        # the fingerprint does not count events that are older than the cache
-        read = partial(self._backfill.window, first, last)
-        return EventWindow(f"{version}-{first}-{last}", read, None, partial(read, prefer_database=True))
+        load = partial(self._load, state, first, last)
+        from_database = partial(self._read, state.categories, since, until, prefer_database=True)
+        return EventWindow(state.version(first, last), load, None, from_database)
 
     def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
@@ -175,24 +202,40 @@ class LiveEvents:
         return EventWindow(None, lambda: results, as_of)
 
     def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
-        """The events of a window as of the last refresh, from the cache and the lake, without the database.
+        """The events of a window as of the last refresh, from memory and the lake, without the database.
 
         Raises StoreUnavailable where these do not have the whole window.
         """
-        cache, as_of, first, last = self._shared.current, self._refresher.as_of, to_micros(since), to_micros(until)
-        if cache is not None and as_of is not None and cache.since <= first and since <= as_of:
-            return EventWindow(cache.fingerprint(first, last), partial(_cached_events, cache, first, last), as_of)
+        state, as_of, first, last = self._shared.current, self._refresher.as_of, to_micros(since), to_micros(until)
+        if state is not None and as_of is not None and since <= as_of and not state.missing(first, last):
+            return EventWindow(state.version(first, last), partial(self._load, state, first, last), as_of)
         lake = self._require_lake(since)
-        old = encode_text(lake.window(since, until))
-        if cache is None or as_of is None or as_of < lake.as_of or not self._overlaps_lake(cache, lake):
+        categories = TextCategories() if state is None else state.categories
+        old = categories.encode(lake.window(since, until))
+        if state is None or as_of is None or as_of < lake.as_of or not self._overlaps_lake(state, lake):
             return EventWindow(None, lambda: old, lake.as_of)
-        recent = cache.events_after(lake.watermark, first, last).lazy()
-        return EventWindow(None, lambda: pl.concat([old, recent]), as_of)
+        recent = [events.lazy() for events in state.events_after(lake.watermark, first, last)]
+        return EventWindow(None, lambda: pl.concat([old, *recent]), as_of)
 
     def results_during_outage(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
         """The results of one orchestrator from the lake. Raises StoreUnavailable where it does not have them."""
         lake = self._require_lake(since)
         return EventWindow(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
+
+    def _load(self, state: LiveState, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
+        """The events of a window of a state, with those of missing days read from the database."""
+        chunks = self._days.read(state, first, last)
+        events = state.with_chunks(chunks).window(first, last) if chunks else state.window(first, last)
+        eager = [frame for frame in events if isinstance(frame, pl.DataFrame)]
+        rows = sum(frame.height for frame in eager)
+        if len(eager) == len(events) and rows <= SMALL_FRAME_ROWS:
+            return pl.concat([state.categories.empty, *eager], rechunk=len(eager) > MAX_SMALL_CHUNKS)
+        return pl.concat([state.categories.empty.lazy(), *(frame.lazy() for frame in events)], rechunk=False)
+
+    def _read(
+        self, categories: TextCategories, since: datetime, until: datetime, *, prefer_database: bool = False
+    ) -> pl.LazyFrame:
+        return categories.encode(self._source.window(since, until, prefer_database=prefer_database))
 
     def _require_lake(self, since: datetime) -> LakeSnapshot:
         try:
@@ -203,12 +246,7 @@ class LiveEvents:
             raise StoreUnavailable("the database is not available, and neither memory nor the lake has this window")
         return lake
 
-    def _overlaps_lake(self, cache: EventCache, lake: LakeSnapshot) -> bool:
-        """Whether the cache has every event that the lake lacks, of the same state of the table."""
+    def _overlaps_lake(self, state: LiveState, lake: LakeSnapshot) -> bool:
+        """Whether the recent events have every event that the lake lacks, of the same state of the table."""
         changes = self._refresher.changes
-        return lake.watermark >= cache.complete_after_id and changes is not None and lake.changes == hash64(changes)
-
-
-def _cached_events(cache: EventCache, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
-    events = cache.window(first, last)
-    return events if events.height <= SMALL_FRAME_ROWS else events.lazy()
+        return lake.watermark >= state.base_id and changes is not None and lake.changes == hash64(changes)

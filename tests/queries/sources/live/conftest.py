@@ -57,10 +57,10 @@ def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows of the conformance set are read in many chunks."""
-    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 400)
+    monkeypatch.setattr("queries.sources.live.day_reader.CHUNK_ROWS", 400)
 
 
 @pytest.fixture
 def chunks_of_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each day with events is a chunk of its own, nearly."""
-    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 2)
+    monkeypatch.setattr("queries.sources.live.day_reader.CHUNK_ROWS", 2)

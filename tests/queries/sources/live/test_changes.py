@@ -94,7 +94,7 @@ CHANGED = {
 @pytest.mark.usefixtures("frequent_polls")
 @pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
 def test_counted_change_is_seen_soon(database: str, live: Open, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
-    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 7)
+    monkeypatch.setattr("queries.sources.live.day_reader.CHUNK_ROWS", 7)
     put(database, *(NOW - days * DAY for days in range(40)))
     events = live(database)
     events.start()

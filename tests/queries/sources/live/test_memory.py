@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from queries.concurrency import run_in_thread
-from queries.sources.live.cache import EVENT_BYTES
+from queries.sources.live.state import EVENT_BYTES
 from tests.queries.sources.live.support import (
     DAY,
     EVER,

@@ -1,13 +1,16 @@
-"""A window that one request cannot read in time is cached in parts, and complete after several requests."""
+"""The limit of time is one for each read of the database, so a window of many reads takes as long as it takes."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from queries import HybridEvents, LiveEvents, PostgresEvents, StoreTimeout
+from queries import HybridEvents, LiveEvents
 from tests.conftest import load_events
+from tests.queries.sources.live.support import WatchedEvents
 
 pytestmark = pytest.mark.slow
 
@@ -17,37 +20,36 @@ WINDOW = (NOON - timedelta(days=DAYS), NOON)
 
 
 @pytest.fixture
-def source(database: str, monkeypatch: pytest.MonkeyPatch) -> HybridEvents:
-    """A database of which no single call can read all days in time."""
-    monkeypatch.setattr("queries.sources.live.backfill.CHUNK_ROWS", 1)
+def source(database: str, monkeypatch: pytest.MonkeyPatch) -> WatchedEvents:
+    """A database of which each read has one day of many, and all reads together take longer than one may."""
+    monkeypatch.setattr("queries.sources.live.day_reader.CHUNK_ROWS", 1)
     times = [(NOON - timedelta(days=days)).timestamp() for days in range(DAYS)]
     load_events(database, [[moment, "0x" + "a" * 40, "FRA", "transcoding", {}] for moment in times])
-    return HybridEvents(PostgresEvents(database, timeout=0.1))
+    return WatchedEvents(database, timeout=0.3)
 
 
 @pytest.fixture
-def live(source: HybridEvents, memory_bytes: int) -> Iterator[LiveEvents]:
+def live(source: WatchedEvents, memory_bytes: int) -> Iterator[LiveEvents]:
     warm_window = timedelta(days=1)
     with closing(
-        LiveEvents(source, warm_window=warm_window, memory_bytes=memory_bytes, reload_interval=3600)
+        LiveEvents(HybridEvents(source), warm_window=warm_window, memory_bytes=memory_bytes, reload_interval=3600)
     ) as events:
         yield events
 
 
-@pytest.mark.parametrize("memory_bytes", [1 << 20])
-def test_repeated_requests_complete_a_long_window(live: LiveEvents) -> None:
-    timeouts = 0
-    while True:
-        try:
-            events = live.window(*WINDOW)
-            break
-        except StoreTimeout:
-            timeouts += 1
-    assert events.collect().height == DAYS
-    assert timeouts > 0
+@pytest.mark.parametrize("memory_bytes", [1 << 20, 0], ids=["with memory for it", "without memory"])
+def test_long_window_is_whole_however_long_its_reads_take(live: LiveEvents) -> None:
+    assert live.at(*WINDOW, timeout=20).load().height == DAYS
 
 
-@pytest.mark.parametrize("memory_bytes", [0])
-def test_window_without_memory_for_it_is_a_timeout(live: LiveEvents) -> None:
-    with pytest.raises(StoreTimeout):
-        live.window(*WINDOW)
+@pytest.mark.parametrize("memory_bytes", [0], ids=["without memory"])
+def test_requests_at_the_same_time_share_the_reads(live: LiveEvents, source: WatchedEvents) -> None:
+    window, together = live.at(*WINDOW, timeout=20), threading.Barrier(6)
+
+    def load(_: int) -> int:
+        together.wait(60)
+        return window.load().height
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(load, range(6))) == [DAYS] * 6
+    assert source.windows < 2 * DAYS

@@ -26,7 +26,7 @@ import pytest
 from psycopg2.extras import execute_values
 
 from queries import HybridEvents, LiveEvents, PostgresEvents
-from queries.sources.live.cache import EVENT_BYTES
+from queries.sources.live.state import EVENT_BYTES
 from queries.times import to_micros
 
 SECONDS = 3.0
@@ -75,16 +75,14 @@ class Reader:
 
 
 READERS = (
-    Reader("with memory for all", threads=4, constants={"queries.sources.live.cache.MAX_UNMERGED_EVENTS": 100}),
     Reader(
         "with little memory",
         threads=2,
         memory_bytes=EVENT_BYTES * 1000,
         reload_interval=0.2,
         constants={
-            "queries.sources.live.backfill.CHUNK_ROWS": 300,
+            "queries.sources.live.day_reader.CHUNK_ROWS": 300,
             "queries.sources.live.refresher.CHANGE_POLL_SECONDS": 0.05,
-            "queries.sources.live.cache.MAX_UNMERGED_EVENTS": 30,
         },
     ),
 )
