@@ -22,7 +22,7 @@ from leaderboard.results.refusals import RefusalLog
 from leaderboard.results.writer import ResultWriter
 from leaderboard.settings import MIN_CONNECTIONS, Settings
 from leaderboard.status.reader import StatusReader
-from queries import HybridEvents, LakeEvents, LakeSnapshot, LiveEvents, PostgresEvents
+from queries import DecodedLake, HybridEvents, LakeEvents, LakeSnapshot, LiveEvents, PostgresEvents
 from queries.db import DirectConnection
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable
 
@@ -51,6 +51,7 @@ class Service:
         )
         self._live_events = LiveEvents(
             self._hybrid,
+            DecodedLake(settings.decoded_lake_folder, settings.decoded_lake_mib << 20),
             warm_window=timedelta(hours=settings.start_time_window),
             memory_bytes=settings.live_memory_mib << 20,
             reload_interval=settings.live_reload_interval,

@@ -102,11 +102,19 @@ class Settings:
     live_memory_mib: Annotated[
         int,
         Setting(
-            "MiB of events that each worker keeps in memory besides those of the last START_TIME_WINDOW hours, "
-            "which it always keeps",
+            "MiB of events that each worker keeps in memory while they are not in the lake, besides those of the last "
+            "START_TIME_WINDOW hours, which it always keeps",
             parsers.count,
         ),
     ] = 512
+    decoded_lake_mib: Annotated[
+        int,
+        Setting(
+            "MiB of the lake's events that are kept decoded in DATA_DIR, for all processes of this machine; "
+            "older ones are read from the lake itself",
+            parsers.count,
+        ),
+    ] = 16_384
     live_reload_interval: Annotated[
         float,
         Setting("seconds after which the events of the last START_TIME_WINDOW hours are reloaded", _operation_seconds),
@@ -195,6 +203,11 @@ class Settings:
         if self.postgres is None or self._has_older_lake:
             return str(self.data_dir / "lake")
         return str(self.data_dir / f"lake-{_database_hash(self.postgres)}")
+
+    @property
+    def decoded_lake_folder(self) -> Path:
+        """The folder of the lake's decoded files. Each lake has its own."""
+        return self.data_dir / "decoded" / blake2b(self.lake.encode(), digest_size=8).hexdigest()
 
     @property
     def lake_is_of_database(self) -> bool:

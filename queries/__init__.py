@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from queries.scoring.grouping import SCORE_DECIMALS as SCORE_DECIMALS
     from queries.scoring.scored_events import MEASURES as MEASURES
     from queries.sources.database_state import DatabaseState as DatabaseState
+    from queries.sources.decoded import DecodedLake as DecodedLake
     from queries.sources.files import FileEvents as FileEvents
     from queries.sources.hybrid import HybridEvents as HybridEvents
     from queries.sources.lake import LakeEvents as LakeEvents
@@ -173,6 +174,7 @@ attach(
         "Formula": "queries.scoring.formula",
         "MEASURES": "queries.scoring.scored_events",
         "DatabaseState": "queries.sources.database_state",
+        "DecodedLake": "queries.sources.decoded",
         "FileEvents": "queries.sources.files",
         "HybridEvents": "queries.sources.hybrid",
         "LakeEvents": "queries.sources.lake",

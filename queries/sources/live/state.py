@@ -186,8 +186,8 @@ class LiveState:
         watermark = base.snapshot.watermark
         settled_id = max(self.settled_id, watermark)
         if events is None:
-            known = base.categories.encode(pl.concat([base.categories.empty.lazy(), *map(_plain, self._recent_frames)]))
-            events = known.filter(pl.col("id") > watermark).collect()
+            known = [base.categories.encode(frame.lazy()) for frame in (base.categories.empty, *self._recent_frames)]
+            events = pl.concat(known).filter(pl.col("id") > watermark).collect()
         state = LiveState(
             base.categories,
             settled_id,
@@ -334,10 +334,6 @@ def _add_run(runs: tuple[pl.DataFrame, ...], events: pl.DataFrame) -> tuple[pl.D
         last = joined.pop()
         joined[-1] = sort_events(pl.concat([joined[-1], last]))
     return tuple(joined)
-
-
-def _plain(frame: pl.DataFrame) -> pl.LazyFrame:
-    return frame.lazy().with_columns(pl.selectors.categorical().cast(pl.String))
 
 
 def _has_day(spans: Iterable[Span], day: int) -> bool:
