@@ -2,17 +2,16 @@
 
 ``python -m benchmarks --events 1000000`` creates the data once, in a folder
 that is kept between runs. It then asks the service and the database in turn,
-since machines are noisy, and prints medians and their ratio. The service
-caches no responses, so each one is computed. If wrk is on the PATH, the load
-on a service with its cache is measured as well.
+since machines are noisy, and prints medians and their ratio. This service caches no
+responses, so each one is computed. Another one with its cache is put under
+load by wrk, if that is on the PATH, directly and through nginx.
 """
 
 import json
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TextIO
@@ -22,12 +21,13 @@ import psycopg2
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.database import fill, run_sql
+from benchmarks.database import discard_new_events, fill, run_sql
 from benchmarks.figures import Figure, figures_table
-from benchmarks.lake import measure_lake, measure_live_lake
+from benchmarks.lake import measure_lake, measure_new_results, measure_sql, measure_year_from_files
 from benchmarks.loads import measure_loads
-from benchmarks.measured_queries import DAYS, MeasuredQuery, measured_queries
+from benchmarks.measured_queries import DAILY_SCORES, DAYS, MeasuredQuery, measured_queries
 from benchmarks.service import MeasuredService
+from benchmarks.starts import POSTS_PER_SECOND, SECRET, measure_fresh_service, measure_memory, measure_start
 from leaderboard.postgres.embedded import EmbeddedPostgres
 
 Figures = dict[str, list[Figure]]
@@ -63,45 +63,38 @@ def main(sizes: tuple[int, ...], runs: int, seconds: int, json_file: TextIO | No
 def _measure(events: int, runs: int, seconds: int) -> Figures:
     """The figures of all sections over a database with so many events."""
     data_dir = Path(tempfile.gettempdir()) / f"leaderboard-benchmark-{events}"
-    lake, no_lake = data_dir / "lake", data_dir / "no-lake"
+    lake = data_dir / "lake"
     postgres = EmbeddedPostgres(data_dir)
     url = postgres.acquire()
     try:
         fill(url, events, data_dir / f"{events}.made")
-        with closing(psycopg2.connect(url)) as connection:
+        lake_figures = measure_lake(url, lake, events)
+        settings = {"LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0"}
+        uncached = {"CACHE_TYPE": "NullCache", "PIPELINES_CACHE_TIMEOUT": "0"}
+        with closing(psycopg2.connect(url)) as connection, MeasuredService(url, 1, **settings, **uncached) as service:
             queries = measured_queries(connection)
-            with _uncached_service(url, no_lake) as service:
-                figures = _measure_queries(queries, service, connection, runs)
-                memory = Figure("memory of a worker that holds the year", "MiB", [service.memory_mib()])
-        by_days = {query.days: query for query in queries if query.name == queries[0].name}
-        day, year = by_days[min(DAYS)], by_days[max(DAYS)]
-        sql_ms = {days: figures[queries.index(query)].sql_values for days, query in by_days.items()}
-        loads = _measure_loads_if_possible(url, day.path, sql_ms[day.days], seconds)
-        lake_figures = measure_lake(url, lake, events, runs, sql_ms[year.days])
-        starts = [
-            _measure_start("first response of a worker, one day", url, no_lake, day, sql_ms),
-            _measure_start("first response of a worker, a year, without a lake", url, no_lake, year, sql_ms),
-            _measure_start("first response of a worker, a year, with a lake", url, lake, year, sql_ms),
+            figures = [_measure_query(query, service, connection, runs) for query in _with_progress(queries)]
+            sql_ms = {query: figure.plain_values for query, figure in zip(queries, figures, strict=True)}
+            day, year = (next(query for query in queries if query.days == days) for days in (min(DAYS), max(DAYS)))
+            starts = measure_start(service, year, sql_ms[year])
+        with discard_new_events(url), MeasuredService(url, None, SECRET=SECRET, **settings) as service:
+            memory = measure_memory(service, year)
+            kept = _measure_kept(service, day, sql_ms[day], runs)
+            loads = measure_loads(service, url, SECRET, day.path, seconds)
+        fresh = measure_fresh_service(url, data_dir / "own-lake", year, sql_ms[year], posts=seconds * POSTS_PER_SECOND)
+        history = next(query for query in queries if (query.name, query.days) == (DAILY_SCORES, min(DAYS)))
+        lake_figures += [
+            measure_year_from_files(lake, runs, sql_ms[year]),
+            measure_sql(url, lake, sql_ms[history]),
+            measure_new_results(url, lake),
         ]
-        return {
-            "queries": figures,
-            "service": [*starts, memory, *loads],
-            "lake": lake_figures + measure_live_lake(url, lake, seconds),
-        }
+        return {"queries": [*figures, kept], "service": [*fresh, *starts, *memory, *loads], "lake": lake_figures}
     finally:
         postgres.release()
 
 
-def _uncached_service(url: str, lake: Path) -> MeasuredService:
-    """The service with one worker and no cache of responses."""
-    return MeasuredService(url, 1, LAKE_URL=str(lake), CACHE_TYPE="NullCache", PIPELINES_CACHE_TIMEOUT="0")
-
-
-def _measure_queries(
-    queries: list[MeasuredQuery], service: MeasuredService, connection: psycopg2.extensions.connection, runs: int
-) -> list[Figure]:
-    progress = track(queries, "measuring", console=Console(stderr=True))
-    return [_measure_query(query, service, connection, runs) for query in progress]
+def _with_progress(queries: list[MeasuredQuery]) -> Iterable[MeasuredQuery]:
+    return track(queries, "measuring", console=Console(stderr=True))
 
 
 def _measure_query(
@@ -117,17 +110,11 @@ def _measure_query(
     return Figure(f"{query.name}, {query.days} d, {size / 1000:,.1f} kB", "ms", service_ms, sql_ms)
 
 
-def _measure_start(name: str, url: str, lake: Path, query: MeasuredQuery, sql_ms: dict[int, list[float]]) -> Figure:
-    with _uncached_service(url, lake) as service:
-        seconds = service.first_response_seconds(query.path)
-    return Figure(name, "s", [seconds], [milliseconds / 1000 for milliseconds in sql_ms[query.days]])
-
-
-def _measure_loads_if_possible(url: str, path: str, sql_ms: list[float], seconds: int) -> list[Figure]:
-    if shutil.which("wrk") is None:
-        click.echo("wrk is not installed, so load is not measured", err=True)
-        return []
-    return measure_loads(url, path, sql_ms, seconds)
+def _measure_kept(service: MeasuredService, query: MeasuredQuery, sql_ms: list[float], runs: int) -> Figure:
+    """The time of a response that the service keeps."""
+    service.get_from_each_worker(query.path)
+    milliseconds = [_milliseconds(lambda: service.get(query.path)) for _ in range(runs)]
+    return Figure(f"{query.name}, {query.days} d, kept", "ms", milliseconds, sql_ms)
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

@@ -103,10 +103,20 @@ def copy_seconds(url: str) -> float:
 
 def inserts_per_second(url: str, results: int, seconds: float) -> float:
     """Results per second that one connection stores with plain INSERTs of so many results each."""
-    rows = [(RESULT["orchestrator"], _REGION_ID, json.dumps(RESULT))] * results
     stored, began = 0, time.perf_counter()
     with autocommit_cursor(url) as cursor:
         while time.perf_counter() - began < seconds:
-            execute_values(cursor, _INSERT, rows, page_size=results)
+            _insert(cursor, results)
             stored += results
         return stored / (time.perf_counter() - began)
+
+
+def insert_results(url: str, results: int) -> None:
+    """Stores so many results of now."""
+    with autocommit_cursor(url) as cursor:
+        _insert(cursor, results)
+
+
+def _insert(cursor: psycopg2.extensions.cursor, results: int) -> None:
+    rows = [(RESULT["orchestrator"], _REGION_ID, json.dumps(RESULT))] * results
+    execute_values(cursor, _INSERT, rows, page_size=results)

@@ -1,4 +1,4 @@
-"""A measured figure, beside the same in plain SQL from the same run."""
+"""A measured figure, beside a plain way to do the same from the same run."""
 
 import statistics
 from collections.abc import Iterable
@@ -8,24 +8,27 @@ from typing import Any, Literal
 from rich.table import Table
 
 Unit = Literal["ms", "s", "per second", "MiB", "bytes"]
+Plain = Literal["SQL", "COPY", "INSERT", "Flask", "PostgreSQL"]
+"""What has the plain values: PostgreSQL without a service, or a small Flask app."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Measured values, and those of plain SQL where it can do the same. Medians are shown."""
+    """Measured values, and those of ``plain`` where it can do the same. Medians are shown."""
 
     name: str
     unit: Unit
     values: list[float]
-    sql_values: list[float] = field(default_factory=list)
+    plain_values: list[float] = field(default_factory=list)
+    plain: Plain = "SQL"
 
     @property
     def ratio(self) -> float | None:
-        """How many times better the figure is than that of plain SQL: above 1 it is faster, or smaller."""
-        if not self.sql_values:
+        """How many times better the figure is than the plain one: above 1 it is faster, or smaller."""
+        if not self.plain_values:
             return None
-        measured, sql = statistics.median(self.values), statistics.median(self.sql_values)
-        return measured / sql if self.unit == "per second" else sql / measured
+        measured, plain = statistics.median(self.values), statistics.median(self.plain_values)
+        return measured / plain if self.unit == "per second" else plain / measured
 
     def as_json(self) -> dict[str, Any]:
         """The figure as a JSON object."""
@@ -36,12 +39,12 @@ def figures_table(title: str, figures: Iterable[Figure]) -> Table:
     """A table with one row per figure."""
     table = Table(title=title)
     table.add_column("figure")
-    for heading in ("service", "plain SQL", "times better"):
+    for heading in ("service", "plain", "times better"):
         table.add_column(heading, justify="right")
     for figure in figures:
-        sql = _format(figure.sql_values, figure.unit) if figure.sql_values else ""
+        plain = f"{figure.plain} {_format(figure.plain_values, figure.unit)}" if figure.plain_values else ""
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2g}" if figure.ratio < 1 else f"{figure.ratio:,.1f}"
-        table.add_row(figure.name, _format(figure.values, figure.unit), sql, ratio)
+        table.add_row(figure.name, _format(figure.values, figure.unit), plain, ratio)
     return table
 
 

@@ -1,27 +1,23 @@
 """The lake: its commands in processes of their own, and a year's scores read from its files."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.parquet
 
-from benchmarks.database import RESULT, copy_seconds, discard_new_events, fetch_value
+from benchmarks.database import copy_seconds, discard_new_events, fetch_value, insert_results
 from benchmarks.figures import Figure
 from benchmarks.measured_queries import UNTIL
-from benchmarks.service import LEADERBOARD, MeasuredService, environment
-from queries import LakeEvents
+from benchmarks.service import LEADERBOARD, environment
 
 NEW_RESULTS = 1000
 """Results that a sync finds when it has little to do."""
-SYNC_INTERVAL_SECONDS = 1
-POSTS_PER_SECOND = 10
 _EXPORTS = {"events": [], "raw": [], "scores": ["--by", "day"]}
 # a new process each time, so that nothing is loaded or cached
 _YEAR_FROM_FILES = """if True:
@@ -42,48 +38,50 @@ class CommandUsage(NamedTuple):
     peak_mib: float
 
 
-def measure_lake(url: str, folder: Path, events: int, runs: int, year_sql_ms: list[float]) -> list[Figure]:
+def measure_lake(url: str, folder: Path, events: int) -> list[Figure]:
     """Figures of a new lake in ``folder``, which is emptied first, of a database with so many events.
 
-    Rates are compared with a plain COPY of the same columns, and a year's
-    scores with those in plain SQL, which take ``year_sql_ms``.
+    Rates are compared with a plain COPY of the same columns.
     """
     shutil.rmtree(folder, ignore_errors=True)
     settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
     copy_rate = [events / copy_seconds(url)]
     first_sync = _run_leaderboard("lake", "sync", **settings)
-    before_optimize = [_year_from_files_ms(folder) for _ in range(runs)]
     optimize = _run_leaderboard("lake", "optimize", "--keep-hours", "0", **settings)
-    after_optimize = [_year_from_files_ms(folder) for _ in range(runs)]
     verify = _run_leaderboard("lake", "verify", **settings)
     postgres_bytes = fetch_value(url, "SELECT pg_total_relation_size('events')")
     return [
-        Figure("first sync", "per second", [events / first_sync.seconds], copy_rate),
+        Figure("first sync", "per second", [events / first_sync.seconds], copy_rate, "COPY"),
         Figure("first sync, peak memory", "MiB", [first_sync.peak_mib]),
         Figure("optimize", "s", [optimize.seconds]),
         Figure("optimize, peak memory", "MiB", [optimize.peak_mib]),
-        Figure("a year's scores from files, before optimize", "ms", before_optimize, year_sql_ms),
-        Figure("a year's scores from files", "ms", after_optimize, year_sql_ms),
-        Figure("size of a result", "bytes", [_parquet_bytes(folder) / events], [postgres_bytes / events]),
-        Figure("verify", "per second", [events / verify.seconds], copy_rate),
+        Figure("size of a result", "bytes", [_parquet_bytes(folder) / events], [postgres_bytes / events], "PostgreSQL"),
+        Figure("verify", "per second", [events / verify.seconds], copy_rate, "COPY"),
         Figure("verify, peak memory", "MiB", [verify.peak_mib]),
         *_measure_exports(folder.with_name("exports"), settings, copy_rate),
     ]
 
 
-def measure_live_lake(url: str, folder: Path, seconds: int) -> list[Figure]:
-    """Figures of the lake in ``folder`` while results come in. They are deleted from the database afterwards."""
-    settings = {"POSTGRES": url, "LAKE_URL": str(folder)}
+def measure_year_from_files(folder: Path, runs: int, sql_ms: list[float]) -> Figure:
+    """The time of a year's scores from the lake's files without a service, which take ``sql_ms`` in the database."""
+    return Figure("a year's scores from files", "ms", [_year_from_files_ms(folder) for _ in range(runs)], sql_ms)
+
+
+def measure_new_results(url: str, folder: Path) -> Figure:
+    """The time of a sync that has little to do. The new results are deleted from the database afterwards."""
     with discard_new_events(url):
-        append = [LEADERBOARD, "simulate", str(NEW_RESULTS), "--append", "--days", "1", "--until", UNTIL.isoformat()]
-        subprocess.run(append, env=environment(**settings), check=True, stderr=subprocess.DEVNULL)
-        small_sync, empty_sync = (_run_leaderboard("lake", "sync", **settings) for _ in range(2))
-        lags = _background_lags(url, folder, seconds * POSTS_PER_SECOND)
-    return [
-        Figure(f"sync of {NEW_RESULTS:,} results", "s", [small_sync.seconds]),
-        Figure("sync of nothing", "s", [empty_sync.seconds]),
-        Figure(f"lag of a lake that is synced every {SYNC_INTERVAL_SECONDS} s", "s", lags),
-    ]
+        insert_results(url, NEW_RESULTS)
+        sync = _run_leaderboard("lake", "sync", POSTGRES=url, LAKE_URL=str(folder))
+    return Figure(f"sync of {NEW_RESULTS:,} results", "s", [sync.seconds])
+
+
+def measure_sql(url: str, folder: Path, sql_ms: list[float]) -> Figure:
+    """The time of ``leaderboard sql`` over one day, which takes ``sql_ms`` in the database."""
+    day = f"{UNTIL - timedelta(days=1):%Y-%m-%d}"
+    statement = f"SELECT * FROM scores_daily WHERE bucket = '{day} 00:00:00+00'"
+    usage = _run_leaderboard("sql", statement, "--format", "csv", POSTGRES=url, LAKE_URL=str(folder))
+    seconds = [milliseconds / 1000 for milliseconds in sql_ms]
+    return Figure("leaderboard sql, scores_daily of a day", "s", [usage.seconds], seconds)
 
 
 def _measure_exports(folder: Path, settings: dict[str, str], copy_rate: list[float]) -> list[Figure]:
@@ -95,32 +93,20 @@ def _measure_exports(folder: Path, settings: dict[str, str], copy_rate: list[flo
         target = f"{folder}/{{date}}.parquet"
         usage = _run_leaderboard("export", dataset, *options, *month, "--to", target, **settings)
         rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
-        figures.append(Figure(f"export {dataset}, rows", "per second", [rows / usage.seconds], copy_rate))
+        figures.append(Figure(f"export {dataset}, rows", "per second", [rows / usage.seconds], copy_rate, "COPY"))
         figures.append(Figure(f"export {dataset}, peak memory", "MiB", [usage.peak_mib]))
     shutil.rmtree(folder)
     return figures
 
 
-def _background_lags(url: str, folder: Path, posts: int) -> list[float]:
-    """The age of the lake in seconds, at each of so many posts after the first background sync."""
-    secret, result, lake = "benchmark", json.dumps(RESULT).encode(), LakeEvents(str(folder))
-    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(SYNC_INTERVAL_SECONDS), "SECRET": secret}
-    lags: list[float] = []
-    with MeasuredService(url, 1, **settings) as service:
-        version = lake.require_snapshot().version
-        while len(lags) < posts:
-            service.post(result, secret)
-            time.sleep(1 / POSTS_PER_SECOND)
-            snapshot = lake.require_snapshot()
-            if snapshot.version > version:
-                lags.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
-    return lags
-
-
 def _run_leaderboard(*arguments: str, **settings: str) -> CommandUsage:
     began = time.perf_counter()
     with subprocess.Popen(
-        [LEADERBOARD, *arguments], env=environment(**settings), stderr=subprocess.PIPE, text=True
+        [LEADERBOARD, *arguments],
+        env=environment(**settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         messages = process.stderr.read() if process.stderr else ""
         _, status, usage = os.wait4(process.pid, 0)

@@ -2,47 +2,73 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.database import RESULT, discard_new_events, inserts_per_second
+import click
+
+from benchmarks.database import RESULT, inserts_per_second
 from benchmarks.figures import Figure
-from benchmarks.service import MeasuredService
+from benchmarks.service import MeasuredService, PlainFlask
+from benchmarks.trust.processes.nginx import running_nginx
+from benchmarks.trust.processes.programs import find_program
 from leaderboard.results.auth import sign
 
-SECRET = "benchmark"
 GET_CONNECTIONS = 32
 POSTS = ((1, 1), (8, 1), (32, 1), (4, 1000))
 """Pairs of connections and results per request."""
+REGIONS = "/api/regions"
 
 
-def measure_loads(url: str, path: str, sql_ms: list[float], seconds: int) -> list[Figure]:
-    """Figures of one cached response, whose SQL takes ``sql_ms``, and of posts over few and many connections."""
-    with (
-        discard_new_events(url),
-        tempfile.TemporaryDirectory() as folder,
-        MeasuredService(url, SECRET=SECRET) as service,
-    ):
-        service.get(path)
-        rate = _wrk(service.url + path, GET_CONNECTIONS, seconds)
-        name = f"a cached response, {GET_CONNECTIONS} connections"
-        figures = [Figure(name, "per second", [rate], [1000 / milliseconds for milliseconds in sql_ms])]
-        for connections, results in POSTS:
-            script = _post_script(Path(folder), results)
-            rate = _wrk(f"{service.url}/api/post_stats", connections, seconds, "-s", str(script)) * results
-            name = "posts of one result" if results == 1 else f"results in batches of {results:,}"
-            sql_rate = inserts_per_second(url, results, seconds)
-            figures.append(Figure(f"{name}, {connections} connections", "per second", [rate], [sql_rate]))
+def measure_loads(service: MeasuredService, url: str, secret: str, kept_path: str, seconds: int) -> list[Figure]:
+    """Figures of two kept responses, directly and through nginx, and of posts over few and many connections.
+
+    Responses are compared with a small one of a plain Flask app, and posts with INSERTs over one connection. There
+    are none where wrk is missing, and none of nginx where that is.
+    """
+    if shutil.which("wrk") is None:
+        click.echo("wrk is not installed, so load is not measured", err=True)
+        return []
+    with PlainFlask(service.worker_count()) as plain:
+        flask = [_wrk(plain.url + REGIONS, GET_CONNECTIONS, seconds)]
+    figures = _measure_gets(service.url, "", kept_path, flask, seconds)
+    if find_program("nginx"):
+        with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder), service.port) as port:
+            figures += _measure_gets(f"http://127.0.0.1:{port}", " through nginx", kept_path, flask, seconds)
+    else:
+        click.echo("nginx is not installed, so load is not measured through it", err=True)
+    return figures + _measure_posts(service, url, secret, seconds)
+
+
+def _measure_gets(url: str, way: str, kept_path: str, flask: list[float], seconds: int) -> list[Figure]:
+    figures = []
+    for name, path in (("regions", REGIONS), ("a kept day", kept_path)):
+        rate = _wrk(url + path, GET_CONNECTIONS, seconds)
+        figures.append(Figure(f"{name}{way}, {GET_CONNECTIONS} connections", "per second", [rate], flask, "Flask"))
     return figures
 
 
-def _post_script(folder: Path, results: int) -> Path:
+def _measure_posts(service: MeasuredService, url: str, secret: str, seconds: int) -> list[Figure]:
+    figures = []
+    inserts = {results: [inserts_per_second(url, results, seconds)] for results in {results for _, results in POSTS}}
+    with tempfile.TemporaryDirectory() as folder:
+        for connections, results in POSTS:
+            script = _post_script(Path(folder), secret, results)
+            rate = _wrk(f"{service.url}/api/post_stats", connections, seconds, "-s", str(script)) * results
+            name = "posts of one result" if results == 1 else f"results in batches of {results:,}"
+            name = f"{name}, {connections} connections"
+            figures.append(Figure(name, "per second", [rate], inserts[results], "INSERT"))
+    return figures
+
+
+def _post_script(folder: Path, secret: str, results: int) -> Path:
     body = json.dumps(RESULT if results == 1 else [RESULT] * results)
     script = folder / f"post-{results}.lua"
     script.write_text(
         f'wrk.method = "POST"\nwrk.body = {json.dumps(body)}\n'
-        f'wrk.headers["Authorization"] = "{sign(SECRET, body.encode())}"\n'
+        f'wrk.headers["Authorization"] = "{sign(secret, body.encode())}"\n'
     )
     return script
 

@@ -12,6 +12,9 @@ UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
 DAYS = (1, 30, 365)
 """Lengths of the windows."""
 
+DAILY_SCORES = "history of the network"
+"""What the view scores_daily has as well."""
+
 _WINDOW = "event_time >= %(since)s AND event_time <= %(until)s"
 _AVERAGES = "avg(coalesce(success_rate, 0)), avg(coalesce(seg_duration, 0)), avg(coalesce(round_trip_time, 0))"
 _MEANS = f"SELECT orchestrator, region_name, {_AVERAGES}"
@@ -34,7 +37,7 @@ SQL = {
         f"""{_DAILY} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding'
             AND orchestrator = %(orchestrator)s GROUP BY 1, 2 ORDER BY 1, 2"""
     ],
-    "history of the network": [
+    DAILY_SCORES: [
         f"{_DAILY} FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' GROUP BY 1, 2 ORDER BY 1, 2"
     ],
     "ranking": [
@@ -44,6 +47,12 @@ SQL = {
             FROM event_details WHERE {_WINDOW} AND job_type_name = 'transcoding' AND success_rate = 1
             AND round_trip_time <> 0 GROUP BY 1""",
     ],
+    "an orchestrator": [
+        f"""SELECT job_type_name, region_name, payload->>'pipeline', payload->>'model', count(*), max(event_time),
+            {_AVERAGES} FROM event_details WHERE {_WINDOW} AND orchestrator = %(orchestrator)s GROUP BY 1, 2, 3, 4""",
+        f"""SELECT job_type_name, region_name, payload->>'errors', count(*), max(event_time) FROM event_details
+            WHERE {_WINDOW} AND orchestrator = %(orchestrator)s GROUP BY 1, 2, 3""",
+    ],
     "pipelines": [
         f"""SELECT payload->>'pipeline', array_agg(DISTINCT payload->>'model'), array_agg(DISTINCT region_name)
             FROM event_details WHERE {_WINDOW} AND payload ? 'pipeline' GROUP BY 1 ORDER BY 1"""
@@ -51,7 +60,7 @@ SQL = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeasuredQuery:
     """One query over one window."""
 
@@ -72,21 +81,22 @@ def measured_queries(connection: psycopg2.extensions.connection) -> list[Measure
         "AI scores": ("aggregated_stats", {"pipeline": pipeline, "model": model}),
         "raw results": ("raw_stats", {"orchestrator": orchestrator}),
         "history of one orchestrator": ("score_history", {"interval": "1d", "orchestrator": orchestrator}),
-        "history of the network": ("score_history", {"interval": "1d"}),
+        DAILY_SCORES: ("score_history", {"interval": "1d"}),
         "ranking": ("leaderboard", {}),
+        "an orchestrator": (f"orchestrators/{orchestrator}", {}),
         "pipelines": ("pipelines", {}),
     }
     return [
-        _measured_query(name, days, endpoint, filters)
+        _measured_query(name, days, orchestrator, endpoint, filters)
         for name, (endpoint, filters) in endpoints.items()
         for days in DAYS
     ]
 
 
-def _measured_query(name: str, days: int, endpoint: str, filters: dict[str, str]) -> MeasuredQuery:
+def _measured_query(name: str, days: int, orchestrator: str, endpoint: str, filters: dict[str, str]) -> MeasuredQuery:
     since = UNTIL - timedelta(days=days)
     query_string = urlencode({"since": since.timestamp(), "until": UNTIL.timestamp()} | filters)
-    parameters = {"since": since, "until": UNTIL} | filters
+    parameters = {"since": since, "until": UNTIL, "orchestrator": orchestrator} | filters
     return MeasuredQuery(name, days, f"/api/{endpoint}?{query_string}", SQL[name], parameters)
 
 

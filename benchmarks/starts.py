@@ -1,0 +1,93 @@
+"""What the first requests wait for, and the memory that workers take."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.database import RESULT, discard_new_events, fetch_value
+from benchmarks.figures import Figure
+from benchmarks.measured_queries import MeasuredQuery
+from benchmarks.service import MeasuredService
+from queries import LakeEvents
+
+SECRET = "benchmark"
+SYNC_INTERVAL_SECONDS = 1
+POSTS_PER_SECOND = 10
+MAX_SYNC_SECONDS = 3600
+"""A first sync that takes longer has failed."""
+
+
+def measure_fresh_service(url: str, folder: Path, year: MeasuredQuery, sql_ms: list[float], posts: int) -> list[Figure]:
+    """Figures of a service that makes its lake in ``folder``, which is emptied first.
+
+    The answers about ``year`` take ``sql_ms`` in SQL. The lag of the lake is
+    measured at each of ``posts`` results, which are deleted from the database
+    afterwards.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(SYNC_INTERVAL_SECONDS), "SECRET": SECRET}
+    lake, sql_seconds = LakeEvents(str(folder)), [value / 1000 for value in sql_ms]
+    with discard_new_events(url), MeasuredService(url, 1, **settings) as service:
+        began = time.perf_counter()
+        first = _seconds(lambda: service.get(year.path))
+        _wait_for_all_events(lake, url)
+        complete = time.perf_counter() - began
+        then = _seconds(lambda: service.get(year.path))
+        lags = _lags(service, lake, posts)
+    return [
+        Figure("a year, first response of a fresh service", "s", [first], sql_seconds),
+        Figure("until it has made its lake", "s", [complete]),
+        Figure("a year, first response with that lake", "s", [then], sql_seconds),
+        Figure(f"lag of a lake that is synced every {SYNC_INTERVAL_SECONDS} s", "s", lags),
+    ]
+
+
+def measure_start(service: MeasuredService, year: MeasuredQuery, sql_ms: list[float]) -> list[Figure]:
+    """The times of a new worker, which has a lake: until it is ready, and of its first response."""
+    ready = service.replace_workers()
+    first = _seconds(lambda: service.get(year.path))
+    return [
+        Figure("start of a worker", "s", [ready]),
+        Figure("a year, first response of a worker with a lake", "s", [first], [value / 1000 for value in sql_ms]),
+    ]
+
+
+def measure_memory(service: MeasuredService, year: MeasuredQuery) -> list[Figure]:
+    """The memory of workers that have answered ``year``."""
+    service.get_from_each_worker(year.path)
+    used = service.memory_by_worker()
+    name = f"memory of a worker, {len(used)} hold a year"
+    return [
+        Figure(f"{name}: own", "MiB", [memory.own for memory in used]),
+        Figure(f"{name}: part of what is shared", "MiB", [memory.shared for memory in used]),
+    ]
+
+
+def _wait_for_all_events(lake: LakeEvents, url: str) -> None:
+    max_id, deadline = fetch_value(url, "SELECT max(id) FROM events"), time.monotonic() + MAX_SYNC_SECONDS
+    while (snapshot := lake.snapshot()) is None or snapshot.watermark < max_id:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the service does not complete its lake")
+        time.sleep(0.1)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _lags(service: MeasuredService, lake: LakeEvents, posts: int) -> list[float]:
+    """The age of the lake in seconds, at each of so many posts after the next sync."""
+    result, lags = json.dumps(RESULT).encode(), list[float]()
+    version = lake.require_snapshot().version
+    while len(lags) < posts:
+        service.post(result, SECRET)
+        time.sleep(1 / POSTS_PER_SECOND)
+        snapshot = lake.require_snapshot()
+        if snapshot.version > version:
+            lags.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
+    return lags
