@@ -48,7 +48,7 @@ Figures = dict[str, list[Figure]]
 @click.option("--json", "json_file", type=click.File("w"), help="File for the figures as JSON.")
 def main(sizes: tuple[int, ...], runs: int, seconds: int, json_file: TextIO | None) -> None:
     """Measure the service against plain SQL over the same database."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 140)
     results = []
     for events in sizes:
         sections = _measure(events, runs, seconds)
