@@ -114,6 +114,11 @@ class Clients:
         # a worker that stops keeps it, too, where the response said so: the next one says otherwise
         connection.keeps_open = keeps_open and connection.request.is_whole
         connection.state = State.SENDING
+        try:
+            connection.sock.send_held()
+        except OSError:
+            self.close(connection)
+            return
         if not connection.sock.waiting_bytes:
             self._finish_response(connection)
 
@@ -141,6 +146,10 @@ class Clients:
         connection.watched_events = events
 
     def _on_readable(self, connection: Connection, _: Any) -> None:
+        if connection.state not in (State.RECEIVING, State.CLOSING):
+            # the next request, or the end, has come early, and has to wait
+            self._watch(connection, 0)
+            return
         try:
             data = connection.receive()
         except OSError:
@@ -186,7 +195,6 @@ class Clients:
         connection.counted_bytes = 0
 
     def _admit(self, connection: Connection, now: float) -> None:
-        self._watch(connection, 0)
         kind = connection.kind = request_kind(connection.request.request_line, self._recent_hours)
         connection.state = State.WAITING
         is_admitted = self.admission.enter(kind, connection, now)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 MAX_WAITING_BYTES = 32 << 20
 """Of one response. Only threads of longer ones wait for their clients."""
+MAX_HELD_BYTES = 64 << 10
+"""Of the first bytes of a response, which wait for its end or for more of it."""
 MAX_FLUSH_BYTES = 1 << 20
 """Sent to one client before the others have their turn."""
 NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -33,7 +35,9 @@ class ResponseBuffer:
     """The sending side of a connection. gunicorn writes to it as to a socket.
 
     A thread sends what the socket takes at once. The worker's main loop sends
-    the rest, with ``flush``.
+    the rest, with ``flush``. It also sends short responses, with
+    ``send_held``: a thread that sends would have to wait for Python's
+    interpreter again.
     """
 
     def __init__(self, sock: socket.socket, unsent: UnsentBytes, request_flush: Callable[[], None]) -> None:
@@ -41,6 +45,7 @@ class ResponseBuffer:
         self._unsent = unsent
         self._request_flush = request_flush
         self._pieces: deque[memoryview] = deque()
+        self._held = b""
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self.waiting_bytes = 0
@@ -56,23 +61,33 @@ class ResponseBuffer:
                 self.holds_thread = True
                 self._room.wait_for(lambda: self.is_aborted or self.waiting_bytes < MAX_WAITING_BYTES)
                 self.holds_thread = False
-        self.write(data)
+        if not self._held and not self._pieces and len(data) <= MAX_HELD_BYTES and not self.is_aborted:
+            self._held = data
+        else:
+            self.write(data)
+
+    def send_held(self) -> None:
+        """Sends what a thread has left to the main loop, when the response is complete. Raises OSError."""
+        self.write(b"")
 
     def write(self, data: bytes) -> None:
-        """As ``sendall``, but never waits. For the main loop."""
+        """As ``sendall``, but sends now, and never waits. For the main loop."""
         with self._lock:
             if self.is_aborted:
                 raise BrokenPipeError(errno.EPIPE, "the connection was closed")
-            piece = memoryview(data)
-            if not self._pieces:
-                piece = piece[self._send(piece) :]
-            if not piece:
-                return
-            is_first = not self._pieces
-            self._pieces.append(piece)
-            self.waiting_bytes += len(piece)
-            self._unsent.add(len(piece))
-        if is_first:
+            needs_flush = False
+            held, self._held = self._held, b""
+            for part in (held, data):
+                piece = memoryview(part)
+                if piece and not self._pieces:
+                    piece = piece[self._send(piece) :]
+                if not piece:
+                    continue
+                needs_flush = needs_flush or not self._pieces
+                self._pieces.append(piece)
+                self.waiting_bytes += len(piece)
+                self._unsent.add(len(piece))
+        if needs_flush:
             self._request_flush()
 
     def send(self, data: bytes) -> int:
@@ -104,6 +119,7 @@ class ResponseBuffer:
         with self._lock:
             self.is_aborted = True
             self._pieces.clear()
+            self._held = b""
             dropped, self.waiting_bytes = self.waiting_bytes, 0
             self._room.notify_all()
         self._unsent.add(-dropped)
