@@ -7,27 +7,38 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from leaderboard.exclusions.exclusion_table import StoredExclusion
 from queries import AI, FORMULA_SYMBOLS, FORMULAS, EventFilter, Explanation, Formula
 
-Scores = dict[str, dict[str, dict[str, float]]]
+
+class AiScores(Struct, gc=False):
+    """The scores of an orchestrator in a region. There are thousands in a document, so they are no dicts."""
+
+    success_rate: float
+    round_trip_score: float
+    score: float
 
 
-def serialize_scores(frame: pl.DataFrame, job_type: str) -> Scores:
-    """The rows of aggregated_stats as ``{orchestrator: {region: scores}}``.
+class TranscodingScores(AiScores, gc=False):
+    """The same with round_trip_score and score under their documented names as well."""
 
-    Transcoding scores appear under their documented names, latency_score and total_score, as well.
-    """
-    document: Scores = {}
+    latency_score: float
+    total_score: float
+
+
+def serialize_scores(frame: pl.DataFrame, job_type: str) -> dict[str, dict[str, AiScores]]:
+    """The rows of aggregated_stats as ``{orchestrator: {region: scores}}``, for msgspec to encode."""
+    document: dict[str, dict[str, AiScores]] = {}
     # iterating over columns is much faster than over rows
     columns = (column.to_list() for column in frame)
     for orchestrator, region, success_rate, round_trip_score, score in zip(*columns, strict=True):
-        fields = {"success_rate": success_rate, "round_trip_score": round_trip_score, "score": score}
-        if job_type != AI:
-            fields["latency_score"], fields["total_score"] = round_trip_score, score
-        document.setdefault(orchestrator, {})[region] = fields
+        if job_type == AI:
+            scores = AiScores(success_rate, round_trip_score, score)
+        else:
+            scores = TranscodingScores(success_rate, round_trip_score, score, round_trip_score, score)
+        document.setdefault(orchestrator, {})[region] = scores
     return document
 
 

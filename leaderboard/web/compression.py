@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
 
 def drop_refused_codings() -> None:
     """Removes the codings that the client refuses (q=0) from the request; Flask-Compress would use them."""
-    header = request.headers.get("Accept-Encoding", "")
+    header = request.environ.get("HTTP_ACCEPT_ENCODING", "")
     if "q=0" in header:
         accepted = (f"{coding};q={quality}" for coding, quality in request.accept_encodings if quality > 0)
         request.environ["HTTP_ACCEPT_ENCODING"] = ", ".join(accepted)

@@ -4,6 +4,9 @@ from flask import Response, request
 
 from leaderboard.web.compression import CODINGS, COMPRESSED_TYPES
 
+_CONDITIONS = {"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE", "HTTP_IF_RANGE"}
+"""The headers, as WSGI names them, that ask for something else than the whole."""
+
 
 def make_conditional(response: Response, *, supports_ranges: bool) -> Response:
     """Applies If-None-Match and, where the response supports it, Range.
@@ -13,6 +16,11 @@ def make_conditional(response: Response, *, supports_ranges: bool) -> Response:
     only a Range that werkzeug handles as RFC 9110 says. Raises
     RequestedRangeNotSatisfiable for a range that begins after the end.
     """
+    if not _CONDITIONS & request.environ.keys():
+        # what werkzeug would do for nothing takes a tenth of the time of a small response
+        if supports_ranges and request.method in ("GET", "HEAD"):
+            response.headers["Accept-Ranges"] = "bytes"
+        return response
     environ = request.environ.copy()
     environ.pop("HTTP_IF_MATCH", None)
     if environ.pop("HTTP_RANGE", None) and supports_ranges and (byte_range := _byte_range(response)):

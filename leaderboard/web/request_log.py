@@ -19,6 +19,8 @@ def _start_timer() -> None:
 
 
 def _log_request(response: Response) -> Response:
+    if not log.isEnabledFor(logging.DEBUG):
+        return response
     milliseconds = (time.perf_counter() - g.started) * 1000
     path = request.full_path.rstrip("?")
     log.debug("%s %r: %s in %.1f ms", request.method, path, response.status_code, milliseconds)
