@@ -8,6 +8,7 @@ load by wrk, if that is on the PATH, directly and through nginx.
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -69,7 +70,9 @@ def _measure(events: int, runs: int, seconds: int) -> Figures:
     try:
         fill(url, events, data_dir / f"{events}.made")
         lake_figures = measure_lake(url, lake, events)
-        settings = {"LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0"}
+        decoded = data_dir / "decoded-lake"
+        shutil.rmtree(decoded, ignore_errors=True)
+        settings = {"LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0", "DATA_DIR": str(decoded)}
         uncached = {"CACHE_TYPE": "NullCache", "PIPELINES_CACHE_TIMEOUT": "0"}
         with closing(psycopg2.connect(url)) as connection, MeasuredService(url, 1, **settings, **uncached) as service:
             queries = measured_queries(connection)
@@ -81,11 +84,11 @@ def _measure(events: int, runs: int, seconds: int) -> Figures:
             memory = measure_memory(service, year)
             kept = _measure_kept(service, day, sql_ms[day], runs)
             loads = measure_loads(service, url, SECRET, day.path, seconds)
-        fresh = measure_fresh_service(url, data_dir / "own-lake", year, sql_ms[year], posts=seconds * POSTS_PER_SECOND)
+        fresh = measure_fresh_service(url, data_dir / "fresh", year, sql_ms[year], posts=seconds * POSTS_PER_SECOND)
         history = next(query for query in queries if (query.name, query.days) == (DAILY_SCORES, min(DAYS)))
         lake_figures += [
             measure_year_from_files(lake, runs, sql_ms[year]),
-            measure_sql(url, lake, sql_ms[history]),
+            measure_sql({"POSTGRES": url} | settings, sql_ms[history]),
             measure_new_results(url, lake),
         ]
         return {"queries": [*figures, kept], "service": [*fresh, *starts, *memory, *loads], "lake": lake_figures}

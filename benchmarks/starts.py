@@ -21,15 +21,22 @@ MAX_SYNC_SECONDS = 3600
 
 
 def measure_fresh_service(url: str, folder: Path, year: MeasuredQuery, sql_ms: list[float], posts: int) -> list[Figure]:
-    """Figures of a service that makes its lake in ``folder``, which is emptied first.
+    """Figures of a service that makes its lake in ``folder``, its DATA_DIR, which is emptied first.
 
     The answers about ``year`` take ``sql_ms`` in SQL. The lag of the lake is
     measured at each of ``posts`` results, which are deleted from the database
     afterwards.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    settings = {"LAKE_URL": str(folder), "LAKE_SYNC_INTERVAL": str(SYNC_INTERVAL_SECONDS), "SECRET": SECRET}
-    lake, sql_seconds = LakeEvents(str(folder)), [value / 1000 for value in sql_ms]
+    folder.mkdir()
+    lake_folder = folder / "lake"
+    settings = {
+        "DATA_DIR": str(folder),
+        "LAKE_URL": str(lake_folder),
+        "LAKE_SYNC_INTERVAL": str(SYNC_INTERVAL_SECONDS),
+        "SECRET": SECRET,
+    }
+    lake, sql_seconds = LakeEvents(str(lake_folder)), [value / 1000 for value in sql_ms]
     with discard_new_events(url), MeasuredService(url, 1, **settings) as service:
         began = time.perf_counter()
         first = _seconds(lambda: service.get(year.path))
