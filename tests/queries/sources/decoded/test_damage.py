@@ -135,8 +135,39 @@ def test_a_dictionary_of_an_earlier_time_is_not_mistaken(tmp_path: Path) -> None
     decoded(folder, add_file(tmp_path / "lake", hourly(11, 10, model="model b")))
     (folder / DICTIONARY_NAME).write_bytes(earlier)
     snapshot = add_file(tmp_path / "lake", hourly(21, 10, model="model c"))
-    assert_frame_equal(content(DecodedLake(folder, ROOMY).open(snapshot).window(*EVER)), lake_content(snapshot))
     assert_frame_equal(content(decoded(folder, snapshot).window(*EVER)), lake_content(snapshot))
+
+
+@pytest.fixture
+def other_folder(tmp_path: Path) -> Path:
+    """The folder of another lake, whose dictionary has other codes."""
+    texts = {"model": "first", "outcome": "second", "service_uri": "third"}
+    decoded(tmp_path / "other", add_file(tmp_path / "other-lake", hourly(1, 50, **texts)))
+    return tmp_path / "other"
+
+
+def test_files_beside_the_dictionary_of_another_folder_are_not_mistaken(
+    snapshot: LakeSnapshot, folder: Path, other_folder: Path
+) -> None:
+    for file in arrow_files(folder):
+        shutil.copy2(file, other_folder)
+    assert_frame_equal(content(DecodedLake(other_folder, ROOMY).open(snapshot).window(*EVER)), lake_content(snapshot))
+    assert_frame_equal(content(decoded(other_folder, snapshot).window(*EVER)), lake_content(snapshot))
+
+
+def test_a_process_notices_that_the_dictionary_is_another_one(
+    tmp_path: Path, snapshot: LakeSnapshot, folder: Path, other_folder: Path
+) -> None:
+    lake = DecodedLake(folder, ROOMY)
+    lake.decode(snapshot)
+    lake.open(snapshot)
+    shutil.copy(other_folder / DICTIONARY_NAME, folder)
+    snapshot = add_file(tmp_path / "lake", hourly(201, 10, model="another"))
+    lake.decode(snapshot)
+    for process in (lake, DecodedLake(folder, ROOMY)):
+        events = process.open(snapshot)
+        assert events.is_complete
+        assert_frame_equal(content(events.window(*EVER)), lake_content(snapshot))
 
 
 def test_files_of_another_release_are_made_again(

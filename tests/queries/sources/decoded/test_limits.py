@@ -98,6 +98,15 @@ def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture, is_filled
         assert lake.open(snapshot).is_complete
 
 
+def test_a_part_of_the_disk_is_left_to_others(tmp_path: Path) -> None:
+    for number in range(3):
+        snapshot = add_file(tmp_path / "lake", hourly(1 + 3000 * number, 3000, START + number * HOUR, SECOND))
+    decoded(tmp_path / "decoded", snapshot)
+    sizes = [file.stat().st_size for file in (tmp_path / "decoded").glob("*.arrow")]
+    with small_disk(sum(sizes) * 103 // 100) as disk:
+        assert len(decoded(disk / "decoded", snapshot).batches) == 2
+
+
 def test_a_disk_that_fills_up_while_a_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder, "MIN_FREE_FRACTION", -1000)
     snapshot = add_file(tmp_path / "lake", hourly(1, 5000, step=SECOND))
