@@ -72,8 +72,7 @@ def newest_event(window: EventWindow, state: PageState, orchestrator: str) -> pl
         conditions.append(pl.col("pipeline_slug") == re.sub("[ _]", "-", job.pipeline.lower()))
     if job.model is not None:
         conditions.append(pl.col("model") == job.model)
-    rows = window.collect(lambda events: events.lazy().filter(*conditions).sort("event_time", "id").tail(1))
-    return rows.cast({name: pl.String for name, dtype in rows.schema.items() if dtype == pl.Categorical})
+    return window.collect(lambda events: events.lazy().filter(*conditions).sort("event_time", "id").tail(1))
 
 
 def result_of(event: dict[str, Any]) -> str:

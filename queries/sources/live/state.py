@@ -174,8 +174,9 @@ class LiveState:
         return replace(self, settled_id=settled_id, recent=recent, unsettled=events.filter(~is_settled))
 
     def with_recent(self, events: pl.DataFrame, settled_id: int) -> "LiveState":
-        """With ``events`` as all events whose id is above ``base_id``."""
-        return replace(self, recent=()).with_unsettled(events, settled_id)
+        """With ``events``, of which those with an id above ``base_id`` are all that there are."""
+        # the base may have been given up since they were read
+        return replace(self, recent=()).with_unsettled(events.filter(pl.col("id") > self.base_id), settled_id)
 
     def with_base(self, base: MappedEvents, events: pl.DataFrame | None = None) -> "LiveState":
         """With another version of the lake as the base, whose changes the history has.

@@ -10,7 +10,6 @@ import pytest
 
 from leaderboard.lake.sync import sync
 from queries import EVENT_SCHEMA, PostgresEvents, open_events
-from queries.sources.text_encoding import encode_text
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import clone, conformance, drop, load_events
 
@@ -30,7 +29,7 @@ def frames(server: str, template: str, tmp_path_factory: pytest.TempPathFactory)
     written = read(url)
     written.write_parquet(folder / "events.parquet")
     written.write_ipc(folder / "events.arrow")
-    encode_text(written.lazy()).collect().write_parquet(folder / "categorical.parquet")
+    written.cast({pl.String: pl.Categorical}).write_parquet(folder / "categorical.parquet")
     written.write_csv(folder / "events.csv")
     written.write_ndjson(folder / "events.ndjson")
     urls = ("lake", "events.parquet", "events.arrow", "categorical.parquet", "events.csv", "events.ndjson")
