@@ -23,6 +23,7 @@ FAILURES: dict[str, type[click.ClickException]] = {
     "leaderboard.export.errors.IncompletePeriod": TryAgain,
     "leaderboard.export.errors.TargetConflict": TryAgain,
     "leaderboard.export.errors.TargetError": CannotWrite,
+    "leaderboard.export.spark.SparkError": click.ClickException,
     "leaderboard.lake.errors.LakeConflict": TryAgain,
     "leaderboard.lake.errors.LakeError": click.ClickException,
     "leaderboard.postgres.errors.EmbeddedPostgresError": click.ClickException,

@@ -3,10 +3,12 @@
 The same events give the same frames, no matter when they are read, and whether from the database or the lake.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any, Generic, TypeVar
 
+import narwhals.stable.v2 as nw
 import polars as pl
 
 from leaderboard.storage.table_formats import CHUNK_ROWS
@@ -22,17 +24,17 @@ from queries import (
     leave_out,
     score_history,
 )
-from queries.times import MICROSECOND
+from queries.times import MICROSECOND, day_bounds
 
 FIRST_SPAN, SHORTEST_SPAN = timedelta(hours=6), timedelta(minutes=1)
 """Length of the time whose events are read in one query: at first, and at least."""
 
 Frames = Iterator[pl.DataFrame]
-ReadFrames = Callable[[HybridEvents, datetime, datetime, int], Frames]
+Source = TypeVar("Source")
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Generic[Source]):
     """What is exported of a window (since ≤ event_time ≤ until).
 
     ``read_frames`` yields at least one frame, all of the same columns. With
@@ -42,13 +44,18 @@ class Dataset:
     """
 
     name: str
-    read_frames: ReadFrames
+    read_frames: Callable[[Source, datetime, datetime, int], Frames]
     whole_window: bool = False
     by_day: bool = False
 
-    def read(self, source: HybridEvents, since: datetime, until: datetime, *, chunk_rows: int = CHUNK_ROWS) -> Frames:
+    def read(self, source: Source, since: datetime, until: datetime, *, chunk_rows: int = CHUNK_ROWS) -> Frames:
         """The frames of a window; events come in frames of about ``chunk_rows`` rows."""
         return self.read_frames(source, since, until, chunk_rows)
+
+    def read_days(self, source: Source, days: Sequence[date]) -> Iterator[tuple[date, Frames]]:
+        """The frames of each of these UTC days, which are in order."""
+        for day in days:
+            yield day, self.read(source, *day_bounds(day))
 
 
 def _read_events(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
@@ -70,35 +77,49 @@ FORMULA_OF_OLDER_RELEASES = FORMULA_1.name
 """The formula of exported scores without that column."""
 
 _MOMENT = pl.Datetime("us", "UTC")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_INTERVAL = "3652500d"
-"""Ten thousand years, longer than any window."""
 
 
-def window_scores(formula: Formula) -> Dataset:
+def window_scores(formula: Formula) -> Dataset[HybridEvents]:
     """score_history of the whole window as one interval, with formula (String), since and until instead of bucket."""
 
     def read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
         events = _read_scored_events(source, since, until, chunk_rows, formula)
-        # buckets are cut from 1970 on, so that the first one has all events
-        since_1970 = pl.col("event_time") - pl.lit(since, _MOMENT) + pl.lit(_EPOCH, _MOMENT)
-        history = _score_history(events.with_columns(event_time=since_1970), _MAX_INTERVAL, formula)
-        bounds = (pl.lit(since, _MOMENT).alias("since"), pl.lit(until, _MOMENT).alias("until"))
-        yield history.select(FORMULA_COLUMN, *bounds, pl.exclude(FORMULA_COLUMN, "bucket"))
+        yield label_window(_collect_exactly(histories(events.lazy(), formula)), since, until, formula)
 
-    return Dataset(_name(formula), read_scores, whole_window=True)
+    return Dataset(scores_name(formula), read_scores, whole_window=True)
 
 
-def daily_scores(formula: Formula) -> Dataset:
+def daily_scores(formula: Formula) -> Dataset[HybridEvents]:
     """score_history by day, with formula (String) and day (Date) instead of bucket."""
 
     def read_scores(source: HybridEvents, since: datetime, until: datetime, chunk_rows: int) -> Frames:
-        history = _score_history(_read_scored_events(source, since, until, chunk_rows, formula), "1d", formula)
-        yield history.select(
-            FORMULA_COLUMN, pl.col("bucket").dt.date().alias("day"), pl.exclude(FORMULA_COLUMN, "bucket")
-        )
+        events = _read_scored_events(source, since, until, chunk_rows, formula)
+        yield label_days(_collect_exactly(histories(events.lazy(), formula, by_day=True)), formula)
 
-    return Dataset(_name(formula), read_scores, by_day=True)
+    return Dataset(scores_name(formula), read_scores, by_day=True)
+
+
+def histories(events: Any, formula: Formula, *, by_day: bool = False) -> list[Any]:
+    """score_history of the events, a frame of any engine but Polars' eager one, for each job type.
+
+    The whole time is one bucket unless it is ``by_day``.
+    """
+    # a constant that Spark does not take for the number of a column
+    bucket = nw.col("event_time").dt.truncate("1d") if by_day else nw.lit("all")
+    bucketed = nw.from_native(events).with_columns(bucket=bucket).to_native()
+    filters = (EventFilter(job_type=job_type) for job_type in (TRANSCODING, AI))
+    return [score_history(bucketed, event_filter, interval=None, formula=formula) for event_filter in filters]
+
+
+def label_window(scores: pl.DataFrame, since: datetime, until: datetime, formula: Formula) -> pl.DataFrame:
+    """``histories`` as the rows of ``window_scores``."""
+    bounds = (pl.lit(since, _MOMENT).alias("since"), pl.lit(until, _MOMENT).alias("until"))
+    return scores.select(_label(formula), *bounds, pl.exclude("bucket"))
+
+
+def label_days(scores: pl.DataFrame, formula: Formula) -> pl.DataFrame:
+    """``histories`` by day as the rows of ``daily_scores``."""
+    return scores.select(_label(formula), pl.col("bucket").dt.date().alias("day"), pl.exclude("bucket"))
 
 
 def formula_label(formula: Formula) -> str:
@@ -106,8 +127,13 @@ def formula_label(formula: Formula) -> str:
     return f"{formula.name} busy=ignore" if formula.ignores_busy else formula.name
 
 
-def _name(formula: Formula) -> str:
+def scores_name(formula: Formula) -> str:
+    """What messages call the scores."""
     return f"scores (formula {formula_label(formula)})"
+
+
+def _label(formula: Formula) -> pl.Expr:
+    return pl.lit(formula_label(formula)).alias(FORMULA_COLUMN)
 
 
 def _read_scored_events(
@@ -117,14 +143,9 @@ def _read_scored_events(
     return leave_out(events, source.exclusions()) if formula.applies_exclusions else events
 
 
-def _score_history(events: pl.DataFrame, interval: str, formula: Formula) -> pl.DataFrame:
-    histories = [
-        score_history(events.lazy(), EventFilter(job_type=job_type), interval=interval, formula=formula)
-        for job_type in (TRANSCODING, AI)
-    ]
+def _collect_exactly(frames: list[pl.LazyFrame]) -> pl.DataFrame:
     # unlike the streaming engine, this one adds in the order of the rows, so that the last bit is always the same
-    scores = pl.concat(_decode_categories(history.collect(engine="in-memory")) for history in histories)
-    return scores.with_columns(pl.lit(formula_label(formula)).alias(FORMULA_COLUMN))
+    return pl.concat(_decode_categories(frame.collect(engine="in-memory")) for frame in frames)
 
 
 def _read_chunks(

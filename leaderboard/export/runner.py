@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Protocol, TypeVar
 
 from leaderboard.export.datasets import Dataset, Frames
 from leaderboard.export.errors import IncompletePeriod
@@ -13,6 +14,22 @@ from queries.times import MICROSECOND, MIN_TIME, day_bounds
 
 SETTLE_MARGIN_SECONDS = 300.0
 """How far the time of an event may lie before the start of its transaction: results wait in a queue, clocks differ."""
+
+
+class ExportSource(Protocol):
+    """Events that are exported. Every method raises StoreUnavailable and StoreTimeout."""
+
+    def timeline(self) -> str:
+        """What changes when another server takes over."""
+
+    def oldest_writer_start(self) -> datetime | None:
+        """When the oldest transaction that writes events began, or None where that is unknown."""
+
+    def days(self, since: datetime, until: datetime) -> list[date]:
+        """The UTC days that have events with since ≤ event_time ≤ until (aware datetimes), in order."""
+
+
+Source = TypeVar("Source", bound=ExportSource)
 
 
 @dataclass(frozen=True)
@@ -60,8 +77,8 @@ class ExportProgress:
 
 
 def export_dataset(
-    source: HybridEvents,
-    dataset: Dataset,
+    source: Source,
+    dataset: Dataset[Source],
     target: Target,
     period: ExportPeriod | None,
     progress: ExportProgress,
@@ -90,8 +107,8 @@ def export_dataset(
 
 
 def _export_days(
-    source: HybridEvents,
-    dataset: Dataset,
+    source: Source,
+    dataset: Dataset[Source],
     target: Target,
     period: ExportPeriod | None,
     settled: datetime,
@@ -103,15 +120,15 @@ def _export_days(
     progress.begin("looking for days")
     days = _days_to_export(source, target, period, min(complete_until, requested_until))
     progress.days_total = len(days)
-    for day in days:
+    for day, frames in dataset.read_days(source, days):
         progress.begin(f"exporting {day}")
-        write(dataset.read(source, *day_bounds(day)), day)
+        write(frames, day)
         progress.finish_day()
     if requested_until > complete_until:
         raise IncompletePeriod(f"{settled.date()} is not over, or not settled yet")
 
 
-def _days_to_export(source: HybridEvents, target: Target, period: ExportPeriod | None, until: datetime) -> list[date]:
+def _days_to_export(source: ExportSource, target: Target, period: ExportPeriod | None, until: datetime) -> list[date]:
     if period is None:
         return [day for day in source.days(MIN_TIME, until) if not target.has_day(day)]
     if period.since is None:
@@ -121,8 +138,8 @@ def _days_to_export(source: HybridEvents, target: Target, period: ExportPeriod |
 
 
 def _export_window(
-    source: HybridEvents,
-    dataset: Dataset,
+    source: Source,
+    dataset: Dataset[Source],
     period: ExportPeriod,
     settled: datetime,
     progress: ExportProgress,
@@ -141,26 +158,26 @@ def _export_window(
 
 
 def _read_windows(
-    source: HybridEvents, dataset: Dataset, windows: list[tuple[datetime, datetime]], progress: ExportProgress
+    source: Source, dataset: Dataset[Source], windows: list[tuple[datetime, datetime]], progress: ExportProgress
 ) -> Frames:
     for since, until in windows:
         progress.begin(f"exporting {until.date()}")
         yield from dataset.read(source, since, until)
 
 
-def _same_server(source: HybridEvents, timeline: str, frames: Frames) -> Frames:
+def _same_server(source: ExportSource, timeline: str, frames: Frames) -> Frames:
     """The same frames. Raises StoreUnavailable after them if another server, which may lack events, has taken over."""
     yield from frames
     if source.timeline() != timeline:
         raise StoreUnavailable("another server took over while its events were read; try again")
 
 
-def _settled_until(source: HybridEvents, margin_seconds: float) -> datetime:
+def _settled_until(source: ExportSource, margin_seconds: float) -> datetime:
     """A moment up to which every event is committed."""
     writers_began = source.oldest_writer_start()
     if writers_began is None:
         # the database hides when the writers began, so wait until they end
-        settled = wait_until_settled(source)
+        settled = wait_until_settled(source) if isinstance(source, HybridEvents) else None
         if settled is None:
             raise IncompletePeriod(
                 f"a transaction that writes events has been open for more than {MAX_SETTLE_SECONDS:g} s"

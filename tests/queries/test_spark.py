@@ -1,4 +1,4 @@
-"""Query functions return the same numbers on Spark as on Polars, over the files of a real lake."""
+"""Query functions return the same numbers on Spark as on Polars, over the files of a real lake. So do exports."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,8 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner, Result
 from polars.testing import assert_frame_equal
 
+from leaderboard.cli import main
 from leaderboard.lake.sync import sync
 from leaderboard.postgres.pool import Database
 from leaderboard.regions.registry import RegionRegistry
@@ -38,7 +40,7 @@ from queries import (
 )
 from queries.sources.lake_snapshot import LakeSnapshot
 from queries.times import MAX_TIME, MIN_TIME
-from tests.conftest import clone
+from tests.conftest import clone, rows
 from tests.queries.incidents.made_network import Fault, make_network
 
 spark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed; the extra spark brings it")
@@ -72,8 +74,8 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def lake(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> LakeSnapshot:
-    """A lake with a simulated month."""
+def places(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A database with a simulated month, and its lake."""
     database = clone(server, template, "simulated_month")
     store = Database(database, 60)
     for frame in Simulation(6000, UNTIL - timedelta(days=30), UNTIL, orchestrators=15, ai_share=0.7).frames():
@@ -82,7 +84,12 @@ def lake(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
     postgres, url = PostgresEvents(database), str(tmp_path_factory.mktemp("lake"))
     sync(postgres, url, lambda *_: None)
     postgres.close()
-    return LakeEvents(url).require_snapshot()
+    return database, url
+
+
+@pytest.fixture(scope="module")
+def lake(places: tuple[str, str]) -> LakeSnapshot:
+    return LakeEvents(places[1]).require_snapshot()
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +131,50 @@ def test_incidents_agree_with_polars(spark_events: Any, tmp_path: Path) -> None:
     found = incidents(spark_events.sparkSession.read.parquet(str(tmp_path / "events.parquet")))
     assert found["kind"].to_list() == [fault.kind for fault in faults]
     assert_frame_equal(found, incidents(events), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def export(places: tuple[str, str], *arguments: str) -> Result:
+    """Runs ``leaderboard export scores`` in this process, which has a session of Spark already."""
+    variables = {"POSTGRES": places[0], "LAKE_URL": places[1], "LOG_LEVEL": "ERROR"}
+    return CliRunner().invoke(main, ("export", "scores", *arguments), env=variables)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--by", "day", "--since", "2026-09-05", "--until", "2026-09-08", "--to", "{folder}/{{date}}.parquet"),
+        ("--by", "day", "--since", "2026-09-05", "--until", "2026-09-08", "--to", "{folder}/days.parquet"),
+        ("--since", "2026-09-03T12:00:00Z", "--until", "2026-09-20T00:00:00Z", "--to", "{folder}/all.parquet"),
+        ("--day", "2025-01-01", "--formula", "1", "--to", "{folder}/none.parquet"),
+    ],
+    ids=["a file per day", "days in one file", "the whole time", "no results"],
+)
+def test_export_by_spark_writes_the_same_files(
+    places: tuple[str, str], spark_events: Any, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    rows(
+        places[0],
+        "INSERT INTO exclusions (region, since, until, reason, added_by) "
+        "VALUES ('FRA', '2026-09-05', '2026-09-06 12:00Z', 'the disk was full', 'me')",
+    )
+    for engine in ("polars", "spark"):
+        folder = tmp_path / engine
+        folder.mkdir()
+        result = export(places, *(option.format(folder=folder) for option in options), "--engine", engine)
+        assert result.exit_code == 0, result.output
+    rows(places[0], "DELETE FROM exclusions")
+    written = sorted(path.name for path in (tmp_path / "polars").iterdir())
+    assert sorted(path.name for path in (tmp_path / "spark").iterdir()) == written
+    for name in written:
+        expected, found = (pl.read_parquet(tmp_path / engine / name) for engine in ("polars", "spark"))
+        assert_frame_equal(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_export_by_spark_refuses_a_lake_that_differs_from_the_database(
+    server: str, template: str, places: tuple[str, str], tmp_path: Path
+) -> None:
+    other = clone(server, template, "spark_other")
+    options = ("--day", "2026-09-05", "--to", str(tmp_path / "x.csv"), "--engine", "spark")
+    refused = export((other, places[1]), *options)
+    assert (refused.exit_code, "has no lake of this database" in refused.stderr) == (1, True)
+    assert not (tmp_path / "x.csv").exists()

@@ -1,14 +1,15 @@
 """The command ``leaderboard export``."""
 
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import date, datetime
 from typing import Any
 
 import click
 
 from leaderboard.cli.export.period import read_period
+from leaderboard.cli.export.spark_source import open_spark_events
 from leaderboard.cli.formula_options import formula_options
 from leaderboard.cli.moments import Day, DayOrMoment, Month
 from leaderboard.cli.output.progress import show_progress
@@ -16,11 +17,13 @@ from leaderboard.cli.stores import open_hybrid_events
 from leaderboard.export import datasets
 from leaderboard.export.datasets import Dataset
 from leaderboard.export.file_target import DATE_PLACEHOLDER, FILE_FORMATS, STDOUT
-from leaderboard.export.runner import ExportPeriod, ExportProgress, export_dataset
+from leaderboard.export.runner import ExportPeriod, ExportProgress, Source, export_dataset
+from leaderboard.export.spark import spark_daily_scores, spark_window_scores
 from leaderboard.export.targets import DELTA, Target, format_from_suffix, open_target
 from leaderboard.settings import Settings
-from queries import Formula
+from queries import Formula, HybridEvents
 
+POLARS, SPARK = "polars", "spark"
 BINARY_FORMATS = ("parquet", "arrow")
 
 
@@ -83,7 +86,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def events(settings: Settings, /, **options: Any) -> None:
     """Writes the typed columns of events, one row per event."""
-    _export(settings, datasets.EVENTS, **options)
+    _export_all(settings, datasets.EVENTS, **options)
 
 
 @export.command()
@@ -96,15 +99,39 @@ def raw(settings: Settings, /, **options: Any) -> None:
     result itself as /api/raw_stats returns it, plus event_time, the time at
     which the service received it.
     """
-    _export(settings, datasets.RAW_RESULTS, **options)
+    _export_all(settings, datasets.RAW_RESULTS, **options)
 
 
 @export.command()
 @_options
 @click.option("--by", type=click.Choice(["day"]), help="Scores of each day.  [default: of the whole time]")
 @formula_options
+@click.option(
+    "--engine",
+    type=click.Choice([POLARS, SPARK]),
+    default=POLARS,
+    show_default=True,
+    help="What computes the scores. Spark reads the files of the lake, and needs the extra spark and Java.",
+)
+@click.option(
+    "--master", metavar="URL", help="With --engine spark: its cluster, or local[4].  [default: Spark's own settings]"
+)
+@click.option(
+    "--lake-only",
+    is_flag=True,
+    help="With --engine spark: do not use the database, which knows what is left out of scores.",
+)
 @click.pass_obj
-def scores(settings: Settings, /, by: str | None, formula: Formula, **options: Any) -> None:
+def scores(
+    settings: Settings,
+    /,
+    by: str | None,
+    formula: Formula,
+    engine: str,
+    master: str | None,
+    lake_only: bool,
+    **options: Any,
+) -> None:
     """Writes scores per orchestrator, region, job type, pipeline and model.
 
     Each row also has its formula, and the number of events and the sums behind
@@ -113,12 +140,29 @@ def scores(settings: Settings, /, by: str | None, formula: Formula, **options: A
     """
     if by is None and options["file_format"] == DELTA:
         raise click.UsageError("--format delta needs --by day, because the table holds days")
-    _export(settings, datasets.window_scores(formula) if by is None else datasets.daily_scores(formula), **options)
+    if engine == SPARK:
+        spark_scores = spark_window_scores(formula) if by is None else spark_daily_scores(formula)
+        _export(spark_scores, open_spark_events(settings, master, lake_only=lake_only), **options)
+        return
+    if master is not None or lake_only:
+        raise click.UsageError("--master and --lake-only need --engine spark")
+    _export_all(settings, datasets.window_scores(formula) if by is None else datasets.daily_scores(formula), **options)
+
+
+def _export_all(settings: Settings, dataset: Dataset[HybridEvents], **options: Any) -> None:
+    """Exports from the database and its lake."""
+    _export(dataset, _open_events(settings), **options)
+
+
+@contextmanager
+def _open_events(settings: Settings) -> Iterator[HybridEvents]:
+    with closing(open_hybrid_events(settings, settings.db_timeout, from_primary=True)) as source:
+        yield source
 
 
 def _export(
-    settings: Settings,
-    dataset: Dataset,
+    dataset: Dataset[Source],
+    opening: AbstractContextManager[Source],
     *,
     to: str,
     file_format: str | None,
@@ -139,7 +183,7 @@ def _export(
         raise click.UsageError(
             f"--to has no {DATE_PLACEHOLDER}, so it needs a time: --day, --month, or --since and --until"
         )
-    _run_export(settings, dataset, target, period)
+    _run_export(opening, dataset, target, period)
 
 
 def _open_target(to: str, file_format: str | None, keep_formulas: bool) -> Target:
@@ -155,7 +199,9 @@ def _open_target(to: str, file_format: str | None, keep_formulas: bool) -> Targe
         raise click.BadParameter(str(error), param_hint="--to") from None
 
 
-def _run_export(settings: Settings, dataset: Dataset, target: Target, period: ExportPeriod | None) -> None:
+def _run_export(
+    opening: AbstractContextManager[Source], dataset: Dataset[Source], target: Target, period: ExportPeriod | None
+) -> None:
     with show_progress() as show:
 
         def show_change(progress: ExportProgress) -> None:
@@ -164,7 +210,7 @@ def _run_export(settings: Settings, dataset: Dataset, target: Target, period: Ex
 
         progress = ExportProgress(show_change)
         try:
-            with closing(open_hybrid_events(settings, settings.db_timeout, from_primary=True)) as source:
+            with opening as source:
                 export_dataset(source, dataset, target, period, progress)
         except Exception as error:
             if progress.days_done:
