@@ -8,12 +8,12 @@ from io import BytesIO
 from uuid import uuid4
 
 import polars as pl
-from deltalake import ColumnProperties, WriterProperties
 from deltalake.transaction import AddAction, RemoveAction
 from obstore.exceptions import BaseError
 
 from leaderboard.storage.files import Files
-from queries import LAKE_SCHEMA, MEASURES, scan_lake_files, with_posted_fields
+from queries import LAKE_SCHEMA, scan_lake_files, with_posted_fields
+from queries.times import RFC_3339_FORMAT
 
 MONTH = "month"
 """The partition column. Its values look like 2026-09, and each has a folder of its own."""
@@ -21,7 +21,7 @@ COMPRESSION_LEVEL = 1
 """Of zstd."""
 SORT_COLUMNS = ("orchestrator", "event_time", "id")
 """The order of the events in a file. A reader of one orchestrator skips the row groups of the others."""
-ROW_GROUP_ROWS = 20_000
+ROW_GROUP_ROWS = 10_000
 BATCH_ROWS, MAX_FILE_ROWS, MAX_BYTES = 10_000, 100_000, 64 << 20
 """Events that are read at a time to rewrite a file, and how many, and about how large, those of a new one are."""
 
@@ -46,9 +46,7 @@ class NewFiles:
             )
             path = f"{MONTH}={month}/{uuid4()}.parquet"
             self._files.put(path, content.getvalue())
-            size = content.getbuffer().nbytes
-            partition, statistics = {MONTH: str(month)}, _statistics(month_events)
-            self.actions.append(AddAction(path, size, partition, _now_in_millis(), True, statistics))
+            self.actions.append(add_action(path, content.getbuffer().nbytes, str(month), summarise(month_events)))
 
     def delete(self) -> None:
         """Deletes the files again, as far as that is possible. A vacuum deletes the others."""
@@ -70,39 +68,43 @@ def complete_events(uri: str, options: dict[str, str] | None) -> Iterator[pl.Dat
         yield pl.concat(frames)
 
 
-def remove_actions(data_files: pl.DataFrame) -> list[RemoveAction]:
-    """What removes files from the table; ``data_files`` are rows of its add actions, flattened."""
+def remove_actions(data_files: pl.DataFrame, *, changes_data: bool = True) -> list[RemoveAction]:
+    """What removes files from the table; ``data_files`` are rows of its add actions, flattened. See add_action."""
     now = _now_in_millis()
     columns = ("path", "size_bytes", f"partition.{MONTH}")
     return [
-        RemoveAction(path, True, now, size, {MONTH: month})
+        RemoveAction(path, changes_data, now, size, {MONTH: month})
         for path, size, month in data_files.select(columns).iter_rows()
     ]
 
 
-def compaction_properties() -> WriterProperties:
-    """How deltalake writes the files that compaction makes."""
-    # nearly every value differs in these columns, so a dictionary makes files larger and slower to read
-    no_dictionary = ColumnProperties(dictionary_enabled=False)
-    return WriterProperties(
-        compression="ZSTD",
-        compression_level=COMPRESSION_LEVEL,
-        max_row_group_size=ROW_GROUP_ROWS,
-        column_properties=dict.fromkeys(("id", "event_time", *MEASURES, "payload"), no_dictionary),
+def summarise(events: pl.DataFrame) -> pl.DataFrame:
+    """One row with what a file of these events says about them."""
+    return events.select(
+        pl.len().alias("rows"),
+        pl.col("id").min().alias("min_id"),
+        pl.col("id").max().alias("max_id"),
+        pl.col("event_time").min().alias("since"),
+        pl.col("event_time").max().alias("until"),
+        pl.col("error_kind").null_count().alias("null_error_kinds"),
     )
 
 
-def _statistics(events: pl.DataFrame) -> str:
-    """The statistics of a file in Delta's JSON, by which readers skip files outside of their window."""
-    columns = pl.col("id", "event_time")
-    bounds = {
-        "minValues": events.select(columns.min()).row(0, named=True),
-        "maxValues": events.select(columns.max()).row(0, named=True),
+def add_action(path: str, size: int, month: str, summaries: pl.DataFrame, *, changes_data: bool = True) -> AddAction:
+    """What adds a file of ``size`` bytes to the table. ``summaries`` has one or more rows of ``summarise``.
+
+    By the statistics, readers skip files outside of their window. Without
+    ``changes_data``, the file has events that the table had before.
+    """
+    moments = summaries.select(since=pl.col("since").min(), until=pl.col("until").max())
+    since, until = moments.select(pl.all().dt.strftime(RFC_3339_FORMAT)).row(0)
+    statistics = {
+        "numRecords": summaries["rows"].sum(),
+        "minValues": {"id": summaries["min_id"].min(), "event_time": since},
+        "maxValues": {"id": summaries["max_id"].max(), "event_time": until},
+        "nullCount": {"id": 0, "event_time": 0, "error_kind": summaries["null_error_kinds"].sum()},
     }
-    for values in bounds.values():
-        values["event_time"] = values["event_time"].strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    nulls = events.select(pl.col("id", "event_time", "error_kind").null_count()).row(0, named=True)
-    return json.dumps({"numRecords": events.height, **bounds, "nullCount": nulls})
+    return AddAction(path, size, {MONTH: month}, _now_in_millis(), changes_data, json.dumps(statistics))
 
 
 def _now_in_millis() -> int:

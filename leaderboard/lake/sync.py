@@ -24,7 +24,7 @@ from leaderboard.lake.chunks import (
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.pace import FULL_SPEED, Pace
 from leaderboard.lake.settle import MAX_SETTLE_SECONDS, SettledPoint, wait_until_settled
-from leaderboard.lake.table import MAX_FILES_PER_MONTH, LakeTable, SyncPosition
+from leaderboard.lake.table import LakeTable, SyncPosition
 from leaderboard.lake.upgrade import upgrade
 from leaderboard.lake.verify import compare_days
 from queries import DatabaseState, LakeSnapshot, PostgresEvents, StoreUnavailable, hash64
@@ -193,7 +193,7 @@ class _Writer:
             change = self.lake.stage([step.events])
             self._check_database()
             self.lake.commit(change, position)
-            self.lake.compact(MAX_FILES_PER_MONTH)
+            self.lake.tidy()
             steps += 1
             events += change.events
         if steps > 1:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Self
 
 import polars as pl
@@ -13,11 +13,11 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from leaderboard.lake.chunks import Progress
+from leaderboard.lake.compaction import merge_data_files
 from leaderboard.lake.data_files import (
     MAX_FILE_ROWS,
     MONTH,
     NewFiles,
-    compaction_properties,
     complete_events,
     remove_actions,
 )
@@ -40,7 +40,6 @@ from queries import (
     store_options,
     table_root,
 )
-from queries.errors import panics_as_unavailable
 from queries.times import MIN_TIME, to_micros
 
 TABLE_SCHEMA = LAKE_SCHEMA.append(pa.field(MONTH, pa.string()))
@@ -50,7 +49,11 @@ TABLE_DESCRIPTION = {
     "configuration": {"delta.logRetentionDuration": "interval 7 days"},
 }
 MAX_FILES_PER_MONTH = 32
-"""The service compacts a month that has this many files."""
+"""A month that has this many files has the small ones merged."""
+SMALL_FILE_ROWS = 1_000_000
+"""A file with fewer events is small. The larger ones of a month are merged when it is over."""
+QUIET_TIME = timedelta(days=1)
+"""A month is over when no events were added to it for this long."""
 
 
 @dataclass(frozen=True)
@@ -177,21 +180,30 @@ class LakeTable:
         if self._table.version() != committed:
             raise LakeConflict(f"another writer of the lake in {self.url} committed after this one")
 
-    def compact(self, min_files: int = 2) -> int:
-        """Merges the files of each month that has at least ``min_files``, and returns the number of these months.
+    def compact(self) -> int:
+        """Merges the files of each month into one, and returns the number of months that had several.
 
+        Files of an older release stay as they are until they are upgraded.
         Raises LakeConflict, LakeError and StoreUnavailable.
         """
-        months = self._data_files().group_by(month=f"partition.{MONTH}").len()
-        to_compact = months.filter(pl.col("len") >= min_files)["month"].sort()
-        try:
-            # deltalake panics over some names of folders
-            with panics_as_unavailable(f"the lake in {self.url} cannot be compacted"):
-                for month in to_compact:
-                    self._table.optimize.compact([(MONTH, "=", month)], writer_properties=compaction_properties())
-        except STORE_ERRORS as error:
-            raise self._translate(error) from error
-        return len(to_compact)
+        return self._merge_months(self._data_files())
+
+    def tidy(self) -> None:
+        """Merges files as a service does after each sync, so that a month has few, and none is rewritten often.
+
+        A month with MAX_FILES_PER_MONTH files has its small ones merged. A
+        month that got no events for a day is merged into one file. Raises
+        LakeConflict, LakeError and StoreUnavailable.
+        """
+        data_files = self._data_files().with_columns(
+            files_of_month=pl.len().over(f"partition.{MONTH}"),
+            newest=pl.col("modification_time").max().over(f"partition.{MONTH}"),
+        )
+        quiet_since = (datetime.now(UTC) - QUIET_TIME).timestamp() * 1000
+        is_quiet = pl.col("newest") < quiet_since
+        is_small = pl.col("num_records") < SMALL_FILE_ROWS
+        has_many = pl.col("files_of_month") >= MAX_FILES_PER_MONTH
+        self._merge_months(data_files.filter(is_quiet | (has_many & is_small)))
 
     def vacuum(self, keep_hours: int) -> int:
         """Deletes the files that have not been part of the table for ``keep_hours``, and returns their number.
@@ -215,6 +227,28 @@ class LakeTable:
             if isinstance(error, (*STORE_ERRORS, pl.exceptions.PolarsError)):
                 raise self._translate(error) from error
             raise
+
+    def _merge_months(self, data_files: pl.DataFrame) -> int:
+        """Merges the complete ones of these files month by month, each in one commit, and counts these months."""
+        snapshot, files, root = self.snapshot(), Files(self.url), table_root(self._table)
+        located = data_files.filter("complete").with_columns(uri=pl.lit(f"{root}/") + pl.col("path"))
+        months = [
+            (str(month), of_month)
+            for (month,), of_month in located.sort(f"partition.{MONTH}").group_by(
+                f"partition.{MONTH}", maintain_order=True
+            )
+            if of_month.height > 1
+        ]
+        if snapshot is None:
+            return 0
+        for month, of_month in months:
+            try:
+                merged = merge_data_files(files, month, of_month, self._options)
+            except STORE_ERRORS as error:
+                raise self._translate(error) from error
+            removed = remove_actions(of_month, changes_data=False)
+            self.commit(StagedChange([*removed, merged], 0), SyncPosition.of(snapshot))
+        return len(months)
 
     def _data_files(self) -> pl.DataFrame:
         return lake_data_files(self._table)

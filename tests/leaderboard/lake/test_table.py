@@ -3,10 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from leaderboard.lake import lock
+from leaderboard.lake import compaction, lock, table
 from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.table import LakeTable
@@ -33,6 +35,49 @@ def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores) -> No
     assert_frame_equal(stores.hybrid_events(), stores.database_events())
     # compaction kept the watermark
     assert stores.sync().events == 0
+
+
+def test_results_of_an_orchestrator_lie_together(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "ROW_GROUP_ROWS", 20)
+    monkeypatch.setattr(compaction, "MAX_RANGE_ROWS", 300)
+    for first in range(0, 1000, 250):
+        load_events(stores.url, EVENTS[first : first + 250])
+        stores.sync()
+    LakeTable(stores.lake).compact()
+    assert_frame_equal(stores.lake_events(), stores.database_events())
+    for uri, since, until in stores.snapshot().files.select("uri", "since", "until").iter_rows():
+        events = pl.read_parquet(uri, hive_partitioning=False)
+        assert_frame_equal(events, events.sort("orchestrator", "event_time", "id"))
+        assert since == events["event_time"].min()
+        assert timedelta() <= until - events["event_time"].max() < timedelta(milliseconds=1)
+        metadata, orchestrator = pq.read_metadata(uri), events["orchestrator"][0]
+        column = metadata.schema.names.index("orchestrator")
+        groups = [metadata.row_group(n).column(column).statistics for n in range(metadata.num_row_groups)]
+        assert sum(group.min <= orchestrator <= group.max for group in groups) < len(groups) / 2
+
+
+def test_month_is_merged_into_one_file_when_it_is_over(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days in range(3):
+        insert_events(stores.url, NOON + days * DAY, NOON - 40 * DAY)
+        stores.sync()
+    LakeTable(stores.lake).tidy()
+    assert stores.snapshot().files.height == 6
+    monkeypatch.setattr(table, "QUIET_TIME", -DAY)
+    LakeTable(stores.lake).tidy()
+    assert stores.snapshot().files.height == 2
+    assert_frame_equal(stores.lake_events(), stores.database_events())
+
+
+def test_large_files_of_a_busy_month_stay(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "MAX_FILES_PER_MONTH", 4)
+    monkeypatch.setattr(table, "SMALL_FILE_ROWS", 3)
+    heights = []
+    for _ in range(8):
+        insert_events(stores.url, NOON)
+        stores.sync()
+        heights.append(sorted(stores.snapshot().files["events"]))
+    # a file of four events is large; the small ones beside it are merged
+    assert heights == [[1], [1, 1], [1, 1, 1], [4], [1, 4], [1, 1, 4], [3, 4], [1, 3, 4]]
 
 
 def test_unwritable_lake_raises_a_lake_error(stores: Stores, tmp_path: Path) -> None:
