@@ -42,12 +42,13 @@ def partial_file(folder: Path) -> Iterator[Path]:
 
 def publish(partial: Path, destination: Path) -> None:
     """Renames a partial file. After the call it survives a power failure. Raises OSError."""
-    _sync_to_disk(partial)
+    sync_to_disk(partial)
     partial.replace(destination)
-    _sync_to_disk(destination.parent)
+    sync_to_disk(destination.parent)
 
 
-def _sync_to_disk(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
+    """Returns when a file or a folder would survive a power failure. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from queries.errors import first_line
-from queries.sources.decoded.atomic_files import partial_file, publish
+from queries.sources.decoded.atomic_files import partial_file, publish, sync_to_disk
 from queries.sources.decoded.categories import NO_EVENTS, TextCategories
 from queries.sources.decoded.dictionary import TextDictionary
 from queries.sources.text_encoding import TEXT_COLUMNS
@@ -87,6 +87,8 @@ def write_decoded_file(folder: Path, uri: str, batches: Iterable[pl.DataFrame], 
         with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, schema) as writer:
             for frame in batches:
                 writer.write_table(frame.rechunk().to_arrow().cast(_SCHEMA))
+        # a network file system may set the time of modification only now
+        sync_to_disk(path)
         status = path.stat()
         publish(path, folder / str(DecodedFileName(key, status.st_size, status.st_mtime_ns)))
 
