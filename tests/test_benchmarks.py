@@ -1,16 +1,20 @@
 """The benchmarks run, and compare every query with plain SQL."""
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.figures import Figure
-from benchmarks.measured_queries import DAYS, SQL
+from benchmarks.growth import QUESTIONS, SINCE, main
+from benchmarks.measured_queries import DAYS, SQL, UNTIL
 from benchmarks.trust.overload import measure_overload
 from benchmarks.trust.processes.programs import find_program
 from benchmarks.trust.setup import running
 from benchmarks.trust.slow_clients import measure_slow_clients
 from benchmarks.trust.soak import measure_growth, run_soak
+from queries import open_events
 from tests.conftest import new_folder
 from tests.support.commands import PROJECT, run_python
 
@@ -43,6 +47,22 @@ def test_every_figure_is_measured_in_one_run() -> None:
     assert ("regions, 32 connections" in sections["service"]) == with_wrk
     assert ("regions through nginx, 32 connections" in sections["service"]) == (with_wrk and with_nginx)
     assert all(name in done.stdout for section in sections.values() for name in section)
+
+
+@pytest.mark.slow
+def test_growth_is_measured_over_copied_files_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.growth.MAX_SIMULATED_RESULTS", 1000)
+    question = "ranking"
+    monkeypatch.setattr("benchmarks.growth.QUESTIONS", {question: QUESTIONS[question]})
+    options = ("--results", "3000", "--runs", "1", "--folder", str(tmp_path), "--json", str(tmp_path / "figures.json"))
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 0, done.output
+    (result,) = json.loads((tmp_path / "figures.json").read_text())["results"]
+    figures = {figure["name"]: figure["values"] for figure in result["figures"]}
+    assert all(min(values) > 0 for values in figures.values())
+    assert {f"{question}, {source}, first answer" for source in ("lake", "decoded")} < {*figures}
+    events = open_events(str(tmp_path / "3000")).window(SINCE, UNTIL).collect()
+    assert (events.height, events["id"].n_unique()) == (3000, 1000)
 
 
 @pytest.mark.slow
