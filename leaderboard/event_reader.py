@@ -1,9 +1,11 @@
 """Events for requests: current ones, or those of memory and the lake while the database fails."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from leaderboard.postgres.readiness import Readiness
 from queries import REFRESH_PATIENCE_SECONDS, EventWindow, LiveEvents, MemoryUsage
@@ -57,38 +59,41 @@ class EventReader:
         self._outage_log.worked()
         return window
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
-        """The results of one orchestrator, which memory does not have.
+    def results(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
+    ) -> EventWindow:
+        """The results of one orchestrator, or those that list errors, which memory does not have.
 
         While the database is unavailable or stalls, the results of the lake.
         Without a lake that has them, waits for a database that stalls. Raises
         StoreUnavailable and StoreTimeout.
         """
-        query = (orchestrator, since, until, job_type)
+        query = orchestrator, since, until, job_type
+        read = partial(self._events.results, *query, with_errors=with_errors)
+        read_lake = partial(self._events.results_during_outage, *query, with_errors=with_errors)
         try:
             self._readiness.ensure(REFRESH_PATIENCE_SECONDS)
-            return self._results_or_lake(*query)
+            return self._results_or_lake(read, read_lake)
         except StoreError as error:
             self._check_outage_is_bridged(error)
             try:
-                return self._events.results_during_outage(*query)
+                return read_lake()
             except StoreError:
                 if self._readiness.was_ready or not isinstance(error, StoreTimeout):
                     raise error from None
             self._readiness.ensure()
-            return self._events.results(*query)
+            return read()
 
-    def _results_or_lake(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
+    def _results_or_lake(self, read: Callable[[], EventWindow], read_lake: Callable[[], EventWindow]) -> EventWindow:
         """The results from the database, or from the lake as soon as the database is known to stall."""
-        query = (orchestrator, since, until, job_type)
         stalls = self._events.is_overdue
-        outcome = None if stalls else run_in_thread(self._events.results, *query)
+        outcome = None if stalls else run_in_thread(read)
         while not stalls and outcome is not None and not wait([outcome], STALL_CHECK_SECONDS).done:
             stalls = self._events.does_database_stall()
         if stalls:
             with suppress(StoreError):
-                return self._events.results_during_outage(*query)
-        return outcome.result() if outcome is not None else self._events.results(*query)
+                return read_lake()
+        return outcome.result() if outcome is not None else read()
 
     def _check_outage_is_bridged(self, error: StoreError) -> None:
         """Raises the error where the lake may belong to another database, since this one was never seen."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from queries.nodes.service_uris import service_uris as service_uris
     from queries.orchestrator_errors import daily_error_classes as daily_error_classes
     from queries.orchestrator_errors import orchestrator_error_classes as orchestrator_error_classes
+    from queries.orchestrator_errors import orchestrator_error_tables as orchestrator_error_tables
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
@@ -140,6 +141,7 @@ attach(
         "incidents": "queries.incidents",
         "daily_error_classes": "queries.orchestrator_errors",
         "orchestrator_error_classes": "queries.orchestrator_errors",
+        "orchestrator_error_tables": "queries.orchestrator_errors",
         "NETWORK_GROUP_COLUMNS": "queries.network.stats",
         "network_stats": "queries.network.stats",
         "job_measures": "queries.network.job_measures",

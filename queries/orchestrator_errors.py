@@ -46,15 +46,7 @@ def orchestrator_errors(results: PolarsFrame, event_filter: EventFilter) -> Pola
     │ transcoding ┆ NYC    ┆ null  ┆ timeout ┆ Timeout    ┆ 1       ┆ 1     ┆ 1.0   │
     └─────────────┴────────┴───────┴─────────┴────────────┴─────────┴───────┴───────┘
     """
-    messages = pl.col("message").drop_nulls()
-    return (
-        classified_errors(results, event_filter)
-        .group_by(*JOB_COLUMNS, "class", "error_code")
-        .agg(*_count_columns(), message=messages.mode().sort().first())
-        .with_columns(share=pl.col("count") / pl.col("count").sum().over(JOB_COLUMNS))
-        .select(*JOB_COLUMNS, "class", "error_code", "message", *_COUNTS)
-        .sort(*JOB_COLUMNS, "count", "error_code", "class", descending=[False] * 4 + [True, False, False])
-    )
+    return _errors_of_jobs(classified_errors(results, event_filter))
 
 
 def orchestrator_error_classes(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
@@ -77,22 +69,19 @@ def orchestrator_error_classes(results: PolarsFrame, event_filter: EventFilter) 
     │ timeout ┆ 2       ┆ 2     ┆ 1.0   ┆ ["Timeout"] │
     └─────────┴─────────┴───────┴───────┴─────────────┘
     """
-    names = [found.name for found in ERROR_CLASSES]
-    sentences = [found.what_to_do for found in ERROR_CLASSES]
-    counts_of_codes = pl.col("count").sum().over("class", "error_code")
-    codes = pl.col("error_code").sort_by(-pl.col("of_code"), "error_code").unique(maintain_order=True)
-    return (
-        classified_errors(results, event_filter)
-        .with_columns(of_code=counts_of_codes)
-        .group_by("class")
-        .agg(*_count_columns(), codes=codes)
-        .with_columns(
-            share=pl.col("count") / pl.col("count").sum(),
-            what_to_do=pl.col("class").replace_strict(names, sentences),
-        )
-        .select("class", "what_to_do", *_COUNTS, "codes")
-        .sort("count", "class", descending=[True, False])
-    )
+    return _error_classes(classified_errors(results, event_filter))
+
+
+def orchestrator_error_tables(results: pl.DataFrame, event_filter: EventFilter) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of ``orchestrator_errors`` and of ``orchestrator_error_classes``, in less time than one after the other.
+
+    >>> from queries import EventFilter, sample_data
+    >>> errors, classes = orchestrator_error_tables(sample_data.results(), EventFilter(orchestrator="0xbb"))
+    >>> errors.height, classes.height
+    (2, 1)
+    """
+    errors = classified_errors(results, event_filter)
+    return _errors_of_jobs(errors), _error_classes(errors)
 
 
 def daily_error_classes(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:
@@ -156,6 +145,35 @@ def classified_errors(results: PolarsFrame, event_filter: EventFilter) -> Polars
         )
     )
     return errors.join(texts, on=["posted_code", "posted_message"])
+
+
+def _errors_of_jobs(errors: PolarsFrame) -> PolarsFrame:
+    messages = pl.col("message").drop_nulls()
+    return (
+        errors.group_by(*JOB_COLUMNS, "class", "error_code")
+        .agg(*_count_columns(), message=messages.mode().sort().first())
+        .with_columns(share=pl.col("count") / pl.col("count").sum().over(JOB_COLUMNS))
+        .select(*JOB_COLUMNS, "class", "error_code", "message", *_COUNTS)
+        .sort(*JOB_COLUMNS, "count", "error_code", "class", descending=[False] * 4 + [True, False, False])
+    )
+
+
+def _error_classes(errors: PolarsFrame) -> PolarsFrame:
+    names = [found.name for found in ERROR_CLASSES]
+    sentences = [found.what_to_do for found in ERROR_CLASSES]
+    counts_of_codes = pl.col("count").sum().over("class", "error_code")
+    codes = pl.col("error_code").sort_by(-pl.col("of_code"), "error_code").unique(maintain_order=True)
+    return (
+        errors.with_columns(of_code=counts_of_codes)
+        .group_by("class")
+        .agg(*_count_columns(), codes=codes)
+        .with_columns(
+            share=pl.col("count") / pl.col("count").sum(),
+            what_to_do=pl.col("class").replace_strict(names, sentences),
+        )
+        .select("class", "what_to_do", *_COUNTS, "codes")
+        .sort("count", "class", descending=[True, False])
+    )
 
 
 def _count_columns() -> list[pl.Expr]:

@@ -1,6 +1,5 @@
 """The events of a response: without the excluded ones, of several windows, or with what explains a score."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -15,14 +14,6 @@ from queries.errors import StoreError
 from queries.times import TimeRange, last_hours
 
 WEEK_HOURS = 7 * 24
-
-
-def concat_windows(windows: Sequence[EventWindow]) -> EventWindow:
-    """The events of all windows, without a version. ``as_of`` is the earliest."""
-    moments = [window.as_of for window in windows if window.as_of is not None]
-    return EventWindow(
-        None, lambda: pl.concat([window.load().lazy() for window in windows]), min(moments, default=None)
-    )
 
 
 def select_events(
@@ -87,7 +78,7 @@ def scored_week(recent_hours: float, formula: Formula) -> tuple[EventWindow, dat
 
 
 class Explained(NamedTuple):
-    """Why an orchestrator has its score, its results, and the ``common_as_of`` of the data."""
+    """Why an orchestrator has its score, its results that list errors, and the ``common_as_of`` of the data."""
 
     why: Explanation
     results: pl.LazyFrame
@@ -101,7 +92,9 @@ def explain(window: EventWindow, time_range: TimeRange, event_filter: EventFilte
     """
     # loaded first, so that the results have all of its events
     events = window.load()
-    results = service().events.results(event_filter.orchestrator or "", *time_range, event_filter.job_type)
+    results = service().events.results(
+        event_filter.orchestrator or "", *time_range, event_filter.job_type, with_errors=True
+    )
     why = queries.explanation(
         events,
         event_filter,

@@ -100,11 +100,15 @@ class HybridEvents:
         """What is left out of scores; see PostgresEvents.exclusions."""
         return self._postgres.exclusions()
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type; see PostgresEvents.results."""
+    def results(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
+    ) -> pl.LazyFrame:
+        """The results of one orchestrator (lower case) and job type (None is any); see PostgresEvents.results."""
 
         def read_database(part: DatabasePart) -> pl.LazyFrame:
-            return self._postgres.results(orchestrator, part.since, part.until, job_type, after_id=part.after_id)
+            return self._postgres.results(
+                orchestrator, part.since, part.until, job_type, with_errors=with_errors, after_id=part.after_id
+            )
 
         # an index of the database finds them faster than a scan of the lake
         results = read_database(DatabasePart(since, until))
@@ -113,7 +117,7 @@ class HybridEvents:
             return results
         return _concat(
             self._read(since, until, read_database, prefer_database=True),
-            lambda part: part.snapshot.results(orchestrator, part.since, part.until, job_type),
+            lambda part: part.snapshot.results(orchestrator, part.since, part.until, job_type, with_errors=with_errors),
         )
 
     def days(self, since: datetime, until: datetime) -> list[date]:

@@ -44,7 +44,7 @@ class LakeEvents:
         """Nothing: only a database knows what is left out of scores."""
         return []
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str | None) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type; see LakeSnapshot.results."""
         return self.require_snapshot().results(orchestrator, since, until, job_type)
 

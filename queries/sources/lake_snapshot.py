@@ -17,7 +17,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from queries.errors import StoreUnavailable
-from queries.schema import EVENT_SCHEMA
+from queries.schema import EVENT_SCHEMA, NO_ERRORS
 from queries.sources.database_state import DatabaseState
 from queries.sources.object_stores import is_local_path
 from queries.sources.parquet_files import scan_lake_files
@@ -114,13 +114,19 @@ class LakeSnapshot:
         events = self._scan(since, until).select(columns)
         return events if max_id is None or max_id >= self.watermark else events.filter(pl.col("id") <= max_id)
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> pl.LazyFrame:
+    def results(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
+    ) -> pl.LazyFrame:
         """The results of one orchestrator (lower case) and job type, as PostgresEvents.results returns them.
 
         Raises StoreUnavailable if the lake may lack some of them.
         """
         self.require_complete(since)
-        matches = (pl.col("orchestrator") == orchestrator) & (pl.col("job_type") == job_type)
+        matches = pl.col("orchestrator") == orchestrator
+        if job_type is not None:
+            matches &= pl.col("job_type") == job_type
+        if with_errors:
+            matches &= pl.col("error_kind") != NO_ERRORS
         return self._scan(since, until).filter(matches).select(*RESULT_COLUMNS, "warm")
 
     def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:

@@ -33,6 +33,8 @@ SQL_COLUMNS = f"""
 
 Any condition or pattern in SQL would take longer than cutting the field out.
 """
+SQL_HAS_ERRORS = "starts_with(e.payload->>'errors', '[') AND e.payload->>'errors' <> '[]'"
+"""Whether the error_kind of a result is not NO_ERRORS."""
 
 DUCKDB_COLUMNS = rf"""
     nullif(regexp_extract(payload::JSON->>'test_outcome', '{OUTCOME_PATTERN}'), '') AS outcome,

@@ -152,17 +152,27 @@ class PostgresEvents:
         return self._events(f"(e.id > {after_id:d}{ranges}) AND isfinite(e.event_time)")
 
     def results(
-        self, orchestrator: str, since: datetime, until: datetime, job_type: str, *, after_id: int | None = None
+        self,
+        orchestrator: str,
+        since: datetime,
+        until: datetime,
+        job_type: str | None,
+        *,
+        with_errors: bool = False,
+        after_id: int | None = None,
     ) -> pl.LazyFrame:
-        """The results of one orchestrator (lower case) and job type, in no order.
+        """The results of one orchestrator (lower case) and job type (None is any), in no order.
 
         The columns are RESULT_COLUMNS, all text as String, and ``warm``. With
-        ``after_id``, only results with a higher id.
+        ``with_errors``, only results that list errors. With ``after_id``, only
+        results with a higher id.
         """
         window = f"{_in_window(since, until)}{_in_id_range(after_id, None)}"
         columns = "e.payload::text AS payload, e.payload->>'model_is_warm' AS warm"
-        condition = f"lower(e.orchestrator) = $1 AND p.job_type = $2 AND {window}"
-        results = self._read_rows(columns, condition, (orchestrator, job_type))
+        condition = f"lower(e.orchestrator) = $1 AND ($2 = '' OR p.job_type = $2) AND {window}"
+        if with_errors:
+            condition += f" AND {posted_fields.SQL_HAS_ERRORS}"
+        results = self._read_rows(columns, condition, (orchestrator, job_type or ""))
         return results.with_columns(posted_fields.is_warm(pl.col("warm")))
 
     def read_writer_snapshot(self) -> WriterSnapshot:

@@ -6,8 +6,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from queries import ERROR_CLASSES, EventFilter, orchestrator_error_classes, orchestrator_errors
+from queries import (
+    ERROR_CLASSES,
+    EventFilter,
+    orchestrator_error_classes,
+    orchestrator_error_tables,
+    orchestrator_errors,
+)
 from tests.queries.conftest import make_events, to_polars
 
 OWN = EventFilter(orchestrator="0xa")
@@ -73,3 +80,11 @@ def test_classes_are_over_all_jobs(lazy: bool) -> None:
 def test_results_without_errors_have_no_class() -> None:
     assert orchestrator_error_classes(results([[], []]), OWN).is_empty()
     assert orchestrator_error_classes(results([]).with_columns(payload=pl.lit("{}")), OWN).is_empty()
+
+
+def test_both_tables_are_those_of_the_two_functions() -> None:
+    found = results([[refused(1), {"error_code": "Timeout", "message": "m", "count": 4}], [refused(2)], []])
+    tables = orchestrator_error_tables(found, OWN)
+    assert [table.height for table in tables] == [2, 2]
+    assert_frame_equal(tables[0], orchestrator_errors(found, OWN))
+    assert_frame_equal(tables[1], orchestrator_error_classes(found, OWN))

@@ -11,8 +11,8 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_explanation, render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response, cached_results
-from leaderboard.web.windows import common_as_of, concat_windows, explain, scored_window, select_events
-from queries import AI, TRANSCODING, EventFilter
+from leaderboard.web.windows import common_as_of, explain, scored_window, select_events
+from queries import EventFilter
 
 bp = Blueprint("rankings", __name__)
 
@@ -50,15 +50,9 @@ def orchestrator(address: str) -> Response:
         # loaded once, and first, so that the results have all of its events
         events = window.load()
         jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula))
-        results = concat_windows(
-            (
-                service().events.results(address, *time_range, TRANSCODING),
-                service().events.results(address, *time_range, AI),
-            )
-        )
-        same_results = select_events(results.load(), events, event_filter)
-        errors = queries.collect(queries.orchestrator_errors(same_results, event_filter))
-        classes = queries.collect(queries.orchestrator_error_classes(same_results, event_filter))
+        results = service().events.results(address, *time_range, None, with_errors=True)
+        same_results = queries.collect(select_events(results.load(), events, event_filter))
+        errors, classes = queries.orchestrator_error_tables(same_results, event_filter)
         nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula))
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)

@@ -195,10 +195,12 @@ class LiveEvents:
         from_database = partial(self._read, state.categories, since, until, prefer_database=True)
         return EventWindow(state.version(first, last), load, None, from_database)
 
-    def results(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
+    def results(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
+    ) -> EventWindow:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
         as_of = self._source.replayed_until()
-        results = self._source.results(orchestrator, since, until, job_type)
+        results = self._source.results(orchestrator, since, until, job_type, with_errors=with_errors)
         return EventWindow(None, lambda: results, as_of)
 
     def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
@@ -217,10 +219,13 @@ class LiveEvents:
         recent = [events.lazy() for events in state.events_after(lake.watermark, first, last)]
         return EventWindow(None, lambda: pl.concat([old, *recent]), as_of)
 
-    def results_during_outage(self, orchestrator: str, since: datetime, until: datetime, job_type: str) -> EventWindow:
+    def results_during_outage(
+        self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
+    ) -> EventWindow:
         """The results of one orchestrator from the lake. Raises StoreUnavailable where it does not have them."""
         lake = self._require_lake(since)
-        return EventWindow(None, lambda: lake.results(orchestrator, since, until, job_type), lake.as_of)
+        results = lake.results(orchestrator, since, until, job_type, with_errors=with_errors)
+        return EventWindow(None, lambda: results, lake.as_of)
 
     def _load(self, state: LiveState, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
         """The events of a window of a state, with those of missing days read from the database."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta, timezone
 
+import polars as pl
 import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn, parse_dsn
@@ -107,6 +108,18 @@ def test_results_match_an_orchestrator_stored_in_any_case(database: str, events:
     assert frame["payload"].to_list() == ['{"x": 1}']
     assert events.results(ADDRESS.lower(), NOON, NOON, "ai").collect().is_empty()
     assert events.results("0x' OR 1=1 --", NOON, NOON, "transcoding").collect().is_empty()
+
+
+def test_results_with_errors_are_those_whose_error_kind_says_so(database: str, events: PostgresEvents) -> None:
+    values = [[], None, "[text", "text", {"a": 1}, [{"error_code": "Timeout"}], [{"error_code": "OrchestratorBusy"}], 5]
+    for job_type in ("transcoding", "ai"):
+        for value in values:
+            store(database, {"errors": value}, job_type=job_type)
+    expected = events.window(NOON, NOON).filter(pl.col("error_kind") != "none").collect()["id"].sort()
+    found = events.results(ADDRESS.lower(), NOON, NOON, None, with_errors=True).collect()["id"].sort()
+    assert found.to_list() == expected.to_list() == [3, 6, 7, 11, 14, 15]
+    found = events.results(ADDRESS.lower(), NOON, NOON, "ai", with_errors=True).collect()["id"]
+    assert sorted(found) == [11, 14, 15]
 
 
 @pytest.mark.parametrize(("warm", "expected"), [(True, True), (False, False), (None, None), (1, None), ("yes", None)])

@@ -90,7 +90,7 @@ def _changes(
     first_day, days_in_range = days.since.date(), (days.until - days.since).days + 1
     every_day = [first_day + timedelta(days=number) for number in range(days_in_range)]
     yield from changes_of_tests(job, set(own["event_time"].dt.date()), every_day)
-    results = service().events.results(event_filter.orchestrator or "", *days, event_filter.job_type)
+    results = service().events.results(event_filter.orchestrator or "", *days, event_filter.job_type, with_errors=True)
     failed = own.filter(pl.col("success_rate") < 1, ~pl.col("is_unscored")).select("id").lazy()
     posted = results.load().lazy().join(failed, on="id", how="semi")
     errors = queries.collect(queries.daily_error_classes(posted, event_filter))

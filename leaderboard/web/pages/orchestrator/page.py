@@ -8,6 +8,7 @@ import polars as pl
 from flask import Response, request
 
 import queries
+from leaderboard.services import service
 from leaderboard.web import table_params
 from leaderboard.web.caching.incidents import incidents_in
 from leaderboard.web.pages.layout import formats
@@ -63,10 +64,14 @@ def orchestrator(address: str) -> Response:
             **latest_results(own, explained.results),
             **_urls(state, address),
             "result_id": result_id,
-            "payload": payload_of(explained.results, result_id) if result_id else None,
+            "payload": payload_of(_results(state, address), result_id) if result_id else None,
         }
 
     return page_response(asked, [window], "orchestrator.html", values)
+
+
+def _results(state: PageState, address: str) -> pl.LazyFrame:
+    return service().events.results(address, *state.time_range, state.event_filter.job_type).load().lazy()
 
 
 def _choices(events: pl.DataFrame, state: PageState, event_filter: EventFilter) -> dict[str, Any]:
