@@ -80,8 +80,11 @@ def orchestrator_error_tables(results: pl.DataFrame, event_filter: EventFilter) 
     >>> errors.height, classes.height
     (2, 1)
     """
-    errors = classified_errors(results, event_filter)
-    return _errors_of_jobs(errors), _error_classes(errors)
+    errors = classified_errors(results, event_filter).lazy()
+    by_job, by_class = (
+        table.collect(engine="streaming") for table in (_errors_of_jobs(errors), _error_classes(errors))
+    )
+    return by_job, by_class
 
 
 def daily_error_classes(results: PolarsFrame, event_filter: EventFilter) -> PolarsFrame:

@@ -8,12 +8,13 @@ read from it. See read_plan.
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from queries.concurrency.outages import OutageLog
-from queries.errors import StoreError
+from queries.errors import StoreError, StoreUnavailable
 from queries.scoring.exclusions import Exclusion
 from queries.sources.activity.change_log import ChangePosition
 from queries.sources.activity.forgotten_writers import ForgottenWriter
@@ -27,6 +28,9 @@ from queries.sources.watermark import WriterSnapshot
 from queries.times import MAX_TIME, MICROSECOND, MIN_TIME
 
 log = logging.getLogger(__name__)
+
+LONG_WINDOW = timedelta(days=7)
+"""From here on, the results of one orchestrator are read from the lake, where its files are sorted by orchestrator."""
 
 
 class HybridEvents:
@@ -110,15 +114,21 @@ class HybridEvents:
                 orchestrator, part.since, part.until, job_type, with_errors=with_errors, after_id=part.after_id
             )
 
-        # an index of the database finds them faster than a scan of the lake
+        def scan_lake(part: LakePart) -> pl.LazyFrame:
+            return part.snapshot.results(orchestrator, part.since, part.until, job_type, with_errors=with_errors)
+
+        if until - since >= LONG_WINDOW:
+            # a file may be missing or broken
+            with suppress(StoreUnavailable):
+                lake = self._available_lake()
+                if lake is not None and lake.skips_others(orchestrator, since, until):
+                    return collect(_concat(self._read(since, until, read_database), scan_lake)).lazy()
+        # an index of the database finds a few sooner
         results = read_database(DatabasePart(since, until))
         pruned = self._postgres.pruned()
         if pruned is None or pruned <= since:
             return results
-        return _concat(
-            self._read(since, until, read_database, prefer_database=True),
-            lambda part: part.snapshot.results(orchestrator, part.since, part.until, job_type, with_errors=with_errors),
-        )
+        return _concat(self._read(since, until, read_database, prefer_database=True), scan_lake)
 
     def days(self, since: datetime, until: datetime) -> list[date]:
         """The UTC days that have events with since ≤ event_time ≤ until (aware datetimes), in order."""

@@ -20,7 +20,7 @@ from queries.errors import StoreUnavailable
 from queries.schema import EVENT_SCHEMA, NO_ERRORS
 from queries.sources.database_state import DatabaseState
 from queries.sources.object_stores import is_local_path
-from queries.sources.parquet_files import scan_lake_files
+from queries.sources.parquet_files import row_groups, scan_lake_files
 from queries.sources.posted_fields import with_posted_fields
 from queries.times import MIN_TIME, from_micros
 
@@ -31,6 +31,9 @@ WATERMARK_KEY, AS_OF_KEY, DATABASE_KEY, CHANGES_KEY, TARGET_KEY, COMPLETE_SINCE_
 """The application transactions of a commit; see LakeSnapshot. Moments are in microseconds since 1970."""
 RESULT_COLUMNS = ("id", "event_time", "orchestrator", "region", "job_type", "pipeline", "model", "payload")
 """The columns of a result as it was posted."""
+
+MAX_SHARE_TO_READ = 0.25
+"""From this share of the rows on, a scan for one orchestrator takes longer than the database's index."""
 
 READER_VERSIONS = (1, 3)
 """The versions of Delta's reader protocol that this module reads. Version 3 names the features that it needs."""
@@ -129,6 +132,17 @@ class LakeSnapshot:
             matches &= pl.col("error_kind") != NO_ERRORS
         return self._scan(since, until).filter(matches).select(*RESULT_COLUMNS, "warm")
 
+    def skips_others(self, orchestrator: str, since: datetime, until: datetime) -> bool:
+        """Whether a reader of one orchestrator's results of a window skips most row groups of its files.
+
+        False for an object store, which would have to be asked for each file. Raises StoreUnavailable.
+        """
+        if self.options is not None:
+            return False
+        groups = [group for uri in self._files_of(since, until)["uri"] for group in row_groups(uri)]
+        to_read = sum(group.rows for group in groups if group.may_have(orchestrator))
+        return to_read <= MAX_SHARE_TO_READ * sum(group.rows for group in groups)
+
     def rows(self, since: datetime, until: datetime) -> pl.LazyFrame:
         """What the lake has of the events of a window, with ``payload``, even where others were pruned."""
         return self._scan(since, until).select(*EVENT_SCHEMA, "payload")
@@ -148,7 +162,7 @@ class LakeSnapshot:
         return min(starts)
 
     def _scan(self, since: datetime, until: datetime) -> pl.LazyFrame:
-        files = self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
+        files = self._files_of(since, until)
         complete, older = files.filter("complete"), files.filter(~pl.col("complete"))
         frames = []
         if not complete.is_empty():
@@ -156,6 +170,9 @@ class LakeSnapshot:
         if not older.is_empty():
             frames.append(with_posted_fields(self._scan_files(older, since, until)))
         return pl.concat([frame.select(*_COLUMNS) for frame in frames]) if frames else _NO_ROWS
+
+    def _files_of(self, since: datetime, until: datetime) -> pl.DataFrame:
+        return self.files.filter((pl.col("since") <= until) & (pl.col("until") >= since))
 
     def _scan_files(self, files: pl.DataFrame, since: datetime, until: datetime) -> pl.LazyFrame:
         rows = scan_lake_files(files["uri"].to_list(), self.options)
