@@ -112,6 +112,9 @@ class HealthCheck:
             document["lake"] = {"ok": True}
             if lake.synced_percent is not None:
                 document["lake"]["synced_percent"] = lake.synced_percent
+        if (obstacle := self._service.lake_obstacle) is not None:
+            # no fault: everything works without a lake, or with one that others keep
+            document.setdefault("lake", {"ok": True})["note"] = obstacle
         if isinstance(window, Exception):
             status = DOWN
         else:

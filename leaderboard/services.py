@@ -123,6 +123,11 @@ class Service:
         """The newest version of the lake, or None where there is none. Raises StoreUnavailable and StoreTimeout."""
         return self._hybrid.lake()
 
+    @property
+    def lake_obstacle(self) -> str | None:
+        """Why this machine cannot keep a lake, or None. The service works without one."""
+        return self._lake_sync.obstacle
+
     def last_write_failed(self) -> bool:
         """Whether a post could not be stored a moment ago, and none was stored since."""
         return self._result_writer.failures.has_just_failed

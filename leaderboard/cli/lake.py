@@ -22,7 +22,7 @@ from leaderboard.lake.table import LakeTable
 from leaderboard.lake.verify import compare_days
 from leaderboard.plain_text import escape_controls
 from leaderboard.settings import Settings
-from queries import LakeEvents, LakeSnapshot, PostgresEvents
+from queries import LakeEvents, LakeSnapshot, PostgresEvents, hash64
 from queries.db import AdvisoryLock
 from queries.times import MIN_TIME
 
@@ -156,7 +156,8 @@ def _sync(settings: Settings, rewrite: Rewrite, *, adopt: bool = False) -> None:
             with exclusive_lock(opened.url, settings.lake, settings.db_timeout) as lock, show_progress() as progress:
                 options = SyncOptions(rewrite, adopt, before_commit=lock.check)
                 synced = sync(opened.postgres, settings.lake, progress, options)
-                record_lake(opened.url, settings.lake, settings.db_timeout)
+                database = hash64(opened.postgres.state().database)
+                record_lake(opened.url, settings.lake, settings.db_timeout, database)
         except LakeConflict as conflict:
             click.echo(f"nothing done: {conflict}", err=True)
             return

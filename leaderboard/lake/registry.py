@@ -28,13 +28,17 @@ _BEHIND = """
     WHERE id <> %s AND watermark < %s AND synced_at > now() - %s::interval ORDER BY place"""
 
 
-def record_lake(url: str, lake_url: str, timeout: float) -> None:
-    """Records in the database at ``url`` how far a lake reaches. ``timeout`` is the limit for connecting, in seconds.
+def record_lake(url: str, lake_url: str, timeout: float, database: int) -> None:
+    """Records in the database at ``url`` how far a lake reaches, unless that is of another database.
 
-    Raises LakeError, StoreUnavailable and StoreTimeout.
+    ``timeout`` is the limit for connecting, in seconds; ``database`` is the
+    hash64 of DatabaseState.database. Raises LakeError, StoreUnavailable and
+    StoreTimeout.
     """
     lake = LakeTable(lake_url)
     snapshot = lake.snapshot()
+    if snapshot is not None and snapshot.database != database:
+        return
     watermark = -1 if snapshot is None else snapshot.watermark
     place = f"{lake_url} on {socket.gethostname()}" if is_local_path(lake_url) else lake_url
     with _cursor(url, timeout) as cursor:

@@ -36,6 +36,7 @@ def status() -> Response:
         refused=found.health.document["posts"].get("refused_regions", []),
         database=_database(found.health),
         lake=_lake(found.health.lake),
+        lake_obstacle=service().lake_obstacle,
         memory=_memory(found.memory),
         regions=found.regions,
         workers=[worker._asdict() | {"memory": _mebibytes(worker.memory_bytes)} for worker in found.workers],

@@ -14,7 +14,7 @@ from leaderboard.lake.errors import LakeConflict, LakeError
 from leaderboard.lake.lock import exclusive_lock
 from leaderboard.lake.prune import Pruning
 from leaderboard.lake.registry import record_lake
-from queries import LakeEvents, StoreUnavailable
+from queries import LakeEvents, StoreUnavailable, hash64
 from queries.sources.lake_dataset import lake_datasets
 from queries.times import MAX_TIME, MIN_TIME
 from tests.conftest import rows
@@ -40,7 +40,7 @@ def prune(stores: Stores) -> int:
 
 
 def record(stores: Stores) -> None:
-    record_lake(stores.url, stores.lake, 20)
+    record_lake(stores.url, stores.lake, 20, hash64(stores.postgres.state().database))
 
 
 def test_each_folder_has_a_lock_of_its_own(stores: Stores, other: Stores, tmp_path: Path) -> None:
