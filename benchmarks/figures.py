@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from rich.box import MARKDOWN
 from rich.table import Table
 
 Unit = Literal["ms", "s", "per second", "MiB", "bytes"]
@@ -36,8 +37,8 @@ class Figure:
 
 
 def figures_table(title: str, figures: Iterable[Figure]) -> Table:
-    """A table with one row per figure."""
-    table = Table(title=title)
+    """A table with one row per figure, in Markdown."""
+    table = Table(title=title, box=MARKDOWN)
     table.add_column("figure")
     for heading in ("service", "plain", "times better"):
         table.add_column(heading, justify="right")

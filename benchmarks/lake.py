@@ -85,14 +85,13 @@ def measure_sql(settings: dict[str, str], sql_ms: list[float]) -> Figure:
 
 
 def _measure_exports(folder: Path, settings: dict[str, str], copy_rate: list[float]) -> list[Figure]:
-    """Figures of exports of the last month, with one file per day."""
+    """Figures of exports of the last month."""
     figures = []
-    month = ["--month", f"{UNTIL - timedelta(days=1):%Y-%m}"]
+    month = f"{UNTIL - timedelta(days=1):%Y-%m}"
     for dataset, options in _EXPORTS.items():
-        shutil.rmtree(folder, ignore_errors=True)
-        target = f"{folder}/{{date}}.parquet"
-        usage = _run_leaderboard("export", dataset, *options, *month, "--to", target, **settings)
-        rows = sum(pyarrow.parquet.read_metadata(file).num_rows for file in folder.glob("*.parquet"))
+        file = folder / f"{dataset}.parquet"
+        usage = _run_leaderboard("export", dataset, *options, "--month", month, "--to", str(file), **settings)
+        rows = pyarrow.parquet.read_metadata(file).num_rows
         figures.append(Figure(f"export {dataset}, rows", "per second", [rows / usage.seconds], copy_rate, "COPY"))
         figures.append(Figure(f"export {dataset}, peak memory", "MiB", [usage.peak_mib]))
     shutil.rmtree(folder)

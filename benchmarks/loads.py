@@ -32,6 +32,8 @@ def measure_loads(service: MeasuredService, url: str, secret: str, kept_path: st
         click.echo("wrk is not installed, so load is not measured", err=True)
         return []
     with PlainFlask(service.worker_count()) as plain:
+        # a worker that still starts would answer nothing
+        plain.get_from_each_worker(REGIONS)
         flask = [_wrk(plain.url + REGIONS, GET_CONNECTIONS, seconds)]
     figures = _measure_gets(service.url, "", kept_path, flask, seconds)
     if find_program("nginx"):
