@@ -198,7 +198,9 @@ def content_hash(frame: pl.DataFrame, *variant: str) -> str:
     """A hash of the frame, and of the strings that tell apart what is rendered from equal frames."""
     content = blake2b(repr((variant, frame.columns)).encode(), digest_size=ETAG_BYTES)
     # the hash of a category depends on what else the process has read
-    steady = frame.with_columns(pl.selectors.float().round(ETAG_DECIMALS), pl.selectors.categorical().cast(pl.String))
+    steady = frame.with_columns(
+        pl.selectors.float().round(ETAG_DECIMALS), (pl.selectors.categorical() | pl.selectors.enum()).cast(pl.String)
+    )
     # a fraction of the time of hashing the rows as text
     content.update(array("Q", steady.hash_rows().to_list()))
     return content.hexdigest()
