@@ -170,7 +170,7 @@ def test_silent_lake_is_degraded(
     load_events(database, [[datetime.now(UTC).timestamp(), "0x" + "ab" * 20, "FRA", "transcoding", {}]])
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        client = open_client(database, lake_url="s3://bucket/lake", lake_sync_interval=0.0)
+        client = open_client(database, lake_url="s3://bucket/lake")
         for _ in range(2):
             status, found = health(client)
             assert (status, found["status"], found["lake"]["ok"]) == (200, "degraded", False)
