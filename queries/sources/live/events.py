@@ -231,11 +231,13 @@ class LiveEvents:
         """The events of a window of a state, with those of missing days read from the database."""
         chunks = self._days.read(state, first, last)
         events = state.with_chunks(chunks).window(first, last) if chunks else state.window(first, last)
-        eager = [frame for frame in events if isinstance(frame, pl.DataFrame)]
-        rows = sum(frame.height for frame in eager)
-        if len(eager) == len(events) and rows <= SMALL_FRAME_ROWS:
-            return pl.concat([state.categories.empty, *eager], rechunk=len(eager) > MAX_SMALL_CHUNKS)
-        return pl.concat([state.categories.empty.lazy(), *(frame.lazy() for frame in events)], rechunk=False)
+        mapped = [frame for frame in events if isinstance(frame, pl.DataFrame)]
+        scanned = [frame for frame in events if isinstance(frame, pl.LazyFrame)]
+        rows = sum(frame.height for frame in mapped)
+        is_small = rows <= SMALL_FRAME_ROWS and not scanned
+        # one frame of many chunks is quicker than a union of as many frames
+        frame = pl.concat([state.categories.empty, *mapped], rechunk=is_small and len(mapped) > MAX_SMALL_CHUNKS)
+        return frame if is_small else pl.concat([frame.lazy(), *scanned], rechunk=False)
 
     def _read(
         self, categories: TextCategories, since: datetime, until: datetime, *, prefer_database: bool = False
