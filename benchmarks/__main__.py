@@ -28,7 +28,14 @@ from benchmarks.lake import measure_lake, measure_new_results, measure_sql, meas
 from benchmarks.loads import measure_loads
 from benchmarks.measured_queries import DAILY_SCORES, DAYS, MeasuredQuery, measured_queries
 from benchmarks.service import MeasuredService
-from benchmarks.starts import POSTS_PER_SECOND, SECRET, measure_fresh_service, measure_memory, measure_start
+from benchmarks.starts import (
+    POSTS_PER_SECOND,
+    SECRET,
+    measure_fresh_service,
+    measure_memory,
+    measure_start,
+    wait_until_decoded,
+)
 from leaderboard.postgres.embedded import EmbeddedPostgres
 
 Figures = dict[str, list[Figure]]
@@ -75,6 +82,7 @@ def _measure(events: int, runs: int, seconds: int) -> Figures:
         settings = {"LAKE_URL": str(lake), "LAKE_SYNC_INTERVAL": "0", "DATA_DIR": str(decoded)}
         uncached = {"CACHE_TYPE": "NullCache", "PIPELINES_CACHE_TIMEOUT": "0"}
         with closing(psycopg2.connect(url)) as connection, MeasuredService(url, 1, **settings, **uncached) as service:
+            wait_until_decoded(lake, decoded)
             queries = measured_queries(connection)
             figures = [_measure_query(query, service, connection, runs) for query in _with_progress(queries)]
             sql_ms = {query: figure.plain_values for query, figure in zip(queries, figures, strict=True)}

@@ -12,6 +12,7 @@ from benchmarks.figures import Figure
 from benchmarks.measured_queries import MeasuredQuery
 from benchmarks.service import MeasuredService
 from queries import LakeEvents
+from queries.sources.decoded.decoded_files import file_key
 
 SECRET = "benchmark"
 SYNC_INTERVAL_SECONDS = 1
@@ -40,13 +41,15 @@ def measure_fresh_service(url: str, folder: Path, year: MeasuredQuery, sql_ms: l
     with discard_new_events(url), MeasuredService(url, 1, **settings) as service:
         began = time.perf_counter()
         first = _seconds(lambda: service.get(year.path))
-        _wait_for_all_events(lake, url)
+        max_id = fetch_value(url, "SELECT max(id) FROM events")
+        _wait_until(lambda: (snapshot := lake.snapshot()) is not None and snapshot.watermark >= max_id)
+        wait_until_decoded(lake_folder, folder)
         complete = time.perf_counter() - began
         then = _seconds(lambda: service.get(year.path))
         lags = _lags(service, lake, posts)
     return [
         Figure("a year, first response of a fresh service", "s", [first], sql_seconds),
-        Figure("until it has made its lake", "s", [complete]),
+        Figure("until its lake is written and decoded", "s", [complete]),
         Figure("a year, first response with that lake", "s", [then], sql_seconds),
         Figure(f"lag of a lake that is synced every {SYNC_INTERVAL_SECONDS} s", "s", lags),
     ]
@@ -73,9 +76,15 @@ def measure_memory(service: MeasuredService, year: MeasuredQuery) -> list[Figure
     ]
 
 
-def _wait_for_all_events(lake: LakeEvents, url: str) -> None:
-    max_id, deadline = fetch_value(url, "SELECT max(id) FROM events"), time.monotonic() + MAX_SYNC_SECONDS
-    while (snapshot := lake.snapshot()) is None or snapshot.watermark < max_id:
+def wait_until_decoded(lake_folder: Path, data_dir: Path) -> None:
+    """Returns when a service has decoded each file of its lake."""
+    keys = {file_key(uri) for uri in LakeEvents(str(lake_folder)).require_snapshot().files["uri"]}
+    _wait_until(lambda: keys <= {file.name.partition("-")[0] for file in (data_dir / "decoded").rglob("*.arrow")})
+
+
+def _wait_until(is_reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + MAX_SYNC_SECONDS
+    while not is_reached():
         if time.monotonic() > deadline:
             raise RuntimeError("the service does not complete its lake")
         time.sleep(0.1)
@@ -88,13 +97,13 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _lags(service: MeasuredService, lake: LakeEvents, posts: int) -> list[float]:
-    """The age of the lake in seconds, at each of so many posts after the next sync."""
+    """The age of the lake in seconds, at each of so many posts, from the first one on that the lake has."""
     result, lags = json.dumps(RESULT).encode(), list[float]()
-    version = lake.require_snapshot().version
+    watermark = lake.require_snapshot().watermark
     while len(lags) < posts:
         service.post(result, SECRET)
         time.sleep(1 / POSTS_PER_SECOND)
         snapshot = lake.require_snapshot()
-        if snapshot.version > version:
+        if snapshot.watermark > watermark:
             lags.append((datetime.now(UTC) - snapshot.as_of).total_seconds())
     return lags
