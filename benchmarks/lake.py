@@ -78,7 +78,7 @@ def measure_new_results(url: str, folder: Path) -> Figure:
 def measure_sql(settings: dict[str, str], sql_ms: list[float]) -> Figure:
     """The time of ``leaderboard sql`` over one day, which takes ``sql_ms`` in the database."""
     day = f"{UNTIL - timedelta(days=1):%Y-%m-%d}"
-    statement = f"SELECT * FROM scores_daily WHERE bucket = '{day} 00:00:00+00'"
+    statement = f"SELECT * FROM scores_daily WHERE bucket = '{day}'"
     usage = _run_leaderboard("sql", statement, "--format", "csv", **settings)
     seconds = [milliseconds / 1000 for milliseconds in sql_ms]
     return Figure("leaderboard sql, scores_daily of a day", "s", [usage.seconds], seconds)
