@@ -1,5 +1,6 @@
 """Compares the lake with its database, day by day."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
@@ -7,7 +8,7 @@ import polars as pl
 from leaderboard.lake.chunks import BEFORE_FIRST_ID, IdRange, Progress, plan_chunks, read_chunks
 from leaderboard.lake.pace import FULL_SPEED, Pace
 from queries import LakeSnapshot, PostgresEvents, collect
-from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, TimeRange, day_bounds
+from queries.times import MAX_TIME, MICROSECOND, MIN_TIME, TimeRange
 
 ACTIVITY = "comparing"
 # the sum of 32-bit numbers fits into 64 bits for four billion events a day
@@ -89,12 +90,11 @@ def _summarise_database(
 
 
 def _summarise_lake(lake: LakeSnapshot, window: TimeRange) -> pl.DataFrame:
-    """Reads one day at a time, which bounds the memory."""
-    days = [
-        TimeRange(max(day.since, window.since), min(day.until, window.until)) for day in map(day_bounds, lake.days())
-    ]
-    frames = (lake.rows(*day) for day in days if day.since <= day.until)
-    return pl.concat([_NO_DAYS, *(collect(_count_and_hash_days(frame)) for frame in frames)])
+    """Reads each file once, in batches, which bounds the memory."""
+    files = (replace(lake, files=lake.files.filter(pl.col("uri") == uri)) for uri in lake.files["uri"])
+    parts = [_NO_DAYS, *(collect(_count_and_hash_days(file.rows(*window))) for file in files)]
+    # several files may hold parts of one day
+    return pl.concat(parts).group_by("day").sum()
 
 
 def _count_and_hash_days(events: pl.LazyFrame) -> pl.LazyFrame:
