@@ -68,6 +68,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Apps without a DATA_DIR leave nothing in that of this machine."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leaderboard.setting_parsers.SYSTEM_DATA_DIR", folder)
+        patch.setenv("XDG_DATA_HOME", str(folder))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir_template() -> Iterator[Path]:
     """A data folder with a migrated database, for copying. No server runs in it."""

@@ -171,7 +171,7 @@ def test_predecessor_waits_for_a_migration(database: str, pooled: str, tmp_path:
 
 
 def test_statement_that_the_role_limits_asks_for_the_direct_url(database: str, pooled: str, tmp_path: Path) -> None:
-    (tmp_path / "9_slow.up.sql").write_text("-- no transaction\nSELECT pg_sleep(0.4);\n", encoding="utf-8")
+    (tmp_path / f"{NEWEST + 1}_slow.up.sql").write_text("-- no transaction\nSELECT pg_sleep(0.4);\n", encoding="utf-8")
     name = psycopg2.extensions.parse_dsn(database)["dbname"]
     rows(database, f"ALTER DATABASE {name} SET statement_timeout = 200")
     migrations = [*load(), *load(tmp_path)]
@@ -179,7 +179,7 @@ def test_statement_that_the_role_limits_asks_for_the_direct_url(database: str, p
         migrator.up()
     with Migrator(database, 20, migrations) as migrator:
         migrator.up()
-    assert rows(database, "SELECT version, dirty FROM schema_migrations") == [(9, False)]
+    assert rows(database, "SELECT version, dirty FROM schema_migrations") == [(NEWEST + 1, False)]
 
 
 def test_lake_is_synced_and_exported(database: str, pooled: str, tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ def test_a_text_that_two_processes_have_with_different_codes(tmp_path: Path) -> 
     reader = DecodedLake(tmp_path / "decoded", ROOMY)
     decoded(tmp_path / "decoded", add_file(tmp_path / "lake", hourly(1, 10)))
     before = reader.open(snapshot_of(tmp_path / "lake"))
+    # by itself, so that it has a lower code
+    text_of(before.categories, "first")
     held = text_of(before.categories, "first", "second")
     snapshot = add_file(tmp_path / "lake", hourly(11, 10, model="second"))
     decoded(tmp_path / "decoded", snapshot)
