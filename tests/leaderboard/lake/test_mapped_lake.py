@@ -251,11 +251,13 @@ def test_lake_that_lags_far_behind_is_the_base_once_it_has_caught_up(
     stores.sync()
     events = live(stores)
     assert is_mapped(events, 10)
-    monkeypatch.setattr("queries.sources.live.state.EVENT_BYTES", 1 << 28)
+    monkeypatch.setattr("queries.sources.live.new_events.EVENT_BYTES", 1 << 28)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             insert_events(stores.url, *[NOON - 6 * DAY] * 4)
             assert_whole(events, stores, EVER, WINDOWS[1])
+    assert "the lake lacks 12 events" in caplog.text
+    assert own_events(events)[1] == 0
     late = live(stores, "other")
     assert_whole(late, stores)
     assert own_events(late)[1] == 0
