@@ -3,6 +3,7 @@
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -52,14 +53,14 @@ def assert_answered_at_once(client: FlaskClient, *paths: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_memory_and_lake_answer_without_the_database(stored: tuple[str, str], fault: str) -> None:
+def test_memory_and_lake_answer_without_the_database(stored: tuple[str, str], tmp_path: Path, fault: str) -> None:
     url, lake = stored
-    with FaultyDatabase(url) as database, serving(database.url, lake) as early:
+    with FaultyDatabase(url) as database, serving(database.url, lake, tmp_path / "early") as early:
         for path in (*IN_MEMORY, *IN_LAKE):
             eventually(lambda path=path: is_current(early, path))
         database.fault = fault
         assert_answered_at_once(early, *IN_MEMORY, *IN_LAKE)
-        with serving(database.url, lake) as late:
+        with serving(database.url, lake, tmp_path / "late") as late:
             assert_answered_at_once(late, *IN_LAKE)
             database.fault = None
             for client in (early, late):

@@ -84,7 +84,7 @@ def own_events(events: LiveEvents) -> tuple[int, int]:
 
 def is_mapped(events: LiveEvents, mapped: int, own: int = 0) -> bool:
     """Waits until so many events are mapped and so many are in the process's own memory."""
-    return eventually(lambda: events.at(*EVER) and own_events(events) == (own, mapped))
+    return eventually(lambda: events.at(*EVER, timeout=20) and own_events(events) == (own, mapped))
 
 
 def store_ten(stores: Stores) -> None:
@@ -133,14 +133,14 @@ def test_version_does_not_depend_on_what_is_mapped(stores: Stores, live: Open) -
     assert_whole(unmapped, stores, EVER)
     found = {}
     for window in WINDOWS:
-        found[window] = unmapped.at(*window).version
+        found[window] = unmapped.at(*window, timeout=20).version
         assert found[window] is not None
     stores.sync()
     mapped = live(stores, "other")
     assert is_mapped(mapped, 10)
-    assert {window: mapped.at(*window).version for window in WINDOWS} == found
+    assert {window: mapped.at(*window, timeout=20).version for window in WINDOWS} == found
     assert is_mapped(unmapped, 10)
-    assert {window: unmapped.at(*window).version for window in WINDOWS} == found
+    assert {window: unmapped.at(*window, timeout=20).version for window in WINDOWS} == found
 
 
 CHANGES = {
@@ -164,10 +164,10 @@ def test_change_is_seen_before_and_after_the_lake_has_it(stores: Stores, live: O
     assert is_mapped(events, 10)
     insert_events(stores.url, NOON, NOON - 4 * DAY)
     assert_whole(events, stores)
-    version = events.at(*EVER).version
+    version = events.at(*EVER, timeout=20).version
     rows(stores.url, change)
     assert eventually(lambda: read(events.window(*EVER)).equals(stores.database_events().drop("payload")))
-    assert eventually(lambda: events.at(*EVER).version not in (None, version))
+    assert eventually(lambda: events.at(*EVER, timeout=20).version not in (None, version))
     assert_whole(events, stores)
     rows(stores.url, f"INSERT INTO events SELECT 99, '{NOON - DAY}', '{ADDRESS}', min(id), '{{}}' FROM regions")
     assert_whole(events, stores)
@@ -285,7 +285,7 @@ def test_two_machines_with_lakes_of_their_own_agree(
                 lambda e=events, s=stores: read(e.window(*EVER)).equals(s.database_events().drop("payload"))
             )
             assert_whole(events, stores)
-        assert eventually(lambda: len({events.at(*EVER).version for events in both}) == 1)
+        assert eventually(lambda: len({events.at(*EVER, timeout=20).version for events in both}) == 1)
         one.sync()
 
 
@@ -312,7 +312,7 @@ def test_mapped_windows_outlive_the_database_and_the_lake(
     assert is_mapped(events, 10)
     insert_events(stores.url, NOON)
     expected = {window: read(events.window(*window)) for window in WINDOWS}
-    version = events.at(*EVER).version
+    version = events.at(*EVER, timeout=20).version
     stoppable_postgres.stop()
     Path(stores.lake).rename(tmp_path / "gone")
     with pytest.raises(StoreError):
