@@ -3,5 +3,6 @@
 from queries.sources.decoded.categories import TextCategories
 from queries.sources.decoded.lake import DecodedLake
 from queries.sources.decoded.mapped_events import MappedEvents
+from queries.sources.decoded.sorted_times import SortedTimes
 
-__all__ = ["DecodedLake", "MappedEvents", "TextCategories"]
+__all__ = ["DecodedLake", "MappedEvents", "SortedTimes", "TextCategories"]

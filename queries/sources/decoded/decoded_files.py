@@ -7,7 +7,6 @@ and its size and time of modification, so that one that was changed is noticed.
 """
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from queries.errors import first_line
 from queries.sources.decoded.atomic_files import partial_file, publish, sync_to_disk
 from queries.sources.decoded.categories import NO_EVENTS, TextCategories
 from queries.sources.decoded.dictionary import TextDictionary
+from queries.sources.decoded.sorted_times import SortedTimes
 from queries.sources.text_encoding import TEXT_COLUMNS
 
 FORMAT_VERSION = 1
@@ -102,8 +102,7 @@ class MappedBatch:
 
     def slice(self, since: int, until: int) -> pl.DataFrame:
         """The events with since ≤ event_time ≤ until, without a copy."""
-        start, end = bisect_left(self._times, since), bisect_right(self._times, until)
-        return self.events.slice(start, max(0, end - start))
+        return self._times.slice(self.events, since, until)
 
     def recoded(self, categories: TextCategories) -> "MappedBatch":
         """The same events with text of other categories."""
@@ -111,15 +110,11 @@ class MappedBatch:
 
     def count_from(self, moment: int, *, inclusive: bool) -> int:
         """How many events are at the moment or later, or later only."""
-        bisect = bisect_left if inclusive else bisect_right
-        return self.events.height - bisect(self._times, moment)
+        return self._times.count_from(moment, inclusive=inclusive)
 
     @cached_property
-    def _times(self) -> memoryview:
-        # bisecting a memoryview is far faster than asking Polars for each value
-        column = self.codes["event_time"].to_physical().to_arrow()
-        values = memoryview(column.buffers()[1] or b"").cast("q")
-        return values[column.offset : column.offset + len(column)]
+    def _times(self) -> SortedTimes:
+        return SortedTimes(self.codes)
 
 
 def open_decoded_file(

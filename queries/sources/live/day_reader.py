@@ -16,14 +16,13 @@ from queries.sources.live.days import (
     DAYS_END,
     DayChunk,
     Span,
+    collect_sorted,
     join_spans,
     moments_of,
     partition_by_day,
-    sort_events,
 )
 from queries.sources.live.shared_state import SharedState
 from queries.sources.live.state import LiveState
-from queries.sources.parquet_files import collect
 from queries.times import MAX_TIME, from_micros, to_micros
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ PARALLEL_CHUNK_READS = 2
 """One read keeps only a single core of the database busy."""
 
 
-ChunkKey = tuple[int, Span, bool]
+ChunkKey = tuple[int, Span]
 
 
 class DayReader:
@@ -54,11 +53,10 @@ class DayReader:
         self._lock = Lock()
         self._used: WeakValueDictionary[ChunkKey, DayChunk] = WeakValueDictionary()
 
-    def read(self, state: LiveState, since: int, until: int, *, prefer_database: bool = False) -> list[DayChunk]:
+    def read(self, state: LiveState, since: int, until: int) -> list[DayChunk]:
         """The missing days of a window of a state, as far as ``state.missing`` says.
 
-        With ``prefer_database``, only pruned events come from the lake. Raises
-        StoreUnavailable and StoreTimeout as ``source`` does.
+        Raises StoreUnavailable and StoreTimeout as ``source`` does.
         """
         if not (missing := state.missing(since, until)):
             return []
@@ -69,10 +67,7 @@ class DayReader:
                 ends = [chunk_end]
                 while len(ends) <= PARALLEL_CHUNK_READS and ends[-1] > first:
                     ends.append(self._chunk_start(ends[-1], first))
-                reads = [
-                    run_in_thread(self._read_chunk, state, (start, stop), prefer_database)
-                    for stop, start in pairwise(ends)
-                ]
+                reads = [run_in_thread(self._read_chunk, state, (start, stop)) for stop, start in pairwise(ends)]
                 chunks += [read.result() for read in reads]
                 chunk_end = ends[-1]
         return chunks
@@ -97,14 +92,14 @@ class DayReader:
         # a whole day at least
         return first if bound is None else max(first, min(to_micros(bound) // DAY_MICROS, end - 1))
 
-    def _read_chunk(self, state: LiveState, span: Span, prefer_database: bool) -> DayChunk:
-        key = (state.epoch, span, prefer_database)
+    def _read_chunk(self, state: LiveState, span: Span) -> DayChunk:
+        key = (state.epoch, span)
 
         def read() -> DayChunk:
             with self._lock:
                 if (used := self._used.get(key)) is not None:
                     return used
-            chunk = self._read_span(state, span, prefer_database=prefer_database)
+            chunk = self._read_span(state, span)
             self._shared.add_days(chunk.days, span, state.epoch)
             with self._lock:
                 self._used[key] = chunk
@@ -112,9 +107,9 @@ class DayReader:
 
         return self._flights(key, read)
 
-    def _read_span(self, state: LiveState, span: Span, *, prefer_database: bool) -> DayChunk:
-        # the days that the lake does not have as they are now
-        prefers = prefer_database or state.base is not None
+    def _read_span(self, state: LiveState, span: Span) -> DayChunk:
+        # with a base, these are days that the lake does not have as they are now
+        prefers = state.base is not None
         try:
             return DayChunk(self._read_days(state, span, prefer_database=prefers), span)
         except StoreUnavailable as error:
@@ -131,6 +126,6 @@ class DayReader:
     def _read_days(self, state: LiveState, span: Span, *, prefer_database: bool) -> dict[int, pl.DataFrame]:
         first, last = (from_micros(moment) for moment in moments_of(span))
         events = self._source.window(first, last, max_id=state.base_id, prefer_database=prefer_database)
-        found = partition_by_day(sort_events(collect(state.categories.encode(events))))
+        found = partition_by_day(collect_sorted(events, state.categories))
         self._chunk_rows = min(CHUNK_ROWS, 2 * self._chunk_rows)
         return found

@@ -1,10 +1,11 @@
 """Spans of days, and frames of events by the day. Days and moments count from 1970, moments in microseconds."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from queries.sources.decoded import TextCategories
+from queries.sources.parquet_files import collect
 from queries.times import MAX_TIME, to_micros
 
 DAY_MICROS = 86_400_000_000
@@ -60,6 +61,11 @@ def sort_events(events: pl.DataFrame) -> pl.DataFrame:
     return events.sort("event_time", "id").rechunk()
 
 
+def collect_sorted(events: pl.LazyFrame, categories: TextCategories) -> pl.DataFrame:
+    """The events in this order, with text of the categories. Raises as ``collect`` does."""
+    return sort_events(collect(categories.encode(events)))
+
+
 def partition_by_day(events: pl.DataFrame) -> dict[int, pl.DataFrame]:
     """Splits events that are sorted by time into one frame per day with events."""
     day = pl.col("event_time").to_physical() // DAY_MICROS
@@ -81,29 +87,3 @@ class DayChunk:
     def __init__(self, days: Mapping[int, pl.DataFrame], span: Span) -> None:
         self.days = days
         self.span = span
-
-
-class SortedTimes:
-    """The times of frames that are sorted by event_time. Looking one up reads a few values and copies none."""
-
-    def __init__(self) -> None:
-        # the frame is kept, so that no other one gets its id
-        self._views: dict[int, tuple[pl.DataFrame, memoryview]] = {}
-
-    def slice(self, frame: pl.DataFrame, since: int, until: int) -> pl.DataFrame:
-        """The events with since ≤ event_time ≤ until, without a copy."""
-        times = self._of(frame)
-        start, end = bisect_left(times, since), bisect_right(times, until)
-        return frame.slice(start, max(0, end - start))
-
-    def count_from(self, frame: pl.DataFrame, moment: int, *, inclusive: bool) -> int:
-        """How many events are at the moment or later, or later only."""
-        return frame.height - (bisect_left if inclusive else bisect_right)(self._of(frame), moment)
-
-    def _of(self, frame: pl.DataFrame) -> memoryview:
-        # bisecting a memoryview is far faster than asking Polars for each value
-        if (found := self._views.get(id(frame))) is None:
-            column = frame["event_time"].to_physical().to_arrow()
-            values = memoryview(column.buffers()[1] or b"").cast("q")
-            found = self._views[id(frame)] = frame, values[column.offset : column.offset + len(column)]
-        return found[1]

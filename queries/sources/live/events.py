@@ -229,8 +229,7 @@ class LiveEvents:
 
     def _load(self, state: LiveState, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
         """The events of a window of a state, with those of missing days read from the database."""
-        chunks = self._days.read(state, first, last)
-        events = state.with_chunks(chunks).window(first, last) if chunks else state.window(first, last)
+        events = state.with_chunks(self._days.read(state, first, last)).window(first, last)
         mapped = [frame for frame in events if isinstance(frame, pl.DataFrame)]
         scanned = [frame for frame in events if isinstance(frame, pl.LazyFrame)]
         rows = sum(frame.height for frame in mapped)

@@ -66,13 +66,11 @@ class LakeMapper:
             return
         is_new = newest is None or newest.snapshot.version != snapshot.version
         if newest is None:
-            # what is not decoded yet is scanned until it is
+            # scans what is not decoded yet
             newest = self.newest = self._decoded.open(snapshot)
             self._opened.set()
-        if newest.is_complete and not is_new:
-            return
-        if is_new or time.monotonic() >= self._retry_at:
+        has_all = newest.is_complete and newest.snapshot.version == snapshot.version
+        if not has_all and (is_new or time.monotonic() >= self._retry_at):
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            if not newest.is_complete or newest.snapshot is not snapshot:
-                self._decoded.decode(snapshot)
-                self.newest = self._decoded.open(snapshot)
+            self._decoded.decode(snapshot)
+            self.newest = self._decoded.open(snapshot)

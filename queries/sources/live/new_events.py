@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,11 +14,10 @@ from queries.sources.database_state import DatabaseState, changes_by_log
 from queries.sources.decoded import MappedEvents, TextCategories
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import hash64
-from queries.sources.live.days import sort_events
+from queries.sources.live.days import collect_sorted
 from queries.sources.live.lake_mapper import LakeMapper
 from queries.sources.live.shared_state import SharedState
 from queries.sources.live.state import EVENT_BYTES, LiveState
-from queries.sources.parquet_files import collect
 from queries.sources.watermark import Watermark, WriterSnapshot
 
 log = logging.getLogger(__name__)
@@ -152,25 +152,24 @@ class NewEventReader:
             unsettled = 0 if state.unsettled is None else state.unsettled.height
             gaps = None if rereads or unsettled < MIN_INCREMENTAL_EVENTS else state.unsettled_gaps()
             if rereads:
-                events = self._read_after(state, state.base_id)
+                events = self._read_after(state.base_id, state.categories)
                 self._shared.update(lambda current: current.with_recent(events, settled_id))
             elif gaps is None or len(gaps) > MAX_GAPS:
                 has_new = writers.max_id > state.settled_id
-                events = self._read_after(state, state.settled_id) if has_new else state.categories.empty
+                events = self._read_after(state.settled_id, state.categories) if has_new else state.categories.empty
                 self._shared.update(lambda current: current.with_unsettled(events, settled_id))
             else:
                 # a transaction was forgotten: this reads what came since, and what was missing
-                events = self._encode(state, self._source.events_after(state.max_id, gaps))
+                events = self._read_after(state.max_id, state.categories, gaps)
                 self._shared.update(lambda current: current.with_unsettled(events, settled_id, keeps_unsettled=True))
         except BaseException:
             self._rereads = self._rereads or rereads
             raise
 
-    def _read_after(self, state: LiveState, after_id: int) -> pl.DataFrame:
-        return self._encode(state, self._source.events_after(after_id))
-
-    def _encode(self, state: LiveState, events: pl.LazyFrame) -> pl.DataFrame:
-        return sort_events(collect(state.categories.encode(events)))
+    def _read_after(
+        self, after_id: int, categories: TextCategories, gaps: Sequence[tuple[int, int]] = ()
+    ) -> pl.DataFrame:
+        return collect_sorted(self._source.events_after(after_id, gaps), categories)
 
     def _start(self, writers: WriterSnapshot, settled_id: int) -> LiveState:
         self.known, found = read_known_changes(self._source)
@@ -195,7 +194,7 @@ class NewEventReader:
             return
         events = None
         if state.base_id > base.snapshot.watermark:
-            events = sort_events(collect(base.categories.encode(self._source.events_after(base.snapshot.watermark))))
+            events = self._read_after(base.snapshot.watermark, base.categories)
             newest = self._source.lake()
             # events that a newer version has may have been pruned before they were read
             if newest is None or newest.watermark != base.snapshot.watermark:

@@ -48,12 +48,11 @@ class SharedState:
         with self._lock:
             self._state = self._state or state
 
-    def update(self, change: Callable[[LiveState], LiveState]) -> LiveState | None:
-        """Replaces the current state, if there is one, by what ``change`` makes of it. Returns the current state."""
+    def update(self, change: Callable[[LiveState], LiveState]) -> None:
+        """Replaces the current state, if there is one, by what ``change`` makes of it."""
         with self._lock:
             if self._state is not None:
                 self._state = change(self._state).evict(self.max_bytes, self.warm_start())
-            return self._state
 
     def add_days(self, days: Mapping[int, pl.DataFrame], span: Span, epoch: int) -> None:
         """Adds the days of a span that was read in an epoch, unless that has ended."""

@@ -19,12 +19,11 @@ from itertools import count
 
 import polars as pl
 
-from queries.sources.decoded import MappedEvents, TextCategories
+from queries.sources.decoded import MappedEvents, SortedTimes, TextCategories
 from queries.sources.live.days import (
     DAY_MICROS,
     DAYS_END,
     DayChunk,
-    SortedTimes,
     Span,
     common_days,
     join_spans,
@@ -132,12 +131,12 @@ class LiveState:
             if first_day < day < last_day:
                 found.append(frame)
             elif day in (first_day, last_day):
-                found.append(self._times.slice(frame, since, until))
-        return found + [self._times.slice(frame, since, until) for frame in self._recent_frames]
+                found.append(self._times(frame).slice(frame, since, until))
+        return found + [self._times(frame).slice(frame, since, until) for frame in self._recent_frames]
 
     def events_after(self, after_id: int, since: int, until: int) -> list[pl.DataFrame]:
         """The recent events with an id above ``after_id``, which is at least ``base_id``, of a window."""
-        slices = (self._times.slice(frame, since, until) for frame in self._recent_frames)
+        slices = (self._times(frame).slice(frame, since, until) for frame in self._recent_frames)
         return [events.filter(pl.col("id") > after_id) for events in slices]
 
     def version(self, since: int, until: int) -> str | None:
@@ -152,7 +151,7 @@ class LiveState:
             return None
         prefix = f"{self.table_version}-{self.edit_count}-{self.settled_id}-{self._unsettled_hash}"
         counts = self._count_from(since, inclusive=True), self._count_from(until, inclusive=False)
-        # what is not in memory cannot be counted
+        # only events in memory can be counted
         return f"{prefix}-{since}-{until}-window" if None in counts else f"{prefix}-{counts[0]}-{counts[1]}"
 
     def unsettled_gaps(self) -> list[tuple[int, int]]:
@@ -205,8 +204,16 @@ class LiveState:
 
     def without_base(self) -> "LiveState":
         """Without a base: all settled events are read from the database again when they are asked for."""
-        state = replace(self, base=None, base_id=self.settled_id, recent=(), changed_days=frozenset())
-        return replace(state, days={}, held=(), epoch=next(_epochs))
+        return replace(
+            self,
+            base=None,
+            base_id=self.settled_id,
+            recent=(),
+            changed_days=frozenset(),
+            days={},
+            held=(),
+            epoch=next(_epochs),
+        )
 
     def with_days(self, days: Mapping[int, pl.DataFrame], span: Span) -> "LiveState":
         """With the events of a span, which were read in this epoch, by the day."""
@@ -300,7 +307,7 @@ class LiveState:
         this_day = moment // DAY_MICROS
         later = sum(frame.height for day, frame in self.days.items() if day > this_day)
         frames = [*self._recent_frames, *([self.days[this_day]] if this_day in self.days else [])]
-        later += sum(self._times.count_from(frame, moment, inclusive=inclusive) for frame in frames)
+        later += sum(self._times(frame).count_from(moment, inclusive=inclusive) for frame in frames)
         if self.base is None:
             return later
         in_base = self.base.count_from(moment, inclusive=inclusive)
@@ -321,9 +328,16 @@ class LiveState:
         ids = self.unsettled["id"].sort().rechunk().to_arrow()
         return blake2b(ids.cast("int64").buffers()[1] or b"", digest_size=8).hexdigest()
 
+    def _times(self, frame: pl.DataFrame) -> SortedTimes:
+        """The times of one of the state's own frames."""
+        if (times := self._times_by_id.get(id(frame))) is None:
+            times = self._times_by_id[id(frame)] = SortedTimes(frame)
+        return times
+
     @cached_property
-    def _times(self) -> SortedTimes:
-        return SortedTimes()
+    def _times_by_id(self) -> dict[int, SortedTimes]:
+        # the state keeps its frames, so that no other one gets the id of one of them
+        return {}
 
 
 def _add_run(runs: tuple[pl.DataFrame, ...], events: pl.DataFrame) -> tuple[pl.DataFrame, ...]:
