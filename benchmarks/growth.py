@@ -94,7 +94,7 @@ def _measure(folder: Path, results: int, runs: int) -> list[Figure]:
     figures += [
         Figure("size of a result in the lake", "bytes", [_bytes(lake) / results]),
         Figure("size of a decoded result", "bytes", [_bytes(decoded) / results]),
-        Figure("decoding what was not decoded", "s", [seconds]),
+        Figure("decoding of the files that were missing", "s", [seconds]),
     ]
     for source, files in (("lake", None), ("decoded", decoded)):
         for question in QUESTIONS:

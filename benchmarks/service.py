@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import NamedTuple, Self
 
 import psutil
 
+from benchmarks.trust.processes.service import free_port
 from leaderboard.results.auth import sign
 
 LEADERBOARD = str(Path(sys.executable).with_name("leaderboard"))
@@ -124,7 +124,7 @@ class MeasuredService(MeasuredServer):
     """The service over a database. Without ``workers`` it runs its default number."""
 
     def __init__(self, url: str, workers: int | None = None, **settings: str) -> None:
-        port = _free_port()
+        port = free_port()
         command = [LEADERBOARD, "serve", "--host", "127.0.0.1", "--port", str(port)]
         command += [] if workers is None else ["--workers", str(workers)]
         super().__init__(command, "/api/health", port, POSTGRES=url, **settings)
@@ -134,12 +134,6 @@ class PlainFlask(MeasuredServer):
     """A small Flask app under gunicorn."""
 
     def __init__(self, workers: int) -> None:
-        port = _free_port()
+        port = free_port()
         options = ["--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--config", f"python:{PLAIN_FLASK}"]
         super().__init__([sys.executable, "-m", "gunicorn", *options, f"{PLAIN_FLASK}:app"], "/api/regions", port)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -12,6 +12,7 @@ from datetime import date
 from uuid import uuid4
 
 import polars as pl
+import pyarrow as pa
 from deltalake.transaction import AddAction
 from pyarrow.parquet import ParquetWriter
 
@@ -30,8 +31,8 @@ MAX_RANGE_ROWS, MAX_RANGE_BYTES = 50_000, 4 << 20
 """The most rows that are read at a time, and their size in the files. A day of an orchestrator is not split."""
 # nearly every value differs in the other columns, so a dictionary makes files larger and slower to read
 _DICTIONARY_COLUMNS = [
-    "orchestrator", "region", "job_type", "pipeline", "model", "outcome", "error_kind", "service_uri", "pipeline_slug",
-]  # fmt: skip
+    column.name for column in LAKE_SCHEMA if pa.types.is_string(column.type) and column.name != "payload"
+]
 
 
 @dataclass(frozen=True)
