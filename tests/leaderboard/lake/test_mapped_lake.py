@@ -91,11 +91,17 @@ def store_ten(stores: Stores) -> None:
     insert_events(stores.url, *(NOON - days * DAY for days in range(10)))
 
 
-def test_process_holds_only_what_the_lake_lacks(stores: Stores, live: Open) -> None:
+def map_ten(stores: Stores, live: Open) -> LiveEvents:
+    """Opens LiveEvents over ten stored events, all of which are mapped."""
     store_ten(stores)
     stores.sync()
     events = live(stores)
     assert is_mapped(events, 10)
+    return events
+
+
+def test_process_holds_only_what_the_lake_lacks(stores: Stores, live: Open) -> None:
+    events = map_ten(stores, live)
     assert_whole(events, stores)
     insert_events(stores.url, NOON, NOON - 7 * DAY, NOON + 40 * DAY)
     assert_whole(events, stores)
@@ -138,9 +144,10 @@ def test_version_does_not_depend_on_what_is_mapped(stores: Stores, live: Open) -
     stores.sync()
     mapped = live(stores, "other")
     assert is_mapped(mapped, 10)
-    assert {window: mapped.at(*window, timeout=20).version for window in WINDOWS} == found
+    # not all events can be counted before the lake is decoded
+    assert eventually(lambda: {window: mapped.at(*window, timeout=20).version for window in WINDOWS} == found)
     assert is_mapped(unmapped, 10)
-    assert {window: unmapped.at(*window, timeout=20).version for window in WINDOWS} == found
+    assert eventually(lambda: {window: unmapped.at(*window, timeout=20).version for window in WINDOWS} == found)
 
 
 CHANGES = {
@@ -152,16 +159,13 @@ CHANGES = {
     "a region renamed": "UPDATE regions SET name = 'XYZ' WHERE name = 'FRA'",
     "an event without a region": "UPDATE events SET region_id = NULL WHERE id = 2",
     "emptied": "TRUNCATE events",
-    "emptied, and ids begin anew": "TRUNCATE events RESTART IDENTITY",
+    "emptied, and ids start at 1 again": "TRUNCATE events RESTART IDENTITY",
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_change_is_seen_before_and_after_the_lake_has_it(stores: Stores, live: Open, change: str) -> None:
-    store_ten(stores)
-    stores.sync()
-    events = live(stores)
-    assert is_mapped(events, 10)
+    events = map_ten(stores, live)
     insert_events(stores.url, NOON, NOON - 4 * DAY)
     assert_whole(events, stores)
     version = events.at(*EVER, timeout=20).version
@@ -177,10 +181,7 @@ def test_change_is_seen_before_and_after_the_lake_has_it(stores: Stores, live: O
 
 
 def test_only_the_changed_day_is_in_own_memory(stores: Stores, live: Open) -> None:
-    store_ten(stores)
-    stores.sync()
-    events = live(stores)
-    assert is_mapped(events, 10)
+    events = map_ten(stores, live)
     rows(stores.url, "UPDATE events SET payload = '{\"success_rate\": 0.5}' WHERE id = 4")
     assert eventually(lambda: 0.5 in read(events.window(*EVER))["success_rate"].to_list())
     assert own_events(events) == (1, 10)
@@ -229,10 +230,7 @@ def test_slow_writer_delays_no_window(
     stores: Stores, live: Open, writer: psycopg2.extensions.cursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("leaderboard.lake.settle.MAX_SETTLE_SECONDS", 0.1)
-    store_ten(stores)
-    stores.sync()
-    events = live(stores)
-    assert is_mapped(events, 10)
+    events = map_ten(stores, live)
     insert_uncommitted(writer, NOON - 2 * DAY)
     insert_events(stores.url, NOON, NOON - 8 * DAY)
     assert_whole(events, stores)
@@ -247,10 +245,7 @@ def test_lake_that_lags_far_behind_is_the_base_once_it_has_caught_up(
     stores: Stores, live: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("queries.sources.live.new_events.MAX_LAG_EVENTS", 5)
-    store_ten(stores)
-    stores.sync()
-    events = live(stores)
-    assert is_mapped(events, 10)
+    events = map_ten(stores, live)
     monkeypatch.setattr("queries.sources.live.new_events.EVENT_BYTES", 1 << 28)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -306,10 +301,7 @@ def test_mapped_windows_outlive_the_database_and_the_lake(
     stoppable_postgres: StoppablePostgres, open_stores: Callable[..., Stores], live: Open, tmp_path: Path
 ) -> None:
     stores = open_stores(stoppable_postgres.url)
-    store_ten(stores)
-    stores.sync()
-    events = live(stores)
-    assert is_mapped(events, 10)
+    events = map_ten(stores, live)
     insert_events(stores.url, NOON)
     expected = {window: read(events.window(*window)) for window in WINDOWS}
     version = events.at(*EVER, timeout=20).version
