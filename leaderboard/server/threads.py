@@ -66,7 +66,7 @@ class MainLoopCalls(PollableMethodQueue):  # type: ignore[misc]  # gunicorn has 
         """Makes the calls that wait."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._read_fd, WAKE_UP_BYTES)
-        # whoever calls from now on wakes it again, and the others are in the queue
+        # a call from now on wakes it again; the earlier ones are in the queue
         self._is_woken = False
         for _ in range(len(self._calls)):
             callback, args = self._calls.popleft()

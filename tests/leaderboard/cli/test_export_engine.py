@@ -1,4 +1,4 @@
-"""``leaderboard export scores --engine``, as far as it goes without Spark."""
+"""What ``leaderboard export scores --engine`` does where Spark does not run."""
 
 import sys
 from pathlib import Path

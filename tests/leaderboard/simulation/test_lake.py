@@ -23,7 +23,7 @@ SIMULATION = Simulation(4000, SINCE - timedelta(days=10), UNTIL, ai_share=0.6)
 
 
 def read(snapshot: LakeSnapshot) -> pl.DataFrame:
-    """The rows with their payloads spelled alike: PostgreSQL orders the fields of JSON anew."""
+    """The rows, with the fields of each payload in order, because PostgreSQL changes it."""
     rows = snapshot.window(MIN_TIME, MAX_TIME, payload=True).collect().sort("id")
     payloads = [json.dumps(json.loads(payload), sort_keys=True) for payload in rows["payload"]]
     return rows.with_columns(payload=pl.Series(payloads))

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 EMPTIED = {
     "emptied": "TRUNCATE events",
-    "emptied, and ids begin anew": "TRUNCATE events RESTART IDENTITY",
+    "emptied, and ids start at 1 again": "TRUNCATE events RESTART IDENTITY",
     "emptied in a transaction that fills it again": """
         CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM events WHERE id % 2 = 0;
         TRUNCATE events RESTART IDENTITY;
