@@ -38,8 +38,8 @@ Load = Callable[[], pl.DataFrame | pl.LazyFrame]
 class EventWindow:
     """The events of a window, which ``load`` reads. Their text is Categorical.
 
-    ``load`` returns a DataFrame where all events are in memory and few: query
-    functions are quicker over such a frame than over a LazyFrame.
+    ``load`` returns a DataFrame where all events are in memory, for which query
+    functions keep their plans.
     ``version`` is equal for two windows of one database only where they have
     the same events; None where that is unknown. ``as_of`` is None unless the
     database is unavailable or a standby: then the window has every event that
@@ -64,7 +64,8 @@ class EventWindow:
             return self
 
         def without(load: Load) -> Load:
-            return lambda: leave_out(load(), left_out)
+            # a copy of what remains of many events would take too much memory
+            return lambda: leave_out(_lazy_if_large(load()), left_out)
 
         spans = sorted((x.region, x.job_type or "", to_micros(x.since), to_micros(x.until)) for x in left_out)
         return replace(
@@ -232,11 +233,11 @@ class LiveEvents:
         events = state.with_chunks(self._days.read(state, first, last)).window(first, last)
         mapped = [frame for frame in events if isinstance(frame, pl.DataFrame)]
         scanned = [frame for frame in events if isinstance(frame, pl.LazyFrame)]
-        rows = sum(frame.height for frame in mapped)
-        is_small = rows <= SMALL_FRAME_ROWS and not scanned
         # one frame of many chunks is quicker than a union of as many frames
-        frame = pl.concat([state.categories.empty, *mapped], rechunk=is_small and len(mapped) > MAX_SMALL_CHUNKS)
-        return frame if is_small else pl.concat([frame.lazy(), *scanned], rechunk=False)
+        frame = pl.concat([state.categories.empty, *mapped], rechunk=False)
+        if frame.height <= SMALL_FRAME_ROWS and len(mapped) > MAX_SMALL_CHUNKS:
+            frame = frame.rechunk()
+        return pl.concat([frame.lazy(), *scanned], rechunk=False) if scanned else frame
 
     def _read(
         self, categories: TextCategories, since: datetime, until: datetime, *, prefer_database: bool = False
@@ -256,3 +257,7 @@ class LiveEvents:
         """Whether the recent events have every event that the lake lacks, of the same state of the table."""
         changes = self._refresher.changes
         return lake.watermark >= state.base_id and changes is not None and lake.changes == hash64(changes)
+
+
+def _lazy_if_large(events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+    return events.lazy() if isinstance(events, pl.DataFrame) and events.height > SMALL_FRAME_ROWS else events
