@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
 
-from leaderboard.export.datasets import Dataset, Frames
+from leaderboard.export.datasets import Dataset, Frames, Window
 from leaderboard.export.errors import IncompletePeriod
 from leaderboard.export.targets import Target
 from leaderboard.lake.settle import MAX_SETTLE_SECONDS, wait_until_settled
@@ -120,7 +120,7 @@ def _export_days(
     progress.begin("looking for days")
     days = _days_to_export(source, target, period, min(complete_until, requested_until))
     progress.days_total = len(days)
-    for day, frames in dataset.read_days(source, days):
+    for day, frames in zip(days, dataset.read_windows(source, [day_bounds(day) for day in days]), strict=True):
         progress.begin(f"exporting {day}")
         write(frames, day)
         progress.finish_day()
@@ -157,12 +157,10 @@ def _export_window(
     write(_read_windows(source, dataset, windows, progress), None)
 
 
-def _read_windows(
-    source: Source, dataset: Dataset[Source], windows: list[tuple[datetime, datetime]], progress: ExportProgress
-) -> Frames:
-    for since, until in windows:
+def _read_windows(source: Source, dataset: Dataset[Source], windows: list[Window], progress: ExportProgress) -> Frames:
+    for (_, until), frames in zip(windows, dataset.read_windows(source, windows), strict=True):
         progress.begin(f"exporting {until.date()}")
-        yield from dataset.read(source, since, until)
+        yield from frames
 
 
 def _same_server(source: ExportSource, timeline: str, frames: Frames) -> Frames:

@@ -5,19 +5,19 @@ Importing this module needs no pyspark; ``open_session`` does.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from leaderboard.export.datasets import Dataset, Frames, histories, label_days, label_window, scores_name
+from leaderboard.export.datasets import Dataset, Frames, Window, histories, label_days, label_window, scores_name
 from leaderboard.lake.errors import LakeError
 from leaderboard.storage.delta import first_line
-from queries import Exclusion, Formula, LakeSnapshot, collect, leave_out
-from queries.times import day_bounds
+from queries import FORMULA_2, Exclusion, Formula, LakeSnapshot, collect, leave_out
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -72,40 +72,44 @@ class SparkEvents:
         return leave_out(events, self._exclusions) if formula.applies_exclusions else events
 
 
+@dataclass(frozen=True)
+class _WindowScores(Dataset[SparkEvents]):
+    formula: Formula = FORMULA_2
+
+    def read_windows(self, source: SparkEvents, windows: Sequence[Window], **_: int) -> Iterator[Frames]:
+        """See Dataset."""
+        for since, until in windows:
+            events = source.scored_events(since, until, self.formula)
+            yield iter([label_window(_collect(histories(events, self.formula)), since, until, self.formula)])
+
+
+@dataclass(frozen=True)
+class _DailyScores(Dataset[SparkEvents]):
+    formula: Formula = FORMULA_2
+
+    def read_windows(self, source: SparkEvents, windows: Sequence[Window], **_: int) -> Iterator[Frames]:
+        """See Dataset. One job of Spark computes many windows."""
+        for start in range(0, len(windows), DAYS_AT_ONCE):
+            together = windows[start : start + DAYS_AT_ONCE]
+            # computed when the first of the days is written
+            scores = cache(partial(self._score_days, source, together[0][0], together[-1][1]))
+            for since, until in together:
+                yield _rows_of_days(scores, since.date(), until.date())
+
+    def _score_days(self, source: SparkEvents, since: datetime, until: datetime) -> pl.DataFrame:
+        events = source.scored_events(since, until, self.formula)
+        scores = label_days(_collect(histories(events, self.formula, by_day=True)), self.formula)
+        return scores.sort("day", maintain_order=True)
+
+
 def spark_window_scores(formula: Formula) -> Dataset[SparkEvents]:
     """The rows of ``window_scores``."""
-
-    def read_scores(source: SparkEvents, since: datetime, until: datetime, _: int) -> Frames:
-        events = source.scored_events(since, until, formula)
-        yield label_window(_collect(histories(events, formula)), since, until, formula)
-
-    return Dataset(scores_name(formula), read_scores, whole_window=True)
+    return _WindowScores(scores_name(formula), whole_window=True, formula=formula)
 
 
 def spark_daily_scores(formula: Formula) -> Dataset[SparkEvents]:
     """The rows of ``daily_scores``."""
-
-    def read_scores(source: SparkEvents, since: datetime, until: datetime, _: int) -> Frames:
-        events = source.scored_events(since, until, formula)
-        scores = label_days(_collect(histories(events, formula, by_day=True)), formula)
-        days = scores.partition_by("day", maintain_order=True)
-        yield from sorted(days, key=lambda frame: frame["day"][0]) or [scores]
-
-    return _DailyScores(scores_name(formula), read_scores, whole_window=True, by_day=True)
-
-
-class _DailyScores(Dataset[SparkEvents]):
-    """Scores of many days that Spark computes at once."""
-
-    def read_days(self, source: SparkEvents, days: Sequence[date]) -> Iterator[tuple[date, Frames]]:
-        """As Dataset.read_days."""
-        for start in range(0, len(days), DAYS_AT_ONCE):
-            together = days[start : start + DAYS_AT_ONCE]
-            since, until = day_bounds(together[0])[0], day_bounds(together[-1])[1]
-            # read when the first of the days is written
-            read = cache(lambda since=since, until=until: pl.concat(self.read(source, since, until)))
-            for day in together:
-                yield day, _rows_of_day(read, day)
+    return _DailyScores(scores_name(formula), whole_window=True, by_day=True, formula=formula)
 
 
 def require_pyspark() -> None:
@@ -149,5 +153,5 @@ def _collect(frames: list["DataFrame"]) -> pl.DataFrame:
     return pl.concat(pl.DataFrame(pl.from_arrow(frame.toArrow())).with_columns(times) for frame in frames)
 
 
-def _rows_of_day(read: Callable[[], pl.DataFrame], day: date) -> Frames:
-    yield read().filter(pl.col("day") == day)
+def _rows_of_days(read: Callable[[], pl.DataFrame], first: date, last: date) -> Frames:
+    yield read().filter(pl.col("day").is_between(first, last))

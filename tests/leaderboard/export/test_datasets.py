@@ -3,8 +3,9 @@
 import csv
 import json
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -150,6 +151,27 @@ def test_size_of_chunks_does_not_change_the_file(source: HybridEvents, tmp_path:
         open_target(str(tmp_path / f"{name}.csv"), "csv").write(frames, None)
     assert (tmp_path / "many.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert len(list(EVENTS.read(source, *two_days, chunk_rows=20))) > 4
+
+
+@pytest.mark.parametrize("dataset", [EVENTS, RAW_RESULTS, DAILY_SCORES], ids=["events", "raw", "daily scores"])
+def test_days_that_follow_each_other_share_reads(past: str, monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
+    reads: list[timedelta] = []
+    read = HybridEvents._read
+
+    def counted(self: HybridEvents, since: datetime, until: datetime, *rest: Any, **options: Any) -> Any:
+        reads.append(until - since)
+        return read(self, since, until, *rest, **options)
+
+    monkeypatch.setattr(HybridEvents, "_read", counted)
+    # the third day is left out, as one that is exported already
+    days = [day_bounds(SINCE.date() + timedelta(days=number)) for number in (0, 1, 3, 4, 5, 6)]
+    with closing(HybridEvents(PostgresEvents(past))) as source:
+        together = [pl.concat(frames) for frames in dataset.read_windows(source, days)]
+        assert len(reads) < len(days)
+        assert sum(reads, timedelta()) < timedelta(days=len(days))
+        alone = [pl.concat(dataset.read(source, *day)) for day in days]
+    for one, other in zip(together, alone, strict=True):
+        assert_frame_equal(one, other)
 
 
 @every_dataset
