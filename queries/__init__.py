@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from queries.sources.lake_snapshot import lake_data_files as lake_data_files
     from queries.sources.lake_snapshot import read_lake_snapshot as read_lake_snapshot
     from queries.sources.lake_snapshot import table_root as table_root
-    from queries.sources.live.events import EventWindow as EventWindow
+    from queries.sources.live.event_window import EventWindow as EventWindow
     from queries.sources.live.events import LiveEvents as LiveEvents
     from queries.sources.live.events import MemoryUsage as MemoryUsage
     from queries.sources.live.refresher import REFRESH_PATIENCE_SECONDS as REFRESH_PATIENCE_SECONDS
@@ -194,7 +194,7 @@ attach(
         "lake_data_files": "queries.sources.lake_snapshot",
         "read_lake_snapshot": "queries.sources.lake_snapshot",
         "table_root": "queries.sources.lake_snapshot",
-        "EventWindow": "queries.sources.live.events",
+        "EventWindow": "queries.sources.live.event_window",
         "LiveEvents": "queries.sources.live.events",
         "MemoryUsage": "queries.sources.live.events",
         "REFRESH_PATIENCE_SECONDS": "queries.sources.live.refresher",

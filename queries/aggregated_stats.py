@@ -3,11 +3,12 @@
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, EventFilter, match_columns
+from queries.filters import AI, TRANSCODING, EventFilter, match_columns
+from queries.scoring import formulas
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
-from queries.scoring.grouping import mean_over_models, score_groups
-from queries.scoring.scored_events import network_jobs, select_jobs
+from queries.scoring.grouping import mean_over_models, score_groups, with_means
+from queries.scoring.scored_events import MEASURES, network_jobs, select_jobs
 
 
 @engine_agnostic
@@ -66,6 +67,50 @@ def aggregated_stats(
     names_one_job = event_filter.pipeline is not None and event_filter.model is not None
     if job_type == AI and not names_one_job:
         scores = mean_over_models(scores)
+    return _stats(scores)
+
+
+def has_sums(event_filter: EventFilter, formula: Formula) -> bool:
+    """Whether the scores are made of sums over events, as ``transcoding_sums`` has them."""
+    return event_filter.job_type == TRANSCODING and formula.half_life is None
+
+
+@engine_agnostic
+def transcoding_sums(events: NarwhalsFrame, warm: bool | None = None, *, formula: Formula = FORMULA_2) -> NarwhalsFrame:
+    """One row per orchestrator and region: events (Int64, scored ones) and the sums of the measures (Float64).
+
+    ``warm`` selects events as that of an EventFilter does. ``stats_of_sums``
+    makes scores of the rows.
+    """
+    event_filter = EventFilter(warm=warm)
+    jobs = select_jobs(network_jobs(events, event_filter, formula), event_filter)
+    events_of_group, *_ = formulas.counts()
+    return jobs.group_by("orchestrator", "region").agg(events_of_group, *formulas.sums(MEASURES))
+
+
+@engine_agnostic
+def stats_of_sums(
+    sums: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, formula: Formula = FORMULA_2
+) -> NarwhalsFrame:
+    """The rows of ``aggregated_stats`` from those of ``transcoding_sums`` over the parts of the events, one by one.
+
+    Only for a filter and a formula for which ``has_sums`` is true.
+
+    >>> import polars as pl
+    >>> from queries import aggregated_stats, sample_data
+    >>> events = sample_data.events()
+    >>> parts = [transcoding_sums(part) for part in (events.head(3), events.slice(3))]
+    >>> stats_of_sums(pl.concat(parts)).equals(aggregated_stats(events))
+    True
+    """
+    own = match_columns(sums, event_filter, "orchestrator", "region")
+    names = ("events", *(f"sum_{name}" for name in MEASURES))
+    groups = own.group_by("orchestrator", "region").agg(nw.col(*names).sum())
+    groups = groups.with_columns(nw.col("events").cast(nw.Int64()))
+    return _stats(formulas.with_transcoding_scores(with_means(groups, MEASURES), formula))
+
+
+def _stats(scores: NarwhalsFrame) -> NarwhalsFrame:
     return (
         scores.filter(~nw.col("score").is_null())
         .select("orchestrator", "region", *SCORE_FIELDS)

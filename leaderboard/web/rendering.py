@@ -3,12 +3,14 @@
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 import polars as pl
 
+import queries
 from leaderboard.results import completion
 from leaderboard.serializers import (
     serialize_explanation,
@@ -23,7 +25,8 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import JSON, Format, encode_table
 from leaderboard.web.pagination import Paging, take_page
 from leaderboard.web.params import InvalidParameter
-from queries import JOB_COLUMNS, EventFilter, EventWindow, Explanation
+from queries import JOB_COLUMNS, EventFilter, EventWindow, Explanation, Formula
+from queries.aggregated_stats import has_sums, stats_of_sums, transcoding_sums
 
 ETAG_BYTES = 12
 ETAG_DECIMALS = 9
@@ -40,6 +43,18 @@ encode = msgspec.json.Encoder().encode
 def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilter, **options: Any) -> pl.DataFrame:
     """The result of a query function over the events of a window. Raises StoreUnavailable and StoreTimeout."""
     return window.collect(lambda events: query(events, event_filter, **options))
+
+
+def run_aggregated_stats(window: EventWindow, event_filter: EventFilter, formula: Formula) -> pl.DataFrame:
+    """The rows of aggregated_stats, made of kept sums where it can be. Raises as ``run_query`` does."""
+    if not has_sums(event_filter, formula):
+        return run_query(queries.aggregated_stats, window, event_filter, formula=formula)
+    warm = event_filter.warm
+    return window.collect_sums(
+        partial(transcoding_sums, warm=warm, formula=formula),
+        ("transcoding_sums", warm, formula),
+        partial(stats_of_sums, event_filter=event_filter, formula=formula),
+    )
 
 
 def render_scores(frame: pl.DataFrame, job_type: str, file_format: Format) -> RenderedResponse:

@@ -88,6 +88,12 @@ def mean_over_models(scores: NarwhalsFrame, *, spreads: bool = False) -> Narwhal
     )
 
 
+def with_means(sums: NarwhalsFrame, names: tuple[str, ...]) -> NarwhalsFrame:
+    """Adds the means of these measures to a frame of counts and sums."""
+    totals = {name: "quality_events" if name == "quality" else "events" for name in names}
+    return sums.with_columns(*(_divide(f"sum_{name}", total, name) for name, total in totals.items()))
+
+
 def _aggregate(
     events: NarwhalsFrame, job_type: str, formula: Formula, keys: tuple[str, ...], products: dict[str, nw.Expr]
 ) -> NarwhalsFrame:
@@ -101,12 +107,10 @@ def _aggregate(
     if formula.half_life is None:
         means_of_products = (value.mean().alias(name) for name, value in products.items())
         groups = events.group_by(*keys).agg(*aggregations, *means_of_products)
-        totals = {name: "quality_events" if name == "quality" else "events" for name in names}
-        means = [_divide(f"sum_{name}", total, name) for name, total in totals.items()]
         if products:
             effective_events = nw.when(nw.col("events") > 0).then(nw.col("events").cast(nw.Float64()))
-            means.append(effective_events.alias("effective_events"))
-        return groups.with_columns(*means)
+            groups = groups.with_columns(effective_events=effective_events)
+        return with_means(groups, names)
     values = {name: formulas.counted_value(name) for name in names} | products
     timed_events = events.with_columns(seconds=event_seconds())
     weighted = timed_events.with_columns(weight=_weight(formula.half_life, keys)).with_columns(

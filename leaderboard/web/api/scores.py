@@ -17,6 +17,7 @@ from leaderboard.web.rendering import (
     render_pipelines,
     render_scores,
     render_top_score,
+    run_aggregated_stats,
     run_query,
 )
 from leaderboard.web.responses import cached_response, respond
@@ -34,7 +35,7 @@ def aggregated_stats() -> Response:
     window = scored_window(params.time_range(request, service().settings.start_time_window), formula)
 
     def render() -> RenderedResponse:
-        frame = run_query(queries.aggregated_stats, window, event_filter, formula=formula)
+        frame = run_aggregated_stats(window, event_filter, formula)
         return render_scores(frame, event_filter.job_type, file_format)
 
     return cached_response(("aggregated_stats", event_filter, formula, file_format.name), window, render)

@@ -21,7 +21,7 @@ from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.params import InvalidParameter
-from leaderboard.web.rendering import run_query
+from leaderboard.web.rendering import run_aggregated_stats, run_query
 from leaderboard.web.windows import scored_window
 from queries import AI, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
 from queries.errors import quote
@@ -207,7 +207,7 @@ def _chart(window: EventWindow, state: PageState, addresses: Sequence[str]) -> M
 def _regions(window: EventWindow, state: PageState, addresses: Sequence[str]) -> list[tuple[str, list[Cell | None]]]:
     """The scores by region, each with its number of tests."""
     stats = network_stats(window, state, "orchestrator", "region")
-    scores = run_query(queries.aggregated_stats, window, state.event_filter, formula=state.formula)
+    scores = run_aggregated_stats(window, state.event_filter, state.formula)
     found = (
         scores.select(pl.col("orchestrator", "region").cast(pl.String), "score")
         .filter(pl.col("orchestrator").is_in(addresses))

@@ -45,7 +45,7 @@ EXAMPLES = {
 """Results to begin with, by what the page calls them."""
 TEXT = Format("txt", "text/plain; charset=utf-8")
 NOTEBOOK_FORMAT = Format("ipynb", "application/x-ipynb+json")
-_NOTHING_ASKED = EventWindow("no results", pl.LazyFrame)
+_NOTHING_ASKED = EventWindow("no results", list)
 
 
 @bp.get("/formulas")

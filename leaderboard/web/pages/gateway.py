@@ -22,6 +22,7 @@ from leaderboard.web.rendering import run_query
 from leaderboard.web.table_params import GatewayOptions
 from leaderboard.web.windows import scored_week
 from queries import AI, EventFilter, EventWindow
+from queries.sources.live.event_window import EventPart
 
 DAYS = 7
 SORTS = ("score", "orchestrator", "week_score", "days_passed", "events", "last_seen")
@@ -124,11 +125,11 @@ def _move_to_reference(window: EventWindow, now: datetime) -> tuple[EventWindow,
     """
     shift = REFERENCE - now
     moved_time = pl.col("event_time") + shift
-    load, load_from_database = window.load, window.load_from_database
+    load_parts, load_from_database = window.load_parts, window.load_from_database
     return (
         replace(
             window,
-            load=lambda: load().with_columns(moved_time),
+            load_parts=lambda: [EventPart(part.events.with_columns(moved_time)) for part in load_parts()],
             load_from_database=None
             if load_from_database is None
             else lambda: load_from_database().with_columns(moved_time),

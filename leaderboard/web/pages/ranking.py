@@ -20,7 +20,7 @@ from leaderboard.web.pages.layout.rendering import current_state, page_response
 from leaderboard.web.pages.layout.state import PageState
 from leaderboard.web.pages.layout.stats import network_stats
 from leaderboard.web.pages.layout.tables import Figure, current_page, current_sort, take_rows
-from leaderboard.web.rendering import run_query
+from leaderboard.web.rendering import run_aggregated_stats, run_query
 from leaderboard.web.windows import scored_window, window_before
 from queries import AI, SUGGESTED_MIN_EVENTS, EventFilter, EventWindow
 
@@ -153,7 +153,7 @@ def _table(window: EventWindow, before: EventWindow | None, state: PageState, ro
 def _matrix(window: EventWindow, state: PageState, rows: pl.DataFrame) -> dict[str, Any]:
     """The scores of the rows by region, each with the number of results on which it rests."""
     stats = network_stats(window, state, "orchestrator", "region").select("orchestrator", "region", "events")
-    scores = run_query(queries.aggregated_stats, window, state.event_filter, formula=state.formula)
+    scores = run_aggregated_stats(window, state.event_filter, state.formula)
     cells = {
         (orchestrator, region): {"score": score, "events": events, "step": round(score * HEAT_STEPS)}
         for orchestrator, region, score, events in scores.select(

@@ -49,6 +49,10 @@ class MappedEvents:
             frames.append(self.categories.encode(self._scanned.window(from_micros(since), from_micros(until))))
         return frames
 
+    def batch_of(self, events: pl.DataFrame | pl.LazyFrame) -> MappedBatch | None:
+        """The batch of which one of the frames of ``window`` has all events, if it has."""
+        return self._batches_by_id.get(id(events))
+
     def count_from(self, moment: int, *, inclusive: bool) -> int | None:
         """How many events are at the moment or later, or later only. None where a scanned file is around the moment."""
         count = 0
@@ -71,3 +75,8 @@ class MappedEvents:
     def _scanned(self) -> LakeSnapshot:
         files = self.snapshot.files
         return replace(self.snapshot, files=files.filter(~pl.col("uri").is_in(list(self.batches))))
+
+    @cached_property
+    def _batches_by_id(self) -> dict[int, MappedBatch]:
+        # a batch keeps its frame, so that no other one gets the id of that
+        return {id(batch.events): batch for batches in self.batches.values() for batch in batches}

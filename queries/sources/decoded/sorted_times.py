@@ -14,6 +14,16 @@ class SortedTimes:
         values = memoryview(column.buffers()[1] or b"").cast("q")
         self._times = values[column.offset : column.offset + len(column)]
 
+    @property
+    def first(self) -> int:
+        """The first moment. There is at least one event."""
+        return self._times[0]
+
+    @property
+    def last(self) -> int:
+        """The last moment. There is at least one event."""
+        return self._times[-1]
+
     def slice(self, events: pl.DataFrame, since: int, until: int) -> pl.DataFrame:
         """Those of the events with since ≤ event_time ≤ until, without a copy."""
         start, end = bisect_left(self._times, since), bisect_right(self._times, until)

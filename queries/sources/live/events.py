@@ -1,92 +1,25 @@
 """All events of a database: its lake mapped into memory, and what is newer, brought up to date at each request."""
 
-import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 
 from queries.concurrency.timeouts import CLIENT_MARGIN_SECONDS
-from queries.engines import SMALL_FRAME_ROWS
 from queries.errors import StoreError, StoreTimeout, StoreUnavailable, first_line
-from queries.scoring.exclusions import Exclusion, leave_out
 from queries.sources.decoded import DecodedLake, TextCategories
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.live.day_reader import DayReader
 from queries.sources.live.days import DAY_MICROS, DAYS_END
+from queries.sources.live.event_window import EventPart, EventWindow
 from queries.sources.live.lake_mapper import LakeMapper
 from queries.sources.live.refresher import Refresher
 from queries.sources.live.shared_state import SharedState
 from queries.sources.live.state import LiveState
-from queries.sources.parquet_files import collect
 from queries.sources.text_encoding import decode_text
 from queries.times import MIN_TIME, from_micros, to_micros
-
-log = logging.getLogger(__name__)
-
-MAX_SMALL_CHUNKS = 8
-"""A small frame in more chunks than this is copied into one."""
-
-Load = Callable[[], pl.DataFrame | pl.LazyFrame]
-
-
-@dataclass(frozen=True)
-class EventWindow:
-    """The events of a window, which ``load`` reads. Their text is Categorical.
-
-    ``load`` returns a DataFrame where all events are in memory, for which query
-    functions keep their plans.
-    ``version`` is equal for two windows of one database only where they have
-    the same events; None where that is unknown. ``as_of`` is None unless the
-    database is unavailable or a standby: then the window has every event that
-    was committed by that moment.
-    """
-
-    version: str | None
-    load: Load
-    as_of: datetime | None = None
-    load_from_database: Load | None = None
-    """Reads what the database has from there, where a file of the lake is missing or broken. None if it has nothing."""
-    exclusions: tuple[Exclusion, ...] = ()
-    """Those that were left out of the events."""
-
-    def leave_out(self, exclusions: Iterable[Exclusion], since: datetime, until: datetime) -> "EventWindow":
-        """This window from ``since`` to ``until`` without the events that the exclusions cover.
-
-        Its version says which of them overlap the window.
-        """
-        left_out = tuple(exclusion for exclusion in exclusions if exclusion.overlaps(since, until))
-        if not left_out:
-            return self
-
-        def without(load: Load) -> Load:
-            # a copy of what remains of many events would take too much memory
-            return lambda: leave_out(_lazy_if_large(load()), left_out)
-
-        spans = sorted((x.region, x.job_type or "", to_micros(x.since), to_micros(x.until)) for x in left_out)
-        return replace(
-            self,
-            version=None if self.version is None else f"{self.version}-{hash64(repr(spans))}",
-            load=without(self.load),
-            load_from_database=None if self.load_from_database is None else without(self.load_from_database),
-            exclusions=left_out,
-        )
-
-    def collect(self, query: Callable[[Any], pl.DataFrame | pl.LazyFrame]) -> pl.DataFrame:
-        """The rows of a query over the events, with text as String. Raises StoreUnavailable and StoreTimeout."""
-        try:
-            rows = collect(query(self.load()))
-        except StoreUnavailable as error:
-            if self.load_from_database is None:
-                raise
-            log.warning("reading a window from the database: %s", first_line(error))
-            rows = collect(query(self.load_from_database()))
-        # categories of two windows may differ, so their rows could not be joined
-        return rows.with_columns(pl.selectors.categorical().cast(pl.String))
 
 
 class MemoryUsage(NamedTuple):
@@ -191,10 +124,9 @@ class LiveEvents:
             # before the events are read
             as_of = self._source.replayed_until()
             read = partial(self._read, TextCategories(), since, until)
-            return EventWindow(None, read, as_of, partial(read, prefer_database=True))
-        load = partial(self._load, state, first, last)
+            return EventWindow(None, lambda: [EventPart(read())], as_of, partial(read, prefer_database=True))
         from_database = partial(self._read, state.categories, since, until, prefer_database=True)
-        return EventWindow(state.version(first, last), load, None, from_database)
+        return EventWindow(state.version(first, last), partial(self._parts, state, first, last), None, from_database)
 
     def results(
         self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
@@ -202,7 +134,7 @@ class LiveEvents:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
         as_of = self._source.replayed_until()
         results = self._source.results(orchestrator, since, until, job_type, with_errors=with_errors)
-        return EventWindow(None, lambda: results, as_of)
+        return EventWindow(None, lambda: [EventPart(results)], as_of)
 
     def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
         """The events of a window as of the last refresh, from memory and the lake, without the database.
@@ -211,14 +143,14 @@ class LiveEvents:
         """
         state, as_of, first, last = self._shared.current, self._refresher.as_of, to_micros(since), to_micros(until)
         if state is not None and as_of is not None and since <= as_of and not state.missing(first, last):
-            return EventWindow(state.version(first, last), partial(self._load, state, first, last), as_of)
+            return EventWindow(state.version(first, last), partial(self._parts, state, first, last), as_of)
         lake = self._require_lake(since)
         categories = TextCategories() if state is None else state.categories
-        old = categories.encode(lake.window(since, until))
+        old = EventPart(categories.encode(lake.window(since, until)))
         if state is None or as_of is None or as_of < lake.as_of or not self._overlaps_lake(state, lake):
-            return EventWindow(None, lambda: old, lake.as_of)
-        recent = [events.lazy() for events in state.events_after(lake.watermark, first, last)]
-        return EventWindow(None, lambda: pl.concat([old, *recent]), as_of)
+            return EventWindow(None, lambda: [old], lake.as_of)
+        recent = [EventPart(events) for events in state.events_after(lake.watermark, first, last)]
+        return EventWindow(None, lambda: [old, *recent], as_of)
 
     def results_during_outage(
         self, orchestrator: str, since: datetime, until: datetime, job_type: str | None, *, with_errors: bool = False
@@ -226,18 +158,13 @@ class LiveEvents:
         """The results of one orchestrator from the lake. Raises StoreUnavailable where it does not have them."""
         lake = self._require_lake(since)
         results = lake.results(orchestrator, since, until, job_type, with_errors=with_errors)
-        return EventWindow(None, lambda: results, lake.as_of)
+        return EventWindow(None, lambda: [EventPart(results)], lake.as_of)
 
-    def _load(self, state: LiveState, first: int, last: int) -> pl.DataFrame | pl.LazyFrame:
+    def _parts(self, state: LiveState, first: int, last: int) -> list[EventPart]:
         """The events of a window of a state, with those of missing days read from the database."""
         events = state.with_chunks(self._days.read(state, first, last)).window(first, last)
-        mapped = [frame for frame in events if isinstance(frame, pl.DataFrame)]
-        scanned = [frame for frame in events if isinstance(frame, pl.LazyFrame)]
-        # one frame of many chunks is quicker than a union of as many frames
-        frame = pl.concat([state.categories.empty, *mapped], rechunk=False)
-        if frame.height <= SMALL_FRAME_ROWS and len(mapped) > MAX_SMALL_CHUNKS:
-            frame = frame.rechunk()
-        return pl.concat([frame.lazy(), *scanned], rechunk=False) if scanned else frame
+        parts = [EventPart(frame, None if state.base is None else state.base.batch_of(frame)) for frame in events]
+        return [EventPart(state.categories.empty), *parts]
 
     def _read(
         self, categories: TextCategories, since: datetime, until: datetime, *, prefer_database: bool = False
@@ -257,7 +184,3 @@ class LiveEvents:
         """Whether the recent events have every event that the lake lacks, of the same state of the table."""
         changes = self._refresher.changes
         return lake.watermark >= state.base_id and changes is not None and lake.changes == hash64(changes)
-
-
-def _lazy_if_large(events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
-    return events.lazy() if isinstance(events, pl.DataFrame) and events.height > SMALL_FRAME_ROWS else events

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,20 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from leaderboard.lake.prune import Pruning
-from queries import DecodedLake, HybridEvents, LakeEvents, LiveEvents, PostgresEvents, StoreError
+from leaderboard.web.rendering import run_aggregated_stats
+from queries import (
+    FORMULA_2,
+    DecodedLake,
+    EventFilter,
+    Exclusion,
+    Formula,
+    HybridEvents,
+    LakeEvents,
+    LiveEvents,
+    PostgresEvents,
+    StoreError,
+    aggregated_stats,
+)
 from queries.sources.text_encoding import decode_text
 from tests.conftest import rows
 from tests.leaderboard.lake.conftest import ADDRESS, NOON, Stores, insert_events, insert_uncommitted, no_progress
@@ -70,10 +84,12 @@ def read(events: pl.LazyFrame) -> pl.DataFrame:
 
 
 def assert_whole(events: LiveEvents, stores: Stores, *windows: tuple[datetime, datetime]) -> None:
-    """Each window has what the database has."""
+    """Each window has what the database has, and so have its sums, of which those of mapped files are kept."""
     for window in windows or WINDOWS:
         expected = stores.database_events(*window).drop("payload")
         assert_frame_equal(read(events.window(*window)), expected)
+        scores = run_aggregated_stats(events.at(*window, timeout=events.timeout), EventFilter(), FORMULA_2)
+        assert_frame_equal(scores, aggregated_stats(expected), abs_tol=1e-9)
 
 
 def own_events(events: LiveEvents) -> tuple[int, int]:
@@ -121,6 +137,27 @@ def test_lake_that_comes_later_takes_over_what_was_read(stores: Stores, live: Op
     stores.sync()
     assert is_mapped(events, 11)
     assert_whole(events, stores)
+
+
+def test_sums_are_kept_per_file_and_leave_out_what_is_excluded(stores: Stores, live: Open) -> None:
+    insert_events(stores.url, *(NOON - days * DAY for days in range(10, 90)), rate=0.5)
+    insert_events(stores.url, *(NOON - days * DAY for days in range(10)), rate=1)
+    stores.sync()
+    events = live(stores)
+    assert is_mapped(events, 90)
+    excluded = Exclusion("FRA", "transcoding", NOON - 9 * DAY, NOON + DAY, "the tester's disk was full")
+
+    def success_rate(*exclusions: Exclusion, formula: Formula = FORMULA_2) -> float:
+        window = events.at(*EVER, timeout=5).leave_out(exclusions, *EVER)
+        rate: float = run_aggregated_stats(window, EventFilter(), formula)["success_rate"].item()
+        return rate
+
+    assert success_rate() == pytest.approx(50 / 90)
+    insert_events(stores.url, *[NOON - 5 * DAY] * 10, rate=1)
+    assert success_rate() == 0.6
+    assert success_rate(excluded) == 0.5
+    assert success_rate() == 0.6
+    assert success_rate(formula=replace(FORMULA_2, name="half", half_life=DAY)) > 0.9
 
 
 def test_first_window_of_a_process_is_mapped(stores: Stores, live: Open) -> None:
