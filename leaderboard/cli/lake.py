@@ -118,7 +118,7 @@ def verify(settings: Settings, as_json: bool) -> None:
 )
 @click.pass_obj
 def optimize(settings: Settings, keep_hours: int) -> None:
-    """Merges the files of each month into one, and deletes files that were replaced."""
+    """Merges the files of each month into a few, and deletes files that were replaced."""
     with open_lake_database(settings) as opened, lock_existing_lake(settings, opened.url):
         table = LakeTable(settings.lake)
         months = table.compact()

@@ -12,8 +12,9 @@ from deltalake import CommitProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
+from leaderboard.lake import compaction
 from leaderboard.lake.chunks import Progress
-from leaderboard.lake.compaction import merge_data_files
+from leaderboard.lake.compaction import merge_data_files, mergeable
 from leaderboard.lake.data_files import (
     MAX_FILE_ROWS,
     MONTH,
@@ -48,10 +49,8 @@ TABLE_DESCRIPTION = {
     "description": "Results of jobs as the service received them, one row each. Written by leaderboard lake sync.",
     "configuration": {"delta.logRetentionDuration": "interval 7 days"},
 }
-MAX_FILES_PER_MONTH = 32
-"""A month that has this many files has the small ones merged."""
-SMALL_FILE_ROWS = 1_000_000
-"""A file with fewer events is small. The larger ones of a month are merged when it is over."""
+MAX_SMALL_FILES_PER_MONTH = 32
+"""A month that has this many small files has them merged. The others are merged when the month is over."""
 QUIET_TIME = timedelta(days=1)
 """A month is over when no events were added to it for this long."""
 
@@ -181,29 +180,35 @@ class LakeTable:
             raise LakeConflict(f"another writer of the lake in {self.url} committed after this one")
 
     def compact(self) -> int:
-        """Merges the files of each month into one, and returns the number of months that had several.
+        """Merges the files of each month into a few of whole days, and returns the number of months that changed.
 
-        Files of an older release stay as they are until they are upgraded.
-        Raises LakeConflict, LakeError and StoreUnavailable.
+        Files that were merged before stay as they are, and so do those of an
+        older release until they are upgraded. Raises LakeConflict, LakeError
+        and StoreUnavailable.
         """
-        return self._merge_months(self._data_files())
+        return self._merge_months(mergeable(self._data_files().filter("complete")))
 
     def tidy(self) -> None:
         """Merges files as a service does after each sync, so that a month has few, and none is rewritten often.
 
-        A month with MAX_FILES_PER_MONTH files has its small ones merged. A
-        month that got no events for a day is merged into one file. Raises
-        LakeConflict, LakeError and StoreUnavailable.
+        A month with MAX_SMALL_FILES_PER_MONTH small files has these merged. A
+        month that got no events for a day is compacted. Raises LakeConflict,
+        LakeError and StoreUnavailable.
         """
-        data_files = self._data_files().with_columns(
-            files_of_month=pl.len().over(f"partition.{MONTH}"),
-            newest=pl.col("modification_time").max().over(f"partition.{MONTH}"),
+        month, small = f"partition.{MONTH}", pl.col("num_records") < compaction.SMALL_FILE_ROWS
+        data_files = (
+            self._data_files()
+            .filter("complete")
+            .with_columns(
+                small_files=small.sum().over(month),
+                newest=pl.col("modification_time").max().over(month),
+            )
         )
-        quiet_since = (datetime.now(UTC) - QUIET_TIME).timestamp() * 1000
-        is_quiet = pl.col("newest") < quiet_since
-        is_small = pl.col("num_records") < SMALL_FILE_ROWS
-        has_many = pl.col("files_of_month") >= MAX_FILES_PER_MONTH
-        self._merge_months(data_files.filter(is_quiet | (has_many & is_small)))
+        is_quiet = pl.col("newest") < (datetime.now(UTC) - QUIET_TIME).timestamp() * 1000
+        has_many = pl.col("small_files") >= MAX_SMALL_FILES_PER_MONTH
+        self._merge_months(
+            pl.concat([mergeable(data_files.filter(is_quiet)), data_files.filter(~is_quiet & has_many & small)])
+        )
 
     def vacuum(self, keep_hours: int) -> int:
         """Deletes the files that have not been part of the table for ``keep_hours``, and returns their number.
@@ -229,9 +234,9 @@ class LakeTable:
             raise
 
     def _merge_months(self, data_files: pl.DataFrame) -> int:
-        """Merges the complete ones of these files month by month, each in one commit, and counts these months."""
+        """Merges these files month by month, each in one commit, and counts the months that had several of them."""
         snapshot, files, root = self.snapshot(), Files(self.url), table_root(self._table)
-        located = data_files.filter("complete").with_columns(uri=pl.lit(f"{root}/") + pl.col("path"))
+        located = data_files.with_columns(uri=pl.lit(f"{root}/") + pl.col("path"))
         months = [
             (str(month), of_month)
             for (month,), of_month in located.sort(f"partition.{MONTH}").group_by(
@@ -247,7 +252,7 @@ class LakeTable:
             except STORE_ERRORS as error:
                 raise self._translate(error) from error
             removed = remove_actions(of_month, changes_data=False)
-            self.commit(StagedChange([*removed, merged], 0), SyncPosition.of(snapshot))
+            self.commit(StagedChange([*removed, *merged], 0), SyncPosition.of(snapshot))
         return len(months)
 
     def _data_files(self) -> pl.DataFrame:

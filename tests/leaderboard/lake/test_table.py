@@ -1,6 +1,7 @@
 """The files of the lake, and the lock that guards them."""
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -56,6 +57,30 @@ def test_results_of_an_orchestrator_lie_together(stores: Stores, monkeypatch: py
         assert sum(group.min <= orchestrator <= group.max for group in groups) < len(groups) / 2
 
 
+def test_month_of_many_results_is_merged_into_files_of_whole_days(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "MERGED_FILE_ROWS", 300)
+    monkeypatch.setattr(compaction, "SMALL_FILE_ROWS", 20)
+    for first in range(0, 1000, 170):
+        load_events(stores.url, EVENTS[first : first + 170])
+        stores.sync()
+    LakeTable(stores.lake).compact()
+    files = stores.snapshot().files
+    assert 4 <= files.height <= 6
+    days = files.select(first=pl.col("since").dt.date(), last=pl.col("until").dt.date()).rows()
+    assert all(last < first for (_, last), (first, _) in pairwise(days))
+    assert_frame_equal(stores.lake_events(), stores.database_events())
+    # a result that came late has the files of its day written again, and no others
+    insert_events(stores.url, files["since"][1])
+    stores.sync()
+    monkeypatch.setattr(compaction, "SMALL_FILE_ROWS", 2)
+    assert LakeTable(stores.lake).compact() == 1
+    assert len(set(files["uri"]) - set(stores.snapshot().files["uri"])) == 1
+    assert LakeTable(stores.lake).compact() == 0
+    assert_frame_equal(stores.lake_events(), stores.database_events())
+
+
 def test_month_is_merged_into_one_file_when_it_is_over(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     for days in range(3):
         insert_events(stores.url, NOON + days * DAY, NOON - 40 * DAY)
@@ -69,15 +94,15 @@ def test_month_is_merged_into_one_file_when_it_is_over(stores: Stores, monkeypat
 
 
 def test_large_files_of_a_busy_month_stay(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "MAX_FILES_PER_MONTH", 4)
-    monkeypatch.setattr(table, "SMALL_FILE_ROWS", 3)
+    monkeypatch.setattr(table, "MAX_SMALL_FILES_PER_MONTH", 4)
+    monkeypatch.setattr(compaction, "SMALL_FILE_ROWS", 3)
     heights = []
     for _ in range(8):
         insert_events(stores.url, NOON)
         stores.sync()
         heights.append(sorted(stores.snapshot().files["events"]))
     # a file of four events is large; the small ones beside it are merged
-    assert heights == [[1], [1, 1], [1, 1, 1], [4], [1, 4], [1, 1, 4], [3, 4], [1, 3, 4]]
+    assert heights == [[1], [1, 1], [1, 1, 1], [4], [1, 4], [1, 1, 4], [1, 1, 1, 4], [4, 4]]
 
 
 def test_unwritable_lake_raises_a_lake_error(stores: Stores, tmp_path: Path) -> None:
