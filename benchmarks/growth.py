@@ -31,17 +31,19 @@ from benchmarks.figures import Figure, figures_table
 from benchmarks.measured_queries import UNTIL
 from leaderboard.simulation.generator import Simulation
 from leaderboard.simulation.lake import write_lake
-from queries import AI, DecodedLake, EventFilter, LakeEvents, aggregated_stats, collect, ranking, score_history
+from leaderboard.web.rendering import run_aggregated_stats, run_query
+from queries import AI, FORMULA_2, DecodedLake, EventFilter, EventWindow, LakeEvents, ranking, score_history
+from queries.sources.live.event_window import EventPart
 from queries.times import to_micros
 
 SINCE = UNTIL - timedelta(days=365)
 MAX_SIMULATED_RESULTS = 10_000_000
 MAX_DECODED_BYTES = 64 << 30
-QUESTIONS: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
-    "transcoding scores": lambda events: aggregated_stats(events, EventFilter()),
-    "AI scores": lambda events: aggregated_stats(events, EventFilter(job_type=AI)),
-    "history of the network": lambda events: score_history(events, EventFilter(), group_columns=[]),
-    "ranking": lambda events: ranking(events, EventFilter()),
+QUESTIONS: dict[str, Callable[[EventWindow], pl.DataFrame]] = {
+    "transcoding scores": lambda window: run_aggregated_stats(window, EventFilter(), FORMULA_2),
+    "AI scores": lambda window: run_aggregated_stats(window, EventFilter(job_type=AI), FORMULA_2),
+    "history of the network": lambda window: run_query(score_history, window, EventFilter(), group_columns=()),
+    "ranking": lambda window: run_query(ranking, window, EventFilter()),
 }
 
 
@@ -121,15 +123,12 @@ def _ask(lake: str, decoded: Path | None, question: str, runs: int) -> Usage:
     moments, cpu = [time.perf_counter()], [time.process_time()]
     snapshot = LakeEvents(lake).require_snapshot()
     mapped = None if decoded is None else DecodedLake(decoded, MAX_DECODED_BYTES).open(snapshot)
+    window = EventWindow(None, lambda: [EventPart(snapshot.window(SINCE, UNTIL))])
+    if mapped is not None:
+        frames = mapped.window(to_micros(SINCE), to_micros(UNTIL))
+        window = EventWindow(None, lambda: [EventPart(frame, mapped.batch_of(frame)) for frame in frames])
     for _ in range(1 + runs):
-        events = snapshot.window(SINCE, UNTIL)
-        if mapped is not None:
-            # all of them are mapped, and one frame of many chunks is quicker than a union of as many frames
-            frames = [
-                frame for frame in mapped.window(to_micros(SINCE), to_micros(UNTIL)) if isinstance(frame, pl.DataFrame)
-            ]
-            events = pl.concat(frames, rechunk=False).lazy()
-        collect(QUESTIONS[question](events))
+        QUESTIONS[question](window)
         moments.append(time.perf_counter())
         cpu.append(time.process_time())
     first, *others = (end - start for start, end in pairwise(moments))
