@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -51,6 +50,8 @@ _Number = Annotated[float, Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 
 
 class _Complete(Struct, gc=False):
+    region: str
+    orchestrator: str
     success_rate: _Number
     round_trip_time: _Number
     errors: list[Raw]
@@ -73,15 +74,10 @@ class _CompleteAi(_Complete, gc=False):
 
 
 _fields_decoder = msgspec.json.Decoder(dict[str, Raw])
-_complete_types: dict[str, type[_Complete]] = {TRANSCODING: _CompleteTranscoding, AI: _CompleteAi}
-
-
-@lru_cache(maxsize=1024)
-def _complete_decoder(job_type: str, region: str, orchestrator: str) -> msgspec.json.Decoder[Any]:
-    """Reads a list of complete results of one orchestrator and region, and fails for any other."""
-    names = [("region", Literal[region]), ("orchestrator", Literal[orchestrator])]
-    complete_type = msgspec.defstruct("Complete", names, bases=(_complete_types[job_type],), kw_only=True, gc=False)
-    return msgspec.json.Decoder(list[complete_type])  # type: ignore[valid-type]
+_complete_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    TRANSCODING: msgspec.json.Decoder(list[_CompleteTranscoding]),
+    AI: msgspec.json.Decoder(list[_CompleteAi]),
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +93,10 @@ class JsonByRegion:
 
     def __iter__(self) -> Iterator[bytes]:
         yield b"{"
-        for number, rows in enumerate(self.frame.partition_by("region", maintain_order=True)):
-            region, orchestrator = rows.select("region", "orchestrator").row(0)
+        by_region = self.frame.partition_by("region", maintain_order=True, as_dict=True)
+        for number, ((region,), rows) in enumerate(by_region.items()):
             yield (b"," if number else b"") + msgspec.json.encode(region) + b":"
-            separator, payloads = b"[", rows["payload"].to_list()
+            separator, payloads, orchestrator = b"[", rows["payload"].to_list(), rows["orchestrator"][0]
             for first in range(0, len(payloads), CHUNK_RESULTS):
                 chunk = payloads[first : first + CHUNK_RESULTS]
                 yield separator + _complete_chunk(chunk, region, orchestrator, self.job_type)
@@ -121,10 +117,10 @@ def _complete_chunk(payloads: list[str], region: str, orchestrator: str, job_typ
 def _are_complete(payloads: bytes, region: str, orchestrator: str, job_type: str) -> bool:
     """Whether stored payloads (JSON, separated by commas) have all fields that a response has."""
     try:
-        _complete_decoder(job_type, region, orchestrator).decode(b"[%b]" % payloads)
+        results = _complete_decoders[job_type].decode(b"[%b]" % payloads)
     except msgspec.ValidationError:
         return False
-    return True
+    return not [result for result in results if result.region != region or result.orchestrator != orchestrator]
 
 
 def result_table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:

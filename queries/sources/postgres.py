@@ -7,6 +7,7 @@ the bounds of a window, which are datetimes here, are literals in the
 statement. Text from outside is always bound.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from queries.sources.database_state import DatabaseState, StateReader
 from queries.sources.watermark import WriterSnapshot, oldest_writer_start, read_writer_snapshot
 
 _ORCHESTRATOR = pl.col("orchestrator")
+_AI_KEYS = pl.col("pipeline", "model").replace("", None)
 _MEASURES = ("success_rate", "round_trip_time", "seg_duration")
 
 _STATEMENT = """
@@ -172,8 +174,11 @@ class PostgresEvents:
         condition = f"lower(e.orchestrator) = $1 AND ($2 = '' OR p.job_type = $2) AND {window}"
         if with_errors:
             condition += f" AND {posted_fields.SQL_HAS_ERRORS}"
-        results = self._read_rows(columns, condition, (orchestrator, job_type or ""))
-        return results.with_columns(posted_fields.is_warm(pl.col("warm")))
+        rows = self._read_rows(columns, condition, (orchestrator, job_type or ""))
+        if re.fullmatch(ADDRESS_PATTERN, orchestrator) is None:
+            rows = rows.clear()
+        address = pl.lit(orchestrator).alias("orchestrator")
+        return rows.with_columns(_AI_KEYS, address, posted_fields.is_warm(pl.col("warm"))).lazy()
 
     def read_writer_snapshot(self) -> WriterSnapshot:
         """The highest id and the current writers; see Watermark. Only one thread may call this at a time.
@@ -277,19 +282,19 @@ class PostgresEvents:
     def _events(self, condition: str, *, payload: bool = False, are_many: bool = False) -> pl.LazyFrame:
         columns = f"{_COLUMNS}, e.payload::text AS payload" if payload else _COLUMNS
         fields = posted_fields.derive_fields(*(pl.col(name) for name in ("outcome", "errors", "warm", "inputs")))
-        events = self._read_rows(columns, condition, are_many=are_many).with_columns(*map(_number, _MEASURES), *fields)
-        return conform(events.drop("errors", "inputs"))
+        rows = self._read_rows(columns, condition, are_many=are_many).lazy()
+        addresses = posted_fields.once_per_text(_ORCHESTRATOR, _address)
+        events = rows.with_columns(_AI_KEYS, addresses, *map(_number, _MEASURES), *fields)
+        return conform(events.filter(_ORCHESTRATOR.is_not_null()).drop("errors", "inputs"))
 
     def _read_rows(
         self, columns: str, condition: str, parameters: tuple[str, ...] | None = None, *, are_many: bool = False
-    ) -> pl.LazyFrame:
-        """The events of addresses that match, with the ``columns`` after those that all have."""
+    ) -> pl.DataFrame:
+        """The events that match as they are stored, with the ``columns`` after those that all have."""
         # of many events, each region's name is made once; of few, the planner must see what the regions are
         materialized = "MATERIALIZED" if are_many else "NOT MATERIALIZED"
         statement = _STATEMENT.format(materialized=materialized, columns=columns, condition=condition)
-        rows = self._read_checked(statement, parameters).lazy()
-        keys = pl.col("pipeline", "model").replace("", None), posted_fields.once_per_text(_ORCHESTRATOR, _address)
-        return rows.with_columns(*keys).filter(_ORCHESTRATOR.is_not_null())
+        return self._read_checked(statement, parameters)
 
     def _read_checked(self, statement: str, parameters: tuple[str, ...] | None) -> pl.DataFrame:
         """The rows of a statement from the server of the last writer snapshot. Raises StoreUnavailable for another."""

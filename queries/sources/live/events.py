@@ -18,6 +18,7 @@ from queries.sources.live.lake_mapper import LakeMapper
 from queries.sources.live.refresher import Refresher
 from queries.sources.live.shared_state import SharedState
 from queries.sources.live.state import LiveState
+from queries.sources.parquet_files import collect
 from queries.sources.text_encoding import decode_text
 from queries.times import MIN_TIME, from_micros, to_micros
 
@@ -133,7 +134,8 @@ class LiveEvents:
     ) -> EventWindow:
         """The results of one orchestrator as HybridEvents.results returns them now, without a version."""
         as_of = self._source.replayed_until()
-        results = self._source.results(orchestrator, since, until, job_type, with_errors=with_errors)
+        # read at once, and query functions are quicker over a DataFrame
+        results = collect(self._source.results(orchestrator, since, until, job_type, with_errors=with_errors))
         return EventWindow(None, lambda: [EventPart(results)], as_of)
 
     def window_during_outage(self, since: datetime, until: datetime) -> EventWindow:
