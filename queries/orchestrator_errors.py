@@ -80,7 +80,7 @@ def orchestrator_error_tables(results: pl.DataFrame, event_filter: EventFilter) 
     >>> errors.height, classes.height
     (2, 1)
     """
-    errors = classified_errors(results, event_filter).lazy()
+    errors = classified_errors(results.lazy(), event_filter).collect(engine="streaming").lazy()
     by_job, by_class = (
         table.collect(engine="streaming") for table in (_errors_of_jobs(errors), _error_classes(errors))
     )

@@ -5,7 +5,8 @@ from dataclasses import replace
 import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
-from queries.filters import AI, TRANSCODING, EventFilter, match_columns
+from queries.filters import AI, TRANSCODING, EventFilter, apply_filter, match_columns
+from queries.schema import with_optional_columns
 from queries.scoring import formulas
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
@@ -24,12 +25,17 @@ _COLUMNS = (
 
 @engine_agnostic
 def orchestrator_jobs(
-    events: NarwhalsFrame, event_filter: EventFilter, *, formula: Formula = FORMULA_2
+    events: NarwhalsFrame,
+    event_filter: EventFilter,
+    *,
+    formula: Formula = FORMULA_2,
+    job_types: tuple[str, ...] = (AI, TRANSCODING),
 ) -> NarwhalsFrame:
     """The jobs of the filter's orchestrator: one row per job_type, region, pipeline and model, sorted by these.
 
     Only the filter's orchestrator and ``warm`` are used. AI jobs that name no
-    pipeline or no model are left out. Columns:
+    pipeline or no model are left out, and so are jobs of other types than
+    ``job_types``, which has one at least. Columns:
 
     - orchestrator, job_type, region, pipeline, model (String; pipeline and
       model are null for transcoding)
@@ -61,13 +67,15 @@ def orchestrator_jobs(
     │ transcoding ┆ NYC    ┆ null      ┆ 2    ┆ 1      ┆ 1      ┆ 0        ┆ 0.0      │
     └─────────────┴────────┴───────────┴──────┴────────┴────────┴──────────┴──────────┘
     """
-    parts = [_jobs_of_type(events, replace(event_filter, job_type=job_type), formula) for job_type in (AI, TRANSCODING)]
+    parts = [_jobs_of_type(events, replace(event_filter, job_type=job_type), formula) for job_type in job_types]
     return nw.concat(parts).select(*_COLUMNS).sort(*JOB_COLUMNS)
 
 
 def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: Formula) -> NarwhalsFrame:
     job_type = event_filter.job_type
     every_job = EventFilter(job_type=job_type)
+    if job_type == AI:
+        events = with_same_pipelines(events, event_filter)
     network = network_jobs(events, every_job, formula)
     jobs = match_columns(network, event_filter, "warm")
     keys = ("region", *AI_KEYS) if job_type == AI else ("region",)
@@ -83,6 +91,13 @@ def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: For
     scores = with_round_trip_times(scores, own_jobs, job_type, formula, keys)
     spelled = with_spellings(scores, events, every_job, formula)
     return describe_jobs(spelled, job_type, formula, "orchestrator", "region").select(*_COLUMNS)
+
+
+def with_same_pipelines(events: NarwhalsFrame, event_filter: EventFilter) -> NarwhalsFrame:
+    """The AI events of all orchestrators with a pipeline, in any spelling, that the filter's orchestrator has."""
+    events = apply_filter(with_optional_columns(events), EventFilter(job_type=AI))
+    own = match_columns(events, event_filter, "orchestrator").select("pipeline_slug").unique()
+    return events.join(own, on="pipeline_slug", how="semi")
 
 
 def _last_times(events: NarwhalsFrame, keys: tuple[str, ...]) -> NarwhalsFrame:

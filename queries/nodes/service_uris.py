@@ -6,7 +6,7 @@ import narwhals.stable.v2 as nw
 
 from queries.engines import NarwhalsFrame, engine_agnostic
 from queries.filters import AI, TRANSCODING, EventFilter, match_columns
-from queries.orchestrator_jobs import JOB_COLUMNS
+from queries.orchestrator_jobs import JOB_COLUMNS, with_same_pipelines
 from queries.scoring.formula import FORMULA_2, Formula
 from queries.scoring.formulas import SCORE_FIELDS
 from queries.scoring.grouping import describe_jobs, score_groups
@@ -21,12 +21,16 @@ _COLUMNS = (
 
 @engine_agnostic
 def service_uris(
-    events: NarwhalsFrame, event_filter: EventFilter = EventFilter(), *, formula: Formula = FORMULA_2
+    events: NarwhalsFrame,
+    event_filter: EventFilter = EventFilter(),
+    *,
+    formula: Formula = FORMULA_2,
+    job_types: tuple[str, ...] = (AI, TRANSCODING),
 ) -> NarwhalsFrame:
     """One row per orchestrator, service_uri, job_type, region, pipeline and model, sorted by these.
 
-    Only results that name the service URI they tested count. The filter's
-    job_type is not used. Columns:
+    Only results of ``job_types``, which has one at least, that name the
+    service URI they tested count. The filter's job_type is not used. Columns:
 
     - orchestrator, service_uri (as it was posted), job_type, region, pipeline,
       model (String; pipeline and model are null for transcoding)
@@ -52,13 +56,15 @@ def service_uris(
     │ https://bb-2.example:8935 ┆ FRA    ┆ diffusion ┆ 1      ┆ 0      ┆ 0.79     │
     └───────────────────────────┴────────┴───────────┴────────┴────────┴──────────┘
     """
-    filters = (replace(event_filter, job_type=job_type) for job_type in (AI, TRANSCODING))
+    filters = (replace(event_filter, job_type=job_type) for job_type in job_types)
     parts = [_nodes_of_type(events, job_filter, formula) for job_filter in filters]
     return nw.concat(parts).select(*_COLUMNS).sort("orchestrator", "service_uri", *JOB_COLUMNS)
 
 
 def _nodes_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: Formula) -> NarwhalsFrame:
     job_type, keys = event_filter.job_type, ("orchestrator", "service_uri", "region")
+    if job_type == AI and event_filter.orchestrator is not None:
+        events = with_same_pipelines(events, event_filter)
     network = network_jobs(events, event_filter, formula)
     jobs = match_columns(select_jobs(network, event_filter), event_filter, "orchestrator")
     jobs = jobs.filter(~nw.col("service_uri").is_null())

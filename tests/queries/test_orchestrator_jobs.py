@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from queries import AI, EventFilter, orchestrator_errors, orchestrator_jobs
+from queries import AI, TRANSCODING, EventFilter, orchestrator_errors, orchestrator_jobs
 from tests.queries.conftest import make_events, to_polars
 
 Engine = Callable[[pl.DataFrame], Any]
@@ -29,6 +29,22 @@ def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple
     events = make_events(rows)
     answer = to_polars(orchestrator_errors(events.lazy() if lazy else events, OWN))
     return answer.select("error_code", "results", "count", "share").rows()
+
+
+def test_only_pipelines_of_the_orchestrator_and_the_chosen_job_types_count(on_engine: Engine) -> None:
+    # 0xb spells a pipeline of 0xa anew, and has one of its own
+    newer, older = datetime(2026, 9, 2, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
+    others = [AI_JOB | {"pipeline": "llm", "model": "n"}, AI_JOB | {"pipeline": "Upscale"}, {}]
+    rows = [AI_JOB | {"event_time": older}, {}, *({"orchestrator": "0xb", "event_time": newer} | row for row in others)]
+    events = make_events(rows)
+    every_job = orchestrator_jobs(events, OWN)
+    assert every_job.select("job_type", "pipeline", "model", "ranked_count").rows() == [
+        ("ai", "llm", "m", 1),
+        ("transcoding", None, None, 2),
+    ]
+    for job_type in (AI, TRANSCODING):
+        chosen = to_polars(orchestrator_jobs(on_engine(events), OWN, job_types=(job_type,)))
+        assert chosen.rows() == every_job.filter(pl.col("job_type") == job_type).rows()
 
 
 def test_each_job_and_region_has_its_row(on_engine: Engine) -> None:

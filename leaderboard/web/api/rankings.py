@@ -12,9 +12,12 @@ from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_explanation, render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response, cached_results
 from leaderboard.web.windows import common_as_of, explain, scored_window, select_events
-from queries import EventFilter
+from queries import TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
+
+OWN_COLUMNS = ("id", "orchestrator", "job_type", "warm")
+"""What tells which results and job types an orchestrator has."""
 
 
 @bp.get("/leaderboard")
@@ -49,11 +52,15 @@ def orchestrator(address: str) -> Response:
     def render() -> RenderedResponse:
         # loaded once, and first, so that the results have all of its events
         events = window.load()
-        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula))
+        own = queries.collect(events.filter(pl.col("orchestrator") == address).select(*OWN_COLUMNS))
+        job_types = tuple(own["job_type"].unique().cast(pl.String).sort()) or (TRANSCODING,)
+        jobs, nodes = (
+            queries.collect(query(events, event_filter, formula=formula, job_types=job_types))
+            for query in (queries.orchestrator_jobs, queries.service_uris)
+        )
         results = service().events.results(address, *time_range, None, with_errors=True)
-        same_results = queries.collect(select_events(results.load(), events, event_filter))
+        same_results = queries.collect(select_events(results.load(), own, event_filter))
         errors, classes = queries.orchestrator_error_tables(same_results, event_filter)
-        nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula))
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
 
