@@ -4,7 +4,8 @@ from typing import TypeVar
 
 import polars as pl
 
-from queries.error_texts import ERROR_CLASSES, classify_errors, message_text, normalize_error, split_errors
+from queries.error_texts import ERROR_CLASSES, split_errors
+from queries.error_texts.descriptions import DESCRIBED_SCHEMA, POSTED_COLUMNS, describe_texts
 from queries.filters import EventFilter
 from queries.orchestrator_jobs import JOB_COLUMNS
 
@@ -80,7 +81,8 @@ def orchestrator_error_tables(results: pl.DataFrame, event_filter: EventFilter) 
     >>> errors.height, classes.height
     (2, 1)
     """
-    errors = classified_errors(results.lazy(), event_filter).collect(engine="streaming").lazy()
+    # in memory, plans of few rows are quicker
+    errors = classified_errors(results, event_filter).lazy()
     by_job, by_class = (
         table.collect(engine="streaming") for table in (_errors_of_jobs(errors), _error_classes(errors))
     )
@@ -119,7 +121,6 @@ def classified_errors(results: PolarsFrame, event_filter: EventFilter) -> Polars
     """
     error = pl.col("error")
     count = error.str.json_path_match("$.count").cast(pl.Float64, strict=False).clip(1, MAX_COUNT).fill_null(1)
-    code, message = pl.col("posted_code"), pl.col("posted_message")
     errors = (
         results.filter(pl.col("orchestrator") == event_filter.orchestrator)
         .select(
@@ -138,16 +139,12 @@ def classified_errors(results: PolarsFrame, event_filter: EventFilter) -> Polars
         )
     )
     # most errors are alike, and texts take the longest
-    texts = (
-        errors.select(code, message)
-        .unique()
-        .with_columns(
-            classify_errors(code, message).alias("class"),
-            error_code=normalize_error(code),
-            message=normalize_error(message_text(message)).replace("", None),
-        )
-    )
-    return errors.join(texts, on=["posted_code", "posted_message"])
+    texts = errors.select(POSTED_COLUMNS).unique()
+    if isinstance(texts, pl.LazyFrame):
+        described = texts.map_batches(describe_texts, schema=DESCRIBED_SCHEMA)
+    else:
+        described = describe_texts(texts)
+    return errors.join(described, on=POSTED_COLUMNS)
 
 
 def _errors_of_jobs(errors: PolarsFrame) -> PolarsFrame:

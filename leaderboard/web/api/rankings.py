@@ -52,12 +52,10 @@ def orchestrator(address: str) -> Response:
     def render() -> RenderedResponse:
         # loaded once, and first, so that the results have all of its events
         events = window.load()
-        own = queries.collect(events.filter(pl.col("orchestrator") == address).select(*OWN_COLUMNS))
+        own = queries.collect(events.lazy().filter(pl.col("orchestrator") == address).select(*OWN_COLUMNS))
         job_types = tuple(own["job_type"].unique().cast(pl.String).sort()) or (TRANSCODING,)
-        jobs, nodes = (
-            queries.collect(query(events, event_filter, formula=formula, job_types=job_types))
-            for query in (queries.orchestrator_jobs, queries.service_uris)
-        )
+        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula, job_types=job_types))
+        nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula, job_types=job_types))
         results = service().events.results(address, *time_range, None, with_errors=True)
         same_results = queries.collect(select_events(results.load(), own, event_filter))
         errors, classes = queries.orchestrator_error_tables(same_results, event_filter)
