@@ -1,7 +1,9 @@
 """Reads the days that a LiveState does not have, a chunk at a time."""
 
 import logging
-from itertools import pairwise
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
 from threading import Lock
 from weakref import WeakValueDictionary
 
@@ -61,16 +63,22 @@ class DayReader:
         if not (missing := state.missing(since, until)):
             return []
         chunks: list[DayChunk] = []
-        for first, end in reversed(self._with_gap(state, missing, until)):
-            chunk_end = end
-            while chunk_end > first:
-                ends = [chunk_end]
-                while len(ends) <= PARALLEL_CHUNK_READS and ends[-1] > first:
-                    ends.append(self._chunk_start(ends[-1], first))
-                reads = [run_in_thread(self._read_chunk, state, (start, stop)) for stop, start in pairwise(ends)]
-                chunks += [read.result() for read in reads]
-                chunk_end = ends[-1]
-        return chunks
+        # the next read begins as soon as the oldest one has ended
+        reads = deque[Future[DayChunk]]()
+        for span in reversed(self._with_gap(state, missing, until)):
+            for chunk_span in self._chunk_spans(span):
+                reads.append(run_in_thread(self._read_chunk, state, chunk_span))
+                if len(reads) == PARALLEL_CHUNK_READS:
+                    chunks.append(reads.popleft().result())
+        return chunks + [read.result() for read in reads]
+
+    def _chunk_spans(self, span: Span) -> Iterator[Span]:
+        """The spans of the chunks that make up these days, the newest one first."""
+        first, end = span
+        while end > first:
+            start = self._chunk_start(end, first)
+            yield start, end
+            end = start
 
     def _with_gap(self, state: LiveState, missing: tuple[Span, ...], until: int) -> tuple[Span, ...]:
         """The missing days, with those between the window and held ones or the end where these are a chunk at most.

@@ -150,7 +150,7 @@ def test_results_of_an_orchestrator_equal_database(events_database: str, live: O
     with closing(PostgresEvents(events_database)) as source:
         expected = source.results(*requested).collect().sort("id")
     assert expected.height > 0
-    assert_frame_equal(live(events_database).results(*requested).load().collect().sort("id"), expected)
+    assert_frame_equal(live(events_database).results(*requested).load().lazy().collect().sort("id"), expected)
 
 
 @pytest.mark.parametrize("started", [True, False], ids=["started", "never started"])
