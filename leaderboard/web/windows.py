@@ -17,17 +17,17 @@ WEEK_HOURS = 7 * 24
 
 
 def select_events(
-    results: pl.DataFrame | pl.LazyFrame, events: pl.DataFrame | pl.LazyFrame, event_filter: EventFilter
-) -> pl.LazyFrame:
-    """The results of the filter's orchestrator that are among these events, warm or cold ones if it asks for them.
+    results: pl.DataFrame | pl.LazyFrame, own_events: pl.DataFrame, event_filter: EventFilter
+) -> pl.DataFrame:
+    """The results that are among an orchestrator's own events, warm or cold ones if the filter asks for them.
 
     Results are read after the events. Those that arrived in between would make
-    two parts of one answer disagree.
+    two parts of one answer disagree. Raises StoreUnavailable.
     """
-    matches = pl.col("orchestrator") == event_filter.orchestrator
     if event_filter.warm is not None:
-        matches &= pl.col("warm") == event_filter.warm
-    return results.lazy().join(events.lazy().filter(matches).select("id"), on="id", how="semi")
+        own_events = own_events.filter(pl.col("warm") == event_filter.warm)
+    # as DataFrames, since a plan of lazy ones takes longer than a few rows
+    return queries.collect(results).join(own_events, on="id", how="semi")
 
 
 def common_as_of(window: EventWindow, later: EventWindow) -> datetime | None:

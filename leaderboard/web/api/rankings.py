@@ -16,7 +16,7 @@ from queries import TRANSCODING, EventFilter
 
 bp = Blueprint("rankings", __name__)
 
-OWN_COLUMNS = ("id", "orchestrator", "job_type", "warm")
+OWN_COLUMNS = ("id", "job_type", "warm")
 """What tells which results and job types an orchestrator has."""
 
 
@@ -57,7 +57,7 @@ def orchestrator(address: str) -> Response:
         jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula, job_types=job_types))
         nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula, job_types=job_types))
         results = service().events.results(address, *time_range, None, with_errors=True)
-        same_results = queries.collect(select_events(results.load(), own, event_filter))
+        same_results = select_events(results.load(), own, event_filter)
         errors, classes = queries.orchestrator_error_tables(same_results, event_filter)
         as_of = common_as_of(window, results)
         return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
