@@ -69,6 +69,8 @@ def measure_year_from_files(folder: Path, runs: int, sql_ms: list[float]) -> Fig
 
 def measure_new_results(url: str, folder: Path) -> Figure:
     """The time of a sync that has little to do. The new results are deleted from the database afterwards."""
+    # this compares all days if results were deleted since the last sync
+    _run_leaderboard("lake", "sync", POSTGRES=url, LAKE_URL=str(folder))
     with discard_new_events(url):
         insert_results(url, NEW_RESULTS)
         sync = _run_leaderboard("lake", "sync", POSTGRES=url, LAKE_URL=str(folder))

@@ -1,6 +1,8 @@
 """Events as SQL views in DuckDB, in a session that can reach nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 import duckdb
 import polars as pl
@@ -16,9 +18,9 @@ from queries.scoring.formula import FORMULA_2, Formula
 from queries.sources.files import FileEvents
 from queries.sources.hybrid import HybridEvents
 from queries.sources.lake import LakeEvents
-from queries.sources.lake_dataset import LAKE_SCHEMA, daily_lake_datasets, lake_datasets
+from queries.sources.lake_dataset import LAKE_SCHEMA, DatabaseDataset, daily_lake_datasets, lake_datasets
 from queries.sources.posted_fields import DUCKDB_COLUMNS
-from queries.sources.read_plan import LakePart
+from queries.sources.read_plan import DatabasePart, LakePart
 from queries.sources.urls import open_events
 from queries.times import MAX_TIME, MIN_TIME
 
@@ -64,10 +66,11 @@ def connect(
     - ``scores_daily``: score_history of each day, for both job types, by the
       ``formula``, without excluded events where the formula says so
 
-    The views show the events as they are now. Rows that only the database has
-    are read now and stay in memory. Rows of the lake are read when a statement
-    needs them; a condition on event_time, or on the bucket of scores_daily,
-    limits which files are read. A lake without its database has the regions of its events, without display_name.
+    Rows are read when a statement needs them. A condition on event_time, or on
+    the bucket of scores_daily, limits which files of the lake are read, and
+    which days of the rows that only the database has. Of these, the days of
+    the last read stay in memory. Rows of days that had none when this was
+    called are not seen. A lake without its database has the regions of its events, without display_name.
 
     Statements can reach no file, no network, no extension and no setting.
     Raises ValueError for a URL that is not valid, StoreUnavailable and
@@ -81,13 +84,15 @@ def connect(
         source.close()
     connection = duckdb.connect(config=CONFIG)
     connection.execute(SET_UTC)
-    _union(connection, [events for part in parts for events in _to_arrow(part)]).create_view("events")
+    events = _union(connection, [events for part in parts for events in _to_arrow(part)], LAKE_SCHEMA.names)
+    events.create_view("events")
     connection.execute(EVENT_DETAILS)
     if regions is None:
         connection.execute(REGIONS_OF_EVENTS)
     else:
         connection.from_arrow(regions).create_view("regions")
-    daily_events = _union(connection, [events for part in parts for events in _to_daily_arrow(part)])
+    daily = [events for part in parts for events in _to_daily_arrow(part)]
+    daily_events = _union(connection, daily, [*LAKE_SCHEMA.names, "bucket"])
     counted = leave_out(daily_events, exclusions)
     scores = [
         score_history(counted, EventFilter(job_type=job), interval=None, formula=formula) for job in (TRANSCODING, AI)
@@ -97,39 +102,43 @@ def connect(
     return connection
 
 
-def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[LakePart | pl.DataFrame], pa.Table | None]:
+def _read(source: HybridEvents | LakeEvents | FileEvents) -> tuple[list[LakePart | DatabaseDataset], pa.Table | None]:
     """The events of a source in parts, and its regions if it has a list of them."""
     if isinstance(source, HybridEvents):
-        parts = [part if isinstance(part, LakePart) else part.collect() for part in source.parts()]
+        plan, pruned = source.plan()
+        parts = [part if isinstance(part, LakePart) else _to_dataset(source, part, pruned) for part in plan]
         return parts, source.regions().to_arrow()
     if isinstance(source, LakeEvents):
         return [LakePart(source.require_snapshot(), MIN_TIME, MAX_TIME)], None
     raise ValueError(f"{source.url} is an export, which DuckDB reads itself; these views need a database or a lake")
 
 
-def _to_arrow(part: LakePart | pl.DataFrame) -> Sequence[Dataset | pa.Table]:
-    if isinstance(part, LakePart):
-        return lake_datasets(part.snapshot, part.since, part.until)
-    return [part.to_arrow()]
+def _to_dataset(source: HybridEvents, part: DatabasePart, pruned: datetime | None) -> DatabaseDataset:
+    def read(since: datetime, until: datetime, payload: bool) -> pl.DataFrame:
+        requested = replace(part, since=max(part.since, since), until=min(part.until, until))
+        return source.read_part(requested, pruned, payload=payload)
+
+    return DatabaseDataset.of(source.days_of(part), read)
 
 
-def _to_daily_arrow(part: LakePart | pl.DataFrame) -> Sequence[Dataset | pa.Table]:
+def _to_arrow(part: LakePart | DatabaseDataset) -> Sequence[Dataset]:
+    return lake_datasets(part.snapshot, part.since, part.until) if isinstance(part, LakePart) else [part]
+
+
+def _to_daily_arrow(part: LakePart | DatabaseDataset) -> Sequence[Dataset]:
     """The events with a column ``bucket``, the start of their day."""
-    if isinstance(part, LakePart):
-        return daily_lake_datasets(part.snapshot, part.since, part.until)
-    return [part.with_columns(bucket=pl.col("event_time").dt.truncate("1d")).to_arrow()]
+    return daily_lake_datasets(part.snapshot, part.since, part.until) if isinstance(part, LakePart) else [part]
 
 
-def _union(connection: DuckDBPyConnection, parts: list[Dataset | pa.Table]) -> DuckDBPyRelation:
-    events, *others = (_with_every_column(connection.from_arrow(part)) for part in parts)
+def _union(connection: DuckDBPyConnection, parts: list[Dataset], columns: Sequence[str]) -> DuckDBPyRelation:
+    events, *others = (_with_every_column(connection.from_arrow(part)).select(*columns) for part in parts)
     for other in others:
         events = events.union(other)
     return events.select("* REPLACE (payload::JSON AS payload)")
 
 
 def _with_every_column(events: DuckDBPyRelation) -> DuckDBPyRelation:
-    """The columns of LAKE_SCHEMA, which events of an older release lack."""
+    """The columns of LAKE_SCHEMA, which events of an older release lack, beside those that they have."""
     if set(OPTIONAL_COLUMNS).issubset(events.columns):
         return events
-    added = [name for name in events.columns if name not in LAKE_SCHEMA.names]
-    return events.select(f"*, {DUCKDB_COLUMNS}").select(*LAKE_SCHEMA.names, *added)
+    return events.select(f"*, {DUCKDB_COLUMNS}")

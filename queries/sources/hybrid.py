@@ -23,12 +23,14 @@ from queries.sources.lake import LakeEvents
 from queries.sources.lake_snapshot import LakeSnapshot, hash64
 from queries.sources.parquet_files import collect
 from queries.sources.postgres import PostgresEvents
-from queries.sources.read_plan import DatabasePart, LakePart, plan_read
+from queries.sources.read_plan import DatabasePart, LakePart, ReadPlan, plan_read
 from queries.sources.watermark import WriterSnapshot
 from queries.times import MAX_TIME, MICROSECOND, MIN_TIME
 
 log = logging.getLogger(__name__)
 
+MAX_ID = 2**62
+"""Higher than every id."""
 LONG_WINDOW = timedelta(days=7)
 """From here on, the results of one orchestrator are read from the lake, where its files are sorted by orchestrator."""
 
@@ -88,13 +90,28 @@ class HybridEvents:
             lambda part: part.snapshot.window(part.since, part.until, payload=True),
         )
 
-    def parts(self) -> list[LakePart | pl.LazyFrame]:
-        """All events, as ``rows`` returns them, in parts that have no event in common.
+    def plan(self) -> tuple[ReadPlan, datetime | None]:
+        """The parts of all events, for the caller to read, and which of them are pruned (see DatabaseState)."""
+        state = self.state()
+        return self._plan(MIN_TIME, MAX_TIME, state), state.pruned
 
-        What comes from the database is a frame. What comes from the lake is a
-        LakePart, for the caller to read.
+    def days_of(self, part: DatabasePart) -> list[date]:
+        """The UTC days that have events of a part, in order."""
+        if part.after_id is None:
+            return self._postgres.days(part.since, part.until)
+        hours = self._postgres.count_by_hour(part.since, part.until, after_id=part.after_id, max_id=MAX_ID)
+        days: list[date] = hours["hour"].dt.date().unique().sort().to_list()
+        return days
+
+    def read_part(self, part: DatabasePart, pruned: datetime | None, *, payload: bool) -> pl.DataFrame:
+        """The events of a part as ``window`` returns them, with ``payload`` as ``rows`` does.
+
+        Also raises StoreUnavailable if events were pruned since ``plan`` returned ``pruned``.
         """
-        return self._read(MIN_TIME, MAX_TIME, self._read_with_payload)
+        events = self._postgres.window(part.since, part.until, after_id=part.after_id, payload=payload)
+        if self._postgres.pruned() != pruned:
+            raise StoreUnavailable("events were pruned from the database meanwhile; try again")
+        return events.collect()
 
     def regions(self) -> pl.DataFrame:
         """The registered regions; see PostgresEvents.regions."""
@@ -218,14 +235,19 @@ class HybridEvents:
         """The parts of a window, with those of the database read and those of the lake as planned."""
         while True:
             state = self.state()
-            # nobody else has what was pruned, so this waits for the lake and raises its error
-            is_pruned = state.pruned is not None and since < state.pruned
-            lake = self.lake() if is_pruned else None if prefer_database else self._available_lake()
-            plan = plan_read(since, until, state, lake, prefer_database=prefer_database)
+            plan = self._plan(since, until, state, prefer_database=prefer_database)
             parts = [read_database(part) if isinstance(part, DatabasePart) else part for part in plan]
             # events that were pruned while they were read would be missing
             if self.state().pruned == state.pruned:
                 return parts
+
+    def _plan(
+        self, since: datetime, until: datetime, state: DatabaseState, *, prefer_database: bool = False
+    ) -> ReadPlan:
+        # nobody else has what was pruned, so this waits for the lake and raises its error
+        is_pruned = state.pruned is not None and since < state.pruned
+        lake = self.lake() if is_pruned else None if prefer_database else self._available_lake()
+        return plan_read(since, until, state, lake, prefer_database=prefer_database)
 
     def _read_with_payload(self, part: DatabasePart) -> pl.LazyFrame:
         return self._postgres.window(part.since, part.until, after_id=part.after_id, payload=True)

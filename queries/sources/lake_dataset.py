@@ -1,7 +1,8 @@
-"""A lake's Parquet files as an Arrow dataset, from which other engines read only the columns and files they need."""
+"""A lake's files and a database's rows as Arrow datasets, from which other engines read only what they need."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from threading import Lock
 from typing import Any, Self
 
 import polars as pl
@@ -29,6 +30,8 @@ LAKE_SCHEMA = pa.schema(
     ]
 )
 """EVENT_SCHEMA with ``payload``, the result as JSON."""
+BUCKET = pa.field("bucket", LAKE_SCHEMA.field("event_time").type)
+"""The start of the event's UTC day."""
 OLDER_LAKE_SCHEMA = pa.schema([column for column in LAKE_SCHEMA if column.name not in OPTIONAL_COLUMNS])
 
 
@@ -70,17 +73,9 @@ class DailyDataset(FileSystemDataset):  # type: ignore[misc]  # pyarrow has no t
     @classmethod
     def of(cls, events: Dataset, days: Sequence[date]) -> Self:
         """The events, all of which are of these UTC days."""
-        bucket = pa.field("bucket", LAKE_SCHEMA.field("event_time").type)
         parquet, store = ParquetFileFormat(), LocalFileSystem()
-        fragments = [
-            parquet.make_fragment(
-                day.isoformat(),
-                store,
-                partition_expression=field("bucket") == pa.scalar(day_bounds(day)[0], bucket.type),
-            )
-            for day in days
-        ]
-        daily = cls(fragments, events.schema.append(bucket), parquet, store)
+        fragments = [parquet.make_fragment(day.isoformat(), store, partition_expression=_is_day(day)) for day in days]
+        daily = cls(fragments, events.schema.append(BUCKET), parquet, store)
         daily.events = events
         return daily
 
@@ -93,6 +88,62 @@ class DailyDataset(FileSystemDataset):  # type: ignore[misc]  # pyarrow has no t
         requested = _between(day_bounds(min(days))[0], day_bounds(max(days))[1]) if days else pc.scalar(value=False)
         events = self.events.scanner({name: field(name) for name in used} | {"bucket": bucket}, filter=requested)
         return Scanner.from_batches(events.to_reader(), columns=columns, filter=filter, **options)
+
+
+class DatabaseDataset(FileSystemDataset):  # type: ignore[misc]  # pyarrow has no types
+    """Events of a database as LAKE_SCHEMA with a column ``bucket``, for DuckDB.
+
+    They are read when a statement needs them, from the first to the last day
+    that its conditions on event_time and bucket leave. As in DailyDataset,
+    each day is a fragment. What was read last is kept for the next scan.
+    """
+
+    read: Callable[[datetime, datetime, bool], pl.DataFrame]
+    lock: Lock
+    kept: tuple[datetime, datetime, bool, pa.Table] | None
+
+    @classmethod
+    def of(cls, days: Sequence[date], read: Callable[[datetime, datetime, bool], pl.DataFrame]) -> Self:
+        """The events of these days. ``read`` returns those between two moments, with their payloads if True."""
+        parquet, store = ParquetFileFormat(), LocalFileSystem()
+        fragments = [
+            parquet.make_fragment(
+                day.isoformat(), store, partition_expression=_is_day(day) & _between(*day_bounds(day))
+            )
+            for day in days
+        ]
+        dataset = cls(fragments, LAKE_SCHEMA.append(BUCKET), parquet, store)
+        dataset.read, dataset.lock, dataset.kept = read, Lock(), None
+        return dataset
+
+    def scanner(self, columns: Sequence[str], filter: Expression | None = None, **options: Any) -> Scanner:  # noqa: A002
+        """Reads columns of the events that satisfy the filter. DuckDB passes these by name."""
+        days = [date.fromisoformat(fragment.path) for fragment in self.get_fragments(filter)]
+        needs_payload = "payload" in columns or "payload" in str(filter)
+        events = self.schema.empty_table()
+        if days:
+            events = self._events(day_bounds(min(days))[0], day_bounds(max(days))[1], needs_payload)
+        return Scanner.from_batches(events.to_reader(), columns=columns, filter=filter, **options)
+
+    def _events(self, since: datetime, until: datetime, payload: bool) -> pa.Table:
+        # the scans of one statement may run at the same time
+        with self.lock:
+            if self.kept is not None:
+                first, last, has_payload, events = self.kept
+                if first <= since and until <= last and has_payload >= payload:
+                    return events
+            self.kept = None
+            frame = self.read(since, until, payload).with_columns(
+                pl.col(pl.Categorical).cast(pl.String), bucket=pl.col("event_time").dt.truncate("1d")
+            )
+            table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            events = table.cast(pa.schema([self.schema.field(name) for name in table.column_names]))
+            self.kept = since, until, payload, events
+            return events
+
+
+def _is_day(day: date) -> Expression:
+    return field(BUCKET.name) == pa.scalar(day_bounds(day)[0], BUCKET.type)
 
 
 def _dataset(files: pl.DataFrame, schema: pa.Schema, since: datetime, until: datetime) -> Dataset:

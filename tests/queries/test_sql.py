@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -17,6 +18,7 @@ from queries import (
     EVENT_SCHEMA,
     FORMULA_1,
     EventFilter,
+    HybridEvents,
     PostgresEvents,
     StoreUnavailable,
     aggregated_stats,
@@ -209,6 +211,36 @@ def test_condition_on_time_limits_the_files_that_are_opened(database: str, tmp_p
         assert connection.sql(statement).fetchall() == [(1, 1)]
         with pytest.raises(duckdb.Error, match="parquet"):
             connection.sql("SELECT sum(success_rate) FROM events").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT events FROM scores_daily WHERE bucket = '2026-03-04'", [(1,)]),
+        (
+            "SELECT count(*), count(payload) FROM events WHERE event_time BETWEEN '2026-03-04' AND '2026-03-05'",
+            [(1, 1)],
+        ),
+        ("SELECT count(*) FROM events WHERE payload->>'success_rate' = '1' AND event_time < '2026-03-05'", [(3,)]),
+    ],
+)
+def test_condition_on_time_limits_the_days_that_the_database_reads(
+    database: str, monkeypatch: pytest.MonkeyPatch, statement: str, expected: list[tuple[int, ...]]
+) -> None:
+    moments = [datetime(2026, month, 4, 12, tzinfo=UTC) for month in range(1, 9)]
+    load_events(database, [result(moment, success_rate=1) for moment in moments])
+    read, heights = HybridEvents.read_part, []
+
+    def counted(*arguments: Any, **options: Any) -> pl.DataFrame:
+        events = read(*arguments, **options)
+        heights.append(events.height)
+        return events
+
+    monkeypatch.setattr(HybridEvents, "read_part", counted)
+    with connect(database) as connection:
+        assert connection.sql(statement).fetchall() == expected
+        assert heights == [expected[0][0]]
+        assert connection.sql("SELECT count(*) FROM events").fetchall() == [(8,)]
 
 
 @pytest.mark.parametrize(
