@@ -32,8 +32,7 @@ from benchmarks.measured_queries import UNTIL
 from leaderboard.simulation.generator import Simulation
 from leaderboard.simulation.lake import write_lake
 from leaderboard.web.rendering import run_aggregated_stats, run_query
-from queries import AI, FORMULA_2, DecodedLake, EventFilter, EventWindow, LakeEvents, ranking, score_history
-from queries.sources.live.event_window import EventPart
+from queries import AI, FORMULA_2, DecodedLake, EventFilter, EventPart, EventWindow, LakeEvents, ranking, score_history
 from queries.times import to_micros
 
 SINCE = UNTIL - timedelta(days=365)

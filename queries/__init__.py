@@ -26,6 +26,9 @@ from queries._lazy import attach
 
 if TYPE_CHECKING:
     from queries.aggregated_stats import aggregated_stats as aggregated_stats
+    from queries.aggregated_stats import has_sums as has_sums
+    from queries.aggregated_stats import stats_of_sums as stats_of_sums
+    from queries.aggregated_stats import transcoding_sums as transcoding_sums
     from queries.error_texts.classes import ERROR_CLASSES as ERROR_CLASSES
     from queries.error_texts.classes import ErrorClass as ErrorClass
     from queries.error_texts.classes import classify_errors as classify_errors
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from queries.sources.lake_snapshot import lake_data_files as lake_data_files
     from queries.sources.lake_snapshot import read_lake_snapshot as read_lake_snapshot
     from queries.sources.lake_snapshot import table_root as table_root
+    from queries.sources.live.event_window import EventPart as EventPart
     from queries.sources.live.event_window import EventWindow as EventWindow
     from queries.sources.live.events import LiveEvents as LiveEvents
     from queries.sources.live.events import MemoryUsage as MemoryUsage
@@ -120,6 +124,9 @@ attach(
     __name__,
     {
         "aggregated_stats": "queries.aggregated_stats",
+        "has_sums": "queries.aggregated_stats",
+        "stats_of_sums": "queries.aggregated_stats",
+        "transcoding_sums": "queries.aggregated_stats",
         "ErrorClass": "queries.error_texts.classes",
         "ERROR_CLASSES": "queries.error_texts.classes",
         "classify_errors": "queries.error_texts.classes",
@@ -194,6 +201,7 @@ attach(
         "lake_data_files": "queries.sources.lake_snapshot",
         "read_lake_snapshot": "queries.sources.lake_snapshot",
         "table_root": "queries.sources.lake_snapshot",
+        "EventPart": "queries.sources.live.event_window",
         "EventWindow": "queries.sources.live.event_window",
         "LiveEvents": "queries.sources.live.events",
         "MemoryUsage": "queries.sources.live.events",

@@ -26,7 +26,6 @@ from leaderboard.web.media_types import JSON, Format, encode_table
 from leaderboard.web.pagination import Paging, take_page
 from leaderboard.web.params import InvalidParameter
 from queries import JOB_COLUMNS, EventFilter, EventWindow, Explanation, Formula
-from queries.aggregated_stats import has_sums, stats_of_sums, transcoding_sums
 
 ETAG_BYTES = 12
 ETAG_DECIMALS = 9
@@ -47,13 +46,13 @@ def run_query(query: QueryFunction, window: EventWindow, event_filter: EventFilt
 
 def run_aggregated_stats(window: EventWindow, event_filter: EventFilter, formula: Formula) -> pl.DataFrame:
     """The rows of aggregated_stats, made of kept sums where it can be. Raises as ``run_query`` does."""
-    if not has_sums(event_filter, formula):
+    if not queries.has_sums(event_filter, formula):
         return run_query(queries.aggregated_stats, window, event_filter, formula=formula)
     warm = event_filter.warm
     return window.collect_sums(
-        partial(transcoding_sums, warm=warm, formula=formula),
+        partial(queries.transcoding_sums, warm=warm, formula=formula),
         ("transcoding_sums", warm, formula),
-        partial(stats_of_sums, event_filter=event_filter, formula=formula),
+        partial(queries.stats_of_sums, event_filter=event_filter, formula=formula),
     )
 
 

@@ -21,8 +21,7 @@ from leaderboard.web.pages.layout.tables import Figure, current_page, current_so
 from leaderboard.web.rendering import run_query
 from leaderboard.web.table_params import GatewayOptions
 from leaderboard.web.windows import scored_week
-from queries import AI, EventFilter, EventWindow
-from queries.sources.live.event_window import EventPart
+from queries import AI, EventFilter, EventPart, EventWindow
 
 DAYS = 7
 SORTS = ("score", "orchestrator", "week_score", "days_passed", "events", "last_seen")

@@ -22,7 +22,7 @@ MAX_SMALL_CHUNKS = 8
 """A small frame in more chunks than this is copied into one."""
 
 Events = pl.DataFrame | pl.LazyFrame
-Query = Callable[[Any], Events]
+FrameFunction = Callable[[Any], Events]
 
 
 class EventPart(NamedTuple):
@@ -72,11 +72,11 @@ class EventWindow:
             exclusions=left_out,
         )
 
-    def collect(self, query: Query) -> pl.DataFrame:
+    def collect(self, query: FrameFunction) -> pl.DataFrame:
         """The rows of a query over the events, with text as String. Raises StoreUnavailable and StoreTimeout."""
         return self._read(lambda: collect(query(self.load())), query)
 
-    def collect_sums(self, sum_up: Query, key: Hashable, add_up: Query) -> pl.DataFrame:
+    def collect_sums(self, sum_up: FrameFunction, key: Hashable, add_up: FrameFunction) -> pl.DataFrame:
         """The rows of ``add_up`` over the rows of ``sum_up`` over each part of the events, with text as String.
 
         The sums of a whole batch of a mapped file are kept under ``key``, which
@@ -84,15 +84,16 @@ class EventWindow:
         Raises as ``collect`` does.
         """
 
-        def sums() -> pl.DataFrame:
+        def read() -> pl.DataFrame:
             parts = self.load_parts()
-            kept = [part.batch.rows(key, lambda events: collect(sum_up(events))) for part in parts if part.batch]
-            others = _join(part.events for part in parts if part.batch is None)
-            return collect(add_up(pl.concat([collect(sum_up(others)), *kept])))
+            sums = [part.batch.rows(key, lambda events: collect(sum_up(events))) for part in parts if part.batch]
+            if others := [part.events for part in parts if part.batch is None]:
+                sums.append(collect(sum_up(_join(others))))
+            return collect(add_up(pl.concat(sums)))
 
-        return self._read(sums, lambda events: add_up(collect(sum_up(events))))
+        return self._read(read, lambda events: add_up(collect(sum_up(events))))
 
-    def _read(self, read: Callable[[], pl.DataFrame], query: Query) -> pl.DataFrame:
+    def _read(self, read: Callable[[], pl.DataFrame], query: FrameFunction) -> pl.DataFrame:
         """What ``read`` returns, or the rows of the query over the database's events where the lake cannot be read."""
         try:
             rows = read()
