@@ -14,7 +14,7 @@ from leaderboard.services import service
 from leaderboard.web.caching.response_cache import get_readthrough
 from leaderboard.web.pages.orchestrator.pictures import day_bars
 from queries import EventFilter, Formula
-from queries.times import EPOCH, MIN_TIME, TimeRange
+from queries.times import EPOCH, MICROSECOND, MIN_TIME, TimeRange
 
 BAR_DAYS = 90
 REFRESH = timedelta(minutes=15)
@@ -56,7 +56,8 @@ def bar_range(time_range: TimeRange) -> TimeRange:
     until = min(time_range.until, datetime.now(UTC))
     length = timedelta(days=BAR_DAYS - 1)
     first_day = (max(until, MIN_TIME + length) - length).replace(hour=0, minute=0, second=0, microsecond=0)
-    return TimeRange(first_day, until - (until - EPOCH) % REFRESH + REFRESH)
+    # still on the same day
+    return TimeRange(first_day, until - (until - EPOCH) % REFRESH + REFRESH - MICROSECOND)
 
 
 def region_rows(found: Iterable[RegionDay], time_range: TimeRange) -> list[dict[str, Any]]:

@@ -71,9 +71,9 @@ def test_job_of_the_filter_is_shown_alone(pages: FlaskClient) -> None:
 
 def test_silent_testers_and_exclusions_are_shown(database: str) -> None:
     now = datetime.now(UTC)
-    # the usual pause is one hour
     end_of_lax = (now - timedelta(hours=7)).timestamp()
-    events = network_events(int(now.timestamp()))
+    # four days or more, at whatever time, so that the usual longest pause of a day is one hour
+    events = [event for days in (0, 2) for event in network_events(int((now - timedelta(days=days)).timestamp()))]
     load_events(database, [event for event in events if event[2] != "LAX" or event[0] < end_of_lax])
     span = (now - timedelta(hours=9), now - timedelta(hours=8))
     exclusion = Exclusion("FRA", "transcoding", *span, "the tester's <disk> was full")

@@ -1,7 +1,7 @@
 """The page of one orchestrator."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -90,6 +90,13 @@ def test_90_days_have_a_bar_for_each_day_with_tests(pages: FlaskClient) -> None:
     bars = re.findall(r'<svg class="day-bars".*?</svg>', table, re.DOTALL)
     assert re.search("tested on [23] of 90 days", bars[0])
     assert bars[0].count("<rect") in (2, 3)
+
+
+@pytest.mark.parametrize("end", ["00:00", "23:50"])
+def test_bars_are_those_of_90_days_at_the_end_of_a_day_too(pages: FlaskClient, end: str) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    window = f"since={yesterday - timedelta(days=1)}&until={yesterday}T{end}:00Z"
+    assert "of 90 days" in pages.get(f"/orchestrators/{FIRST}?{window}").text
 
 
 @pytest.mark.parametrize("part", ["", "/badge.svg", "/feed.atom"])
