@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from queries.orchestrator_errors import orchestrator_errors as orchestrator_errors
     from queries.orchestrator_jobs import JOB_COLUMNS as JOB_COLUMNS
     from queries.orchestrator_jobs import orchestrator_jobs as orchestrator_jobs
+    from queries.orchestrator_jobs import transcoding_ranks as transcoding_ranks
     from queries.ranking import RANKING_COLUMNS as RANKING_COLUMNS
     from queries.ranking import SUGGESTED_MIN_EVENTS as SUGGESTED_MIN_EVENTS
     from queries.ranking import ranking as ranking
@@ -159,6 +160,7 @@ attach(
         "orchestrator_errors": "queries.orchestrator_errors",
         "JOB_COLUMNS": "queries.orchestrator_jobs",
         "orchestrator_jobs": "queries.orchestrator_jobs",
+        "transcoding_ranks": "queries.orchestrator_jobs",
         "pipelines": "queries.network.pipelines",
         "RANKING_COLUMNS": "queries.ranking",
         "SUGGESTED_MIN_EVENTS": "queries.ranking",

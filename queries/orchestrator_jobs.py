@@ -71,6 +71,32 @@ def orchestrator_jobs(
     return nw.concat(parts).select(*_COLUMNS).sort(*JOB_COLUMNS)
 
 
+@engine_agnostic
+def transcoding_ranks(stats: NarwhalsFrame, orchestrator: str) -> NarwhalsFrame:
+    """One row per region of the rows of ``aggregated_stats``: the orchestrator's rank, and ranked_count (Int64).
+
+    They are those of ``orchestrator_jobs``, whose rank is null where the
+    orchestrator has no score.
+
+    >>> from queries import aggregated_stats, sample_data
+    >>> transcoding_ranks(aggregated_stats(sample_data.events()), "0xbb").rows()
+    [('FRA', 2, 2), ('NYC', 2, 2)]
+    """
+    ranked = stats.with_columns(rank=_rank(("region",)), own=nw.col("orchestrator") == orchestrator)
+    return (
+        ranked.group_by("region")
+        .agg(
+            nw.when(nw.col("own")).then(nw.col("rank")).max().alias("rank"),
+            nw.col("score").count().cast(nw.Int64()).alias("ranked_count"),
+        )
+        .sort("region")
+    )
+
+
+def _rank(keys: tuple[str, ...]) -> nw.Expr:
+    return nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).over(*keys).cast(nw.Int64())
+
+
 def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: Formula) -> NarwhalsFrame:
     job_type = event_filter.job_type
     every_job = EventFilter(job_type=job_type)
@@ -79,12 +105,11 @@ def _jobs_of_type(events: NarwhalsFrame, event_filter: EventFilter, formula: For
     network = network_jobs(events, every_job, formula)
     jobs = match_columns(network, event_filter, "warm")
     keys = ("region", *AI_KEYS) if job_type == AI else ("region",)
-    rank = nw.col("score").round(SCORE_DECIMALS).rank("min", descending=True).over(*keys).cast(nw.Int64())
     own = nw.col("orchestrator") == event_filter.orchestrator
     own_jobs = jobs.filter(own)
     scores = (
         score_groups(jobs, network, job_type, formula, ("orchestrator", "region"))
-        .with_columns(rank=rank, ranked_count=nw.col("score").count().over(*keys).cast(nw.Int64()))
+        .with_columns(rank=_rank(keys), ranked_count=nw.col("score").count().over(*keys).cast(nw.Int64()))
         .filter(own)
         .join(_last_times(own_jobs, keys), on=list(keys), how="left")
     )

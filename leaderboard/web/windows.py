@@ -1,15 +1,28 @@
-"""The events of a response: without the excluded ones, of several windows, or with what explains a score."""
+"""The events of a response: without the excluded ones, of several windows or one orchestrator, or explained."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import polars as pl
 
 import queries
 from leaderboard.services import service
 from leaderboard.web.caching.incidents import incidents_in
-from queries import EventFilter, EventWindow, Explanation, Formula, StoreUnavailable
+from leaderboard.web.rendering import run_aggregated_stats
+from queries import (
+    AI,
+    JOB_COLUMNS,
+    TRANSCODING,
+    EventFilter,
+    EventWindow,
+    Explanation,
+    Formula,
+    StoreUnavailable,
+    has_sums,
+)
 from queries.errors import StoreError
 from queries.times import TimeRange, last_hours
 
@@ -103,3 +116,54 @@ def explain(window: EventWindow, time_range: TimeRange, event_filter: EventFilte
         formula=formula,
     )
     return Explained(why, results.load().lazy(), common_as_of(window, results))
+
+
+class OrchestratorTables:
+    """What a window has of the filter's orchestrator, warm or cold results if the filter asks for them.
+
+    Only AI jobs are scored beside those of others. So all events of the window
+    are read for an orchestrator that has some, and else its own events. The
+    window is loaded once. Raises StoreUnavailable and StoreTimeout.
+    """
+
+    def __init__(self, window: EventWindow, event_filter: EventFilter, formula: Formula) -> None:
+        parts = window.load_parts()
+        self._window = replace(window, load_parts=lambda: parts)
+        self._all_events = self._window.load()
+        self._filter = event_filter
+        self._formula = formula
+        self.events = queries.collect(
+            self._all_events.lazy().filter(pl.col("orchestrator") == (event_filter.orchestrator or ""))
+        )
+
+    def jobs(self) -> pl.DataFrame:
+        """The rows of orchestrator_jobs."""
+        jobs = self._of_job_types(queries.orchestrator_jobs, needs_ranks=True)
+        return jobs.sort(*JOB_COLUMNS)
+
+    def nodes(self) -> pl.DataFrame:
+        """The rows of service_uris."""
+        nodes = self._of_job_types(queries.service_uris)
+        return nodes.sort("service_uri", *JOB_COLUMNS)
+
+    def _of_job_types(self, query: Callable[..., Any], *, needs_ranks: bool = False) -> pl.DataFrame:
+        """The rows of a query about the job types that the orchestrator has, or about none of transcoding."""
+        return pl.concat(
+            self._rows(query, job_type, needs_ranks=needs_ranks) for job_type in self._job_types or (TRANSCODING,)
+        )
+
+    def _rows(self, query: Callable[..., Any], job_type: str, *, needs_ranks: bool) -> pl.DataFrame:
+        stats_filter = EventFilter(job_type=job_type, warm=self._filter.warm)
+        reads_all = job_type == AI or (needs_ranks and not has_sums(stats_filter, self._formula))
+        events = self._all_events if reads_all else self.events
+        rows = queries.collect(query(events, self._filter, formula=self._formula, job_types=(job_type,)))
+        if reads_all or not needs_ranks:
+            return rows
+        stats = run_aggregated_stats(self._window, stats_filter, self._formula)
+        ranks = queries.transcoding_ranks(stats, self._filter.orchestrator or "")
+        ranked = rows.drop(ranks.columns[1:]).join(ranks, on="region", how="left", maintain_order="left")
+        return ranked.with_columns(pl.col("ranked_count").fill_null(0)).select(rows.columns)
+
+    @cached_property
+    def _job_types(self) -> list[str]:
+        return self.events["job_type"].unique().cast(pl.String).sort().to_list()

@@ -11,13 +11,10 @@ from leaderboard.web.caching.rendered import RenderedResponse
 from leaderboard.web.media_types import negotiate
 from leaderboard.web.rendering import render_explanation, render_orchestrator, render_ranking
 from leaderboard.web.responses import cached_response, cached_results
-from leaderboard.web.windows import common_as_of, explain, scored_window, select_events
-from queries import TRANSCODING, EventFilter
+from leaderboard.web.windows import OrchestratorTables, common_as_of, explain, scored_window, select_events
+from queries import EventFilter
 
 bp = Blueprint("rankings", __name__)
-
-OWN_COLUMNS = ("id", "job_type", "warm")
-"""What tells which results and job types an orchestrator has."""
 
 
 @bp.get("/leaderboard")
@@ -50,17 +47,14 @@ def orchestrator(address: str) -> Response:
     window = scored_window(time_range, formula)
 
     def render() -> RenderedResponse:
-        # loaded once, and first, so that the results have all of its events
-        events = window.load()
-        own = queries.collect(events.lazy().filter(pl.col("orchestrator") == address).select(*OWN_COLUMNS))
-        job_types = tuple(own["job_type"].unique().cast(pl.String).sort()) or (TRANSCODING,)
-        jobs = queries.collect(queries.orchestrator_jobs(events, event_filter, formula=formula, job_types=job_types))
-        nodes = queries.collect(queries.service_uris(events, event_filter, formula=formula, job_types=job_types))
+        # loaded first, so that the results have all of its events
+        tables = OrchestratorTables(window, event_filter, formula)
         results = service().events.results(address, *time_range, None, with_errors=True)
-        same_results = select_events(results.load(), own, event_filter)
+        same_results = select_events(results.load(), tables.events, event_filter)
         errors, classes = queries.orchestrator_error_tables(same_results, event_filter)
         as_of = common_as_of(window, results)
-        return render_orchestrator(address, jobs, errors, classes, nodes, file_format)._replace(as_of=as_of)
+        rendered = render_orchestrator(address, tables.jobs(), errors, classes, tables.nodes(), file_format)
+        return rendered._replace(as_of=as_of)
 
     return cached_results(("orchestrators", event_filter, formula, file_format.name), window, render)
 
