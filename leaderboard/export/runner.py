@@ -120,6 +120,9 @@ def _export_days(
     progress.begin("looking for days")
     days = _days_to_export(source, target, period, min(complete_until, requested_until))
     progress.days_total = len(days)
+    if days:
+        # the first one is read before its frames are here
+        progress.begin(f"exporting {days[0]}")
     for day, frames in zip(days, dataset.read_windows(source, [day_bounds(day) for day in days]), strict=True):
         progress.begin(f"exporting {day}")
         write(frames, day)
@@ -158,6 +161,8 @@ def _export_window(
 
 
 def _read_windows(source: Source, dataset: Dataset[Source], windows: list[Window], progress: ExportProgress) -> Frames:
+    # as for days
+    progress.begin(f"exporting {windows[0][1].date()}")
     for (_, until), frames in zip(windows, dataset.read_windows(source, windows), strict=True):
         progress.begin(f"exporting {until.date()}")
         yield from frames

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,21 @@ def test_catch_up_reports_each_step_day_and_chunk(source: HybridEvents, tmp_path
     counts = [row_count for *_, row_count in seen]
     assert counts == sorted(counts)
     assert len(set(counts)) == 1 + len(DAYS)
+
+
+@pytest.mark.parametrize("name", ["{date}.csv", "all.csv"])
+def test_step_is_told_before_its_events_are_read(source: HybridEvents, tmp_path: Path, name: str) -> None:
+    progress = ExportProgress(lambda _: None)
+    steps = []
+
+    def read_span(events: HybridEvents, since: datetime, until: datetime) -> pl.LazyFrame:
+        steps.append(progress.step)
+        return events.window(since, until)
+
+    dataset = replace(EVENTS, read_span=read_span)
+    export_dataset(source, dataset, open_target(str(tmp_path / name), "csv"), ExportPeriod(None, UNTIL), progress)
+    assert len(steps) > 0
+    assert all(step.startswith("exporting ") for step in steps)
 
 
 def test_named_day_without_events_is_made(run_export: RunExport, tmp_path: Path) -> None:
