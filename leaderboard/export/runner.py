@@ -1,6 +1,6 @@
 """Decides which parts of an export to make now, and makes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -120,11 +120,8 @@ def _export_days(
     progress.begin("looking for days")
     days = _days_to_export(source, target, period, min(complete_until, requested_until))
     progress.days_total = len(days)
-    if days:
-        # the first one is read before its frames are here
-        progress.begin(f"exporting {days[0]}")
-    for day, frames in zip(days, dataset.read_windows(source, [day_bounds(day) for day in days]), strict=True):
-        progress.begin(f"exporting {day}")
+    frames_of_days = dataset.read_windows(source, [day_bounds(day) for day in days])
+    for day, frames in zip(_announce(days, progress), frames_of_days, strict=True):
         write(frames, day)
         progress.finish_day()
     if requested_until > complete_until:
@@ -161,11 +158,16 @@ def _export_window(
 
 
 def _read_windows(source: Source, dataset: Dataset[Source], windows: list[Window], progress: ExportProgress) -> Frames:
-    # as for days
-    progress.begin(f"exporting {windows[0][1].date()}")
-    for (_, until), frames in zip(windows, dataset.read_windows(source, windows), strict=True):
-        progress.begin(f"exporting {until.date()}")
+    days = (until.date() for _, until in windows)
+    for _, frames in zip(_announce(days, progress), dataset.read_windows(source, windows), strict=True):
         yield from frames
+
+
+def _announce(days: Iterable[date], progress: ExportProgress) -> Iterator[date]:
+    """The same days, each of which is reported before its frames are asked for, since that may read them."""
+    for day in days:
+        progress.begin(f"exporting {day}")
+        yield day
 
 
 def _same_server(source: ExportSource, timeline: str, frames: Frames) -> Frames:
