@@ -138,32 +138,30 @@ class OrchestratorTables:
 
     def jobs(self) -> pl.DataFrame:
         """The rows of orchestrator_jobs."""
-        jobs = self._of_job_types(queries.orchestrator_jobs, needs_ranks=True)
-        return jobs.sort(*JOB_COLUMNS)
+        return pl.concat(map(self._jobs, self._job_types))
 
     def nodes(self) -> pl.DataFrame:
         """The rows of service_uris."""
-        nodes = self._of_job_types(queries.service_uris)
+        nodes = pl.concat(map(self._nodes, self._job_types))
         return nodes.sort("service_uri", *JOB_COLUMNS)
-
-    def _of_job_types(self, query: Callable[..., Any], *, needs_ranks: bool = False) -> pl.DataFrame:
-        """The rows of a query about the job types that the orchestrator has, or about none of transcoding."""
-        return pl.concat(
-            self._rows(query, job_type, needs_ranks=needs_ranks) for job_type in self._job_types or (TRANSCODING,)
-        )
-
-    def _rows(self, query: Callable[..., Any], job_type: str, *, needs_ranks: bool) -> pl.DataFrame:
-        stats_filter = EventFilter(job_type=job_type, warm=self._filter.warm)
-        reads_all = job_type == AI or (needs_ranks and not has_sums(stats_filter, self._formula))
-        events = self._all_events if reads_all else self.events
-        rows = queries.collect(query(events, self._filter, formula=self._formula, job_types=(job_type,)))
-        if reads_all or not needs_ranks:
-            return rows
-        stats = run_aggregated_stats(self._window, stats_filter, self._formula)
-        ranks = queries.transcoding_ranks(stats, self._filter.orchestrator or "")
-        ranked = rows.drop(ranks.columns[1:]).join(ranks, on="region", how="left", maintain_order="left")
-        return ranked.with_columns(pl.col("ranked_count").fill_null(0)).select(rows.columns)
 
     @cached_property
     def _job_types(self) -> list[str]:
-        return self.events["job_type"].unique().cast(pl.String).sort().to_list()
+        """Those that the orchestrator has, in order; where it has none, one of which there will be no rows."""
+        return self.events["job_type"].unique().cast(pl.String).sort().to_list() or [TRANSCODING]
+
+    def _nodes(self, job_type: str) -> pl.DataFrame:
+        return self._rows(queries.service_uris, job_type, self._all_events if job_type == AI else self.events)
+
+    def _jobs(self, job_type: str) -> pl.DataFrame:
+        network_filter = EventFilter(job_type=job_type, warm=self._filter.warm)
+        if not has_sums(network_filter, self._formula):
+            return self._rows(queries.orchestrator_jobs, job_type, self._all_events)
+        jobs = self._rows(queries.orchestrator_jobs, job_type, self.events)
+        stats = run_aggregated_stats(self._window, network_filter, self._formula)
+        ranks = queries.transcoding_ranks(stats, self._filter.orchestrator or "")
+        ranked = jobs.drop("rank", "ranked_count").join(ranks, on="region", how="left", maintain_order="left")
+        return ranked.with_columns(pl.col("ranked_count").fill_null(0)).select(jobs.columns)
+
+    def _rows(self, query: Callable[..., Any], job_type: str, events: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+        return queries.collect(query(events, self._filter, formula=self._formula, job_types=(job_type,)))
