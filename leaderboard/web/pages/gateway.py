@@ -21,7 +21,7 @@ from leaderboard.web.pages.layout.tables import Figure, current_page, current_so
 from leaderboard.web.rendering import run_query
 from leaderboard.web.table_params import GatewayOptions
 from leaderboard.web.windows import scored_week
-from queries import AI, EventFilter, EventPart, EventWindow
+from queries import AI, EventFilter, EventWindow
 
 DAYS = 7
 SORTS = ("score", "orchestrator", "week_score", "days_passed", "events", "last_seen")
@@ -124,17 +124,7 @@ def _move_to_reference(window: EventWindow, now: datetime) -> tuple[EventWindow,
     """
     shift = REFERENCE - now
     moved_time = pl.col("event_time") + shift
-    load_parts, load_from_database = window.load_parts, window.load_from_database
-    return (
-        replace(
-            window,
-            load_parts=lambda: [EventPart(part.events.with_columns(moved_time)) for part in load_parts()],
-            load_from_database=None
-            if load_from_database is None
-            else lambda: load_from_database().with_columns(moved_time),
-        ),
-        shift,
-    )
+    return window.map_events(lambda events: events.with_columns(moved_time)), shift
 
 
 def _days(moved: EventWindow, state: PageState) -> pl.DataFrame:

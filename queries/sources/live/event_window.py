@@ -72,6 +72,15 @@ class EventWindow:
             exclusions=left_out,
         )
 
+    def map_events(self, change: Callable[[Events], Events]) -> "EventWindow":
+        """This window with each of its events changed."""
+        load_parts, from_database = self.load_parts, self.load_from_database
+        return replace(
+            self,
+            load_parts=lambda: [EventPart(change(part.events)) for part in load_parts()],
+            load_from_database=None if from_database is None else lambda: change(from_database()),
+        )
+
     def collect(self, query: FrameFunction) -> pl.DataFrame:
         """The rows of a query over the events, with text as String. Raises StoreUnavailable and StoreTimeout."""
         return self._read(lambda: collect(query(self.load())), query)
