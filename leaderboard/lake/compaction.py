@@ -61,6 +61,11 @@ class _KeyRange:
         )
 
 
+def is_small() -> pl.Expr:
+    """Whether a file, which is a row of a table's add actions, has few events."""
+    return pl.col("num_records") < SMALL_FILE_ROWS
+
+
 def mergeable(data_files: pl.DataFrame) -> pl.DataFrame:
     """Those of the files that are small, or have events of a day that another file of the month has events of.
 
@@ -72,9 +77,7 @@ def mergeable(data_files: pl.DataFrame) -> pl.DataFrame:
     last_before = last.cum_max().shift(1).over(month)
     first_after = first.shift(-1).over(month)
     return in_order.filter(
-        (pl.col("num_records") < SMALL_FILE_ROWS)
-        | (first <= last_before).fill_null(value=False)
-        | (first_after <= last).fill_null(value=False)
+        is_small() | (first <= last_before).fill_null(value=False) | (first_after <= last).fill_null(value=False)
     )
 
 

@@ -12,9 +12,8 @@ from deltalake import CommitProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from leaderboard.lake import compaction
 from leaderboard.lake.chunks import Progress
-from leaderboard.lake.compaction import merge_data_files, mergeable
+from leaderboard.lake.compaction import is_small, merge_data_files, mergeable
 from leaderboard.lake.data_files import (
     MAX_FILE_ROWS,
     MONTH,
@@ -195,19 +194,19 @@ class LakeTable:
         month that got no events for a day is compacted. Raises LakeConflict,
         LakeError and StoreUnavailable.
         """
-        month, small = f"partition.{MONTH}", pl.col("num_records") < compaction.SMALL_FILE_ROWS
+        month = f"partition.{MONTH}"
         data_files = (
             self._data_files()
             .filter("complete")
             .with_columns(
-                small_files=small.sum().over(month),
+                small_files=is_small().sum().over(month),
                 newest=pl.col("modification_time").max().over(month),
             )
         )
         is_quiet = pl.col("newest") < (datetime.now(UTC) - QUIET_TIME).timestamp() * 1000
         has_many = pl.col("small_files") >= MAX_SMALL_FILES_PER_MONTH
         self._merge_months(
-            pl.concat([mergeable(data_files.filter(is_quiet)), data_files.filter(~is_quiet & has_many & small)])
+            pl.concat([mergeable(data_files.filter(is_quiet)), data_files.filter(~is_quiet & has_many & is_small())])
         )
 
     def vacuum(self, keep_hours: int) -> int:

@@ -22,10 +22,15 @@ DAY = timedelta(days=1)
 EVENTS = conformance("events")["events"]
 
 
-def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores) -> None:
-    for first in range(0, len(EVENTS), 500):
-        load_events(stores.url, EVENTS[first : first + 500])
+def sync_in_parts(stores: Stores, end: int, size: int) -> None:
+    """Stores events, and has a sync after each ``size`` of them until there are ``end`` or a few more."""
+    for first in range(0, end, size):
+        load_events(stores.url, EVENTS[first : first + size])
         stores.sync()
+
+
+def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores) -> None:
+    sync_in_parts(stores, len(EVENTS), 500)
     expected = stores.lake_events()
     assert stores.snapshot().files.height > 8
     months = LakeTable(stores.lake).compact()
@@ -41,9 +46,7 @@ def test_compaction_keeps_the_events_in_one_file_per_month(stores: Stores) -> No
 def test_results_of_an_orchestrator_lie_together(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "ROW_GROUP_ROWS", 20)
     monkeypatch.setattr(compaction, "MAX_RANGE_ROWS", 300)
-    for first in range(0, 1000, 250):
-        load_events(stores.url, EVENTS[first : first + 250])
-        stores.sync()
+    sync_in_parts(stores, 1000, 250)
     LakeTable(stores.lake).compact()
     assert_frame_equal(stores.lake_events(), stores.database_events())
     for uri, since, until in stores.snapshot().files.select("uri", "since", "until").iter_rows():
@@ -62,9 +65,7 @@ def test_month_of_many_results_is_merged_into_files_of_whole_days(
 ) -> None:
     monkeypatch.setattr(compaction, "MERGED_FILE_ROWS", 300)
     monkeypatch.setattr(compaction, "SMALL_FILE_ROWS", 20)
-    for first in range(0, 1000, 170):
-        load_events(stores.url, EVENTS[first : first + 170])
-        stores.sync()
+    sync_in_parts(stores, 1000, 170)
     LakeTable(stores.lake).compact()
     files = stores.snapshot().files
     assert 4 <= files.height <= 6
