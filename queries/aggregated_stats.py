@@ -84,8 +84,7 @@ def transcoding_sums(events: NarwhalsFrame, warm: bool | None = None, *, formula
     """
     event_filter = EventFilter(warm=warm)
     jobs = select_jobs(network_jobs(events, event_filter, formula), event_filter)
-    events_of_group, *_ = formulas.counts()
-    return jobs.group_by("orchestrator", "region").agg(events_of_group, *formulas.sums(MEASURES))
+    return jobs.group_by("orchestrator", "region").agg(formulas.event_count(), *formulas.sums(MEASURES))
 
 
 @engine_agnostic

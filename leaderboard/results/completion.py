@@ -120,7 +120,7 @@ def _are_complete(payloads: bytes, region: str, orchestrator: str, job_type: str
         results = _complete_decoders[job_type].decode(b"[%b]" % payloads)
     except msgspec.ValidationError:
         return False
-    return not [result for result in results if result.region != region or result.orchestrator != orchestrator]
+    return all(result.region == region and result.orchestrator == orchestrator for result in results)
 
 
 def result_table(frame: pl.DataFrame, job_type: str) -> pl.DataFrame:

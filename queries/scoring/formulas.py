@@ -31,12 +31,17 @@ SCORE_FIELDS = ("success_rate", "round_trip_score", "score")
 def counts() -> list[nw.Expr]:
     """Aggregations: events (scored ones), succeeded and unscored (Int64), and last_seen of all."""
     return [
-        nw.col("success_rate").count().cast(nw.Int64()).alias("events"),
+        event_count(),
         # DuckDB's sum of integers is a decimal
         succeeded().cast(nw.Int64()).sum().cast(nw.Int64()).alias("succeeded"),
         nw.col("success_rate").is_null().cast(nw.Int64()).sum().cast(nw.Int64()).alias("unscored"),
         nw.col("event_time").max().alias("last_seen"),
     ]
+
+
+def event_count() -> nw.Expr:
+    """Aggregation: events (Int64), the number of scored ones."""
+    return nw.col("success_rate").count().cast(nw.Int64()).alias("events")
 
 
 def sums(values: tuple[str, ...]) -> list[nw.Expr]:
