@@ -32,7 +32,7 @@ def errors(payloads: list[Any], lazy: bool = True, **columns: Any) -> list[tuple
 
 
 def test_only_pipelines_of_the_orchestrator_and_the_chosen_job_types_count(on_engine: Engine) -> None:
-    # 0xb spells a pipeline of 0xa anew, and has one of its own
+    # 0xb has the pipeline of 0xa in a newer spelling, and another one
     newer, older = datetime(2026, 9, 2, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)
     others = [AI_JOB | {"pipeline": "llm", "model": "n"}, AI_JOB | {"pipeline": "Upscale"}, {}]
     rows = [AI_JOB | {"event_time": older}, {}, *({"orchestrator": "0xb", "event_time": newer} | row for row in others)]

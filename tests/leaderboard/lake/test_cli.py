@@ -1,7 +1,6 @@
 """``leaderboard lake`` and ``leaderboard prune``, as a person and a scheduler use them."""
 
 import json
-import re
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -156,15 +155,18 @@ def test_prune_asks_before_it_deletes(run: Run, database: str) -> None:
     # far from the bound, which moves at midnight
     insert_events(database, NOW - 40 * DAY)
     run("lake", "sync")
+    bounds = {(datetime.now(UTC) - 20 * DAY).date()}
     asked = run("prune", "--older-than", "20", stdin="n\n")
     assert asked.returncode == 1
     assert asked.stdout == ""
-    question = r"Delete 1 results from before \d{4}-\d\d-\d\d from the database\? The lake has them\. \[y/N\]"
-    assert re.search(question, asked.stderr)
     assert rows(database, "SELECT count(*) FROM events") == [(5,)]
     assert run("prune", "--older-than", "20", stdin="y\n").stderr.endswith("1 results deleted\n")
     assert rows(database, "SELECT count(*) FROM events") == [(4,)]
-    assert run("prune", "--older-than", "20", "--yes").stderr.startswith("nothing to prune before 20")
+    nothing = run("prune", "--older-than", "20", "--yes").stderr
+    bounds.add((datetime.now(UTC) - 20 * DAY).date())
+    question = "Delete 1 results from before {} from the database? The lake has them. [y/N]"
+    assert any(question.format(day) in asked.stderr for day in bounds)
+    assert nothing in {f"nothing to prune before {day}\n" for day in bounds}
 
 
 def test_pruned_results_still_count_in_scores(run: Run) -> None:
