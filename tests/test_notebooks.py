@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
@@ -148,6 +151,42 @@ def test_error_of_the_service_names_url_status_and_reason(run: Run, service_url:
 def test_unreachable_service_is_named(run: Run) -> None:
     with pytest.raises(notebooks.NotebookError, match=r"http://127\.0\.0\.1:1/api/.* cannot be reached: .*refused"):
         run("01-reproduce-scores", SERVICE="http://127.0.0.1:1/")
+
+
+def notebook_of(source: str) -> Any:
+    """A notebook without parameters that runs this code."""
+    parameters = nbformat.v4.new_code_cell("X = 0", metadata={"tags": [notebooks.PARAMETERS_TAG]})
+    return nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(source)])
+
+
+def test_running_notebook_leaves_its_folder_alone(tmp_path: Path) -> None:
+    with chdir(tmp_path):
+        done = notebooks.run(notebook_of("import os; os.getcwd(), os.listdir()"), {})
+    assert last_value(done.cells[-1]) == f"({str(tmp_path)!r}, [])"
+
+
+def test_notebooks_that_run_at_once_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    # each waits until the other runs too
+    wait_for_both = "open(f'{X}', 'w'); import os, time\nwhile len(os.listdir()) < 2: time.sleep(0.05)\nX"
+    run_and_print = "import sys; from tests.test_notebooks import *\n" + (
+        f"print(last_value(notebooks.run(notebook_of({wait_for_both!r}), {{'X': int(sys.argv[1])}}).cells[-1]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", run_and_print, str(number)],
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+        )
+        for number in (1, 2)
+    ]
+    try:
+        assert [process.communicate(timeout=120)[0] for process in both] == ["1\n", "2\n"]
+    finally:
+        for process in both:
+            process.kill()
 
 
 def heading(notebook: Any) -> str:

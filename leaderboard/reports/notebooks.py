@@ -12,6 +12,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ PARAMETERS_TAG, INJECTED_TAG = "parameters", "injected-parameters"
 NO_REPORT_TAG = "no-report"
 """The tag of a cell that helps readers of the notebook but not readers of a report."""
 SUFFIX = ".ipynb"
+MAX_SECONDS_TO_START = 300
 RETRYABLE_ERRORS = ("StoreUnavailable", "StoreTimeout")
 """Exceptions after which the same notebook may succeed later."""
 
@@ -93,22 +95,25 @@ def run(notebook: "NotebookNode", values: Mapping[str, Any]) -> "NotebookNode":
     assignments = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     injected = new_code_cell(assignments, metadata={"tags": [INJECTED_TAG]})
     notebook.cells.insert(_parameters_index(notebook) + 1, injected)
-    # the values include the database's password: ipc uses sockets in a folder that only this user can open
-    config = Config(KernelManager={"transport": "ipc"})
-    # no limit per cell: each source of events limits its own reads
-    options: dict[str, Any] = {"timeout": None, "config": config, "resources": {"metadata": {"path": str(Path.cwd())}}}
-    try:
+    with TemporaryDirectory(prefix="leaderboard-notebook-") as folder:
+        # the values include the database's password: over ipc they pass through sockets in a folder that only this
+        # user can open; without an ip the sockets of all notebooks of one working folder had the same names
+        config = Config(
+            KernelManager={"transport": "ipc", "ip": f"{folder}/kernel", "connection_file": f"{folder}/kernel.json"}
+        )
+        # no limit per cell: each source of events limits its own reads; a busy machine starts a process slowly
+        options: dict[str, Any] = {
+            "timeout": None,
+            "startup_timeout": MAX_SECONDS_TO_START,
+            "config": config,
+            "resources": {"metadata": {"path": str(Path.cwd())}},
+        }
         try:
             return NotebookClient(notebook, **options).execute()
-        except ValueError as error:
-            # on a busy machine jupyter_client rarely refuses a new kernel's first message, before any cell has run
-            if not str(error).startswith("Invalid Signature"):
-                raise
-            return NotebookClient(notebook, **options).execute()
-    except CellExecutionError as error:
-        raise NotebookError(error.ename, error.evalue) from None
-    except DeadKernelError:
-        raise NotebookError("the notebook's process ended", "") from None
+        except CellExecutionError as error:
+            raise NotebookError(error.ename, error.evalue) from None
+        except DeadKernelError:
+            raise NotebookError("the notebook's process ended", "") from None
 
 
 def _parameters_index(notebook: "NotebookNode") -> int:
