@@ -19,8 +19,12 @@ def databases() -> Iterator[None]:
 
 
 @pytest.fixture
-def live() -> Iterator[Open]:
-    """Opens LiveEvents over a database, which are closed at the end."""
+def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens LiveEvents over a database, which are closed at the end.
+
+    They wait for the database longer than those of the service do, since the
+    threads of a test keep a small machine busy.
+    """
     opened = []
 
     def open_live(
@@ -30,7 +34,9 @@ def live() -> Iterator[Open]:
         memory_bytes: int = 1 << 30,
         reload_interval: float = 3600,
         timeout: float = 20,
+        patience: float = 20,
     ) -> LiveEvents:
+        monkeypatch.setattr("queries.sources.live.refresher.REFRESH_PATIENCE_SECONDS", patience)
         source = PostgresEvents(database, timeout=timeout) if isinstance(database, str) else database
         opened.append(
             LiveEvents(
