@@ -97,7 +97,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         gunicorn.util.write_error = write_error
         gunicorn.http.wsgi.Response = Response
         self.method_queue = MainLoopCalls()
-        super().init_process()
+        try:
+            super().init_process()
+        except Exception:
+            if self.alive or self.booted:
+                raise
+            # the signal arrived in an import, and some extension modules make another error of its SystemExit
+            sys.exit(0)
 
     def get_thread_pool(self) -> DaemonThreads:
         """As many threads as admitted requests can need."""

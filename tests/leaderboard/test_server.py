@@ -67,6 +67,21 @@ def test_signal_ends_service_and_server_cleanly(data_dir: Path, number: int) -> 
     assert postmaster_pid(data_dir) is None
 
 
+def test_worker_that_ctrl_c_interrupts_while_it_starts_did_not_fail(database: str) -> None:
+    command = [sys.executable, "-m", "gunicorn", "tests.support.interrupted_app:app", "--workers", "1"]
+    done = subprocess.run(
+        [*command, "--bind", "127.0.0.1:0"],
+        env=environment(POSTGRES=database),
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        check=False,
+    )
+    assert (done.returncode, "failed to boot" in done.stderr) == (0, False), done.stderr
+
+
 def test_ctrl_c_stops_the_database_last(data_dir: Path) -> None:
     with RunningService({"DATA_DIR": str(data_dir)}) as service:
         assert service.post(RESULT).status == 200
