@@ -2,11 +2,9 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,7 +17,7 @@ import pytest
 
 from leaderboard.reports import notebooks
 from tests.conftest import clone, drop, rows
-from tests.support.commands import PROJECT, run_leaderboard
+from tests.support.commands import PROJECT, run_leaderboard, run_python
 from tests.support.plain_scores import (
     SCORE_FIELDS,
     SERVICE_WEIGHTS,
@@ -167,26 +165,17 @@ def test_running_notebook_leaves_its_folder_alone(tmp_path: Path) -> None:
 
 def test_notebooks_that_run_at_once_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     # each waits until the other runs too
-    wait_for_both = "open(f'{X}', 'w'); import os, time\nwhile len(os.listdir()) < 2: time.sleep(0.05)\nX"
-    run_and_print = "import sys; from tests.test_notebooks import *\n" + (
-        f"print(last_value(notebooks.run(notebook_of({wait_for_both!r}), {{'X': int(sys.argv[1])}}).cells[-1]))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", run_and_print, str(number)],
-            cwd=tmp_path,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
+    cell = "open(f'{X}', 'w'); import os, time\nwhile len(os.listdir()) < 2: time.sleep(0.05)\nX"
+
+    def run_in_process(number: int) -> str:
+        code = (
+            "from tests.test_notebooks import last_value, notebook_of, notebooks\n"
+            f"print(last_value(notebooks.run(notebook_of({cell!r}), {{'X': {number}}}).cells[-1]))"
         )
-        for number in (1, 2)
-    ]
-    try:
-        assert [process.communicate(timeout=120)[0] for process in both] == ["1\n", "2\n"]
-    finally:
-        for process in both:
-            process.kill()
+        return run_python("-c", code, cwd=tmp_path, PYTHONPATH=str(PROJECT)).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run_in_process, (1, 2))) == ["1\n", "2\n"]
 
 
 def heading(notebook: Any) -> str:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import NEWEST, rows
-from tests.support.commands import LEADERBOARD, PROJECT, environment
+from tests.support.commands import LEADERBOARD, PROJECT, environment, run, run_leaderboard, run_python
 from tests.support.postgres import postmaster_pid
 from tests.support.service import RunningService, free_port
 from tests.support.waiting import eventually
@@ -68,16 +68,9 @@ def test_signal_ends_service_and_server_cleanly(data_dir: Path, number: int) -> 
 
 
 def test_worker_that_ctrl_c_interrupts_while_it_starts_did_not_fail(database: str) -> None:
-    command = [sys.executable, "-m", "gunicorn", "tests.support.interrupted_app:app", "--workers", "1"]
-    done = subprocess.run(
-        [*command, "--bind", "127.0.0.1:0"],
-        env=environment(POSTGRES=database),
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        start_new_session=True,
-        check=False,
+    app = "tests.support.interrupted_app:app"
+    done = run_python(
+        *("-m", "gunicorn", app, "--workers", "1", "--bind", "127.0.0.1:0"), cwd=PROJECT, seconds=60, POSTGRES=database
     )
     assert (done.returncode, "failed to boot" in done.stderr) == (0, False), done.stderr
 
@@ -218,9 +211,7 @@ def test_configured_database_is_migrated_and_used_at_the_port_of_a_hosting_platf
     ],
 )
 def test_invalid_setting_stops_the_start(command: list[str], name: str, value: str) -> None:
-    done = subprocess.run(
-        command, env=environment(**{name: value}), cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run(*command, cwd=PROJECT, seconds=60, **{name: value})
     assert done.returncode != 0
     assert f"{name} must" in done.stderr
     assert "Traceback" not in done.stderr
@@ -228,9 +219,7 @@ def test_invalid_setting_stops_the_start(command: list[str], name: str, value: s
 
 def test_dirty_database_stops_the_start(database: str) -> None:
     rows(database, "UPDATE schema_migrations SET version = 3, dirty = true")
-    done = subprocess.run(
-        [*LEADERBOARD, "serve", "--port", "0"], env=environment(POSTGRES=database), capture_output=True, text=True,
-        timeout=60, check=False)  # fmt: skip
+    done = run_leaderboard("serve", "--port", "0", POSTGRES=database)
     assert done.returncode != 0
     assert "dirty at version 3" in done.stderr
     assert "Traceback" not in done.stderr

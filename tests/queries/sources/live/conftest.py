@@ -25,6 +25,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     They wait for the database longer than those of the service do, since the
     threads of a test keep a small machine busy.
     """
+    monkeypatch.setattr("queries.sources.live.refresher.REFRESH_PATIENCE_SECONDS", 20)
     opened = []
 
     def open_live(
@@ -34,9 +35,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         memory_bytes: int = 1 << 30,
         reload_interval: float = 3600,
         timeout: float = 20,
-        patience: float = 20,
     ) -> LiveEvents:
-        monkeypatch.setattr("queries.sources.live.refresher.REFRESH_PATIENCE_SECONDS", patience)
         source = PostgresEvents(database, timeout=timeout) if isinstance(database, str) else database
         opened.append(
             LiveEvents(
