@@ -62,23 +62,26 @@ class EventWindow:
         left_out = tuple(exclusion for exclusion in exclusions if exclusion.overlaps(since, until))
         if not left_out:
             return self
-        load_parts, from_database = self.load_parts, self.load_from_database
         spans = sorted((x.region, x.job_type or "", to_micros(x.since), to_micros(x.until)) for x in left_out)
         return replace(
-            self,
+            self._change(lambda part: _leave_out(part, left_out), lambda events: leave_out(events, left_out)),
             version=None if self.version is None else f"{self.version}-{hash64(repr(spans))}",
-            load_parts=lambda: [_leave_out(part, left_out) for part in load_parts()],
-            load_from_database=None if from_database is None else lambda: leave_out(from_database(), left_out),
             exclusions=left_out,
         )
 
     def map_events(self, change: Callable[[Events], Events]) -> "EventWindow":
         """This window with each of its events changed."""
-        load_parts, from_database = self.load_parts, self.load_from_database
+        return self._change(lambda part: EventPart(change(part.events)), change)
+
+    def _change(
+        self, change_part: Callable[[EventPart], EventPart], change_events: Callable[[Events], Events]
+    ) -> "EventWindow":
+        """This window with each of its parts changed, and the database's events in the same way."""
+        from_database = self.load_from_database
         return replace(
             self,
-            load_parts=lambda: [EventPart(change(part.events)) for part in load_parts()],
-            load_from_database=None if from_database is None else lambda: change(from_database()),
+            load_parts=lambda: [change_part(part) for part in self.load_parts()],
+            load_from_database=None if from_database is None else lambda: change_events(from_database()),
         )
 
     def collect(self, query: FrameFunction) -> pl.DataFrame:
